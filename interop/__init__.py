@@ -1,0 +1,1 @@
+"""*Other systems'* words, mapped to and from ours. Receives a transport, never makes one."""

@@ -1,0 +1,1 @@
+"""What is *remembered*: log writing, tiles, checkpoints, witnesses and the title arbiters."""

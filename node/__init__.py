@@ -1,0 +1,1 @@
+"""One organisation's *running node*: store, intake, outbox, HTTP API, command line."""

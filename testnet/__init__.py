@@ -1,0 +1,1 @@
+"""*Many* nodes on one machine: the demo story, fault injection and measurements."""
