@@ -1,0 +1,56 @@
+"""Moments in text and numbers: RFC 3339 in UTC with `Z` and milliseconds, and milliseconds UTC.
+
+Times travel as text in signed JSON and are stored as integers; in Python they are aware
+datetimes in UTC. A time without a zone is refused, never guessed (W3C VC Data Model 2.0 §4.9).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from schemas.errors import MalformedError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TEXT = re.compile(
+    r"(?a:(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d))",
+)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def to_text(moment: datetime) -> str:
+    """`2026-11-18T06:00:00.000Z`; `moment` must be aware, fractions below 1 ms are cut."""
+    utc = moment.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z".rjust(24, "0")
+
+
+def from_text(text: object, *, pointer: str = "") -> datetime:
+    """The aware UTC moment of an RFC 3339 text with a zone; raises `time_malformed`."""
+    match = _TEXT.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise _malformed(pointer)
+    day_and_time, fraction, zone = match.groups()
+    micros = int((fraction or "").ljust(6, "0")[:6])
+    try:
+        moment = datetime.fromisoformat(day_and_time + zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _malformed(pointer) from None
+    return moment.replace(microsecond=micros)
+
+
+def to_ms(moment: datetime) -> int:
+    """Milliseconds since 1970-01-01T00:00:00Z."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """The aware UTC moment of milliseconds since 1970-01-01T00:00:00Z."""
+    return _EPOCH + milliseconds * _MILLISECOND
+
+
+def _malformed(pointer: str) -> MalformedError:
+    return MalformedError(
+        "time_malformed",
+        "a time is RFC 3339 with a zone, such as 2026-11-18T06:00:00Z",
+        pointer=pointer,
+    )
