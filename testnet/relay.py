@@ -1,0 +1,86 @@
+"""A hostile stretch of network: an HTTP relay before one node, which can alter what passes.
+
+Untouched, it forwards every request byte for byte to the node behind it. Armed with a `Tamper`, it
+alters the first message batch in which the tamper finds what it looks for, as somebody who owns the
+line could: the signed document is changed and the transport digest (RFC 9530) is made to fit.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, web
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DEADLINE = 20.0
+MAX_BODY = 16 * 1024 * 1024
+_HOP_HEADERS = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
+
+
+class Relay:
+    """Listens on `port` of the loopback address and forwards to `target_port`."""
+
+    def __init__(self, port: int, target_port: int) -> None:
+        self.port = port
+        self.altered = 0
+        self.answers: list[int] = []
+        self._target = f"http://127.0.0.1:{target_port}"
+        self._tamper: Callable[[bytes], bytes | None] | None = None
+        self._runner: web.AppRunner | None = None
+        self._session: ClientSession | None = None
+
+    def arm(self, tamper: Callable[[bytes], bytes | None]) -> None:
+        """Alters the next batch for which `tamper(body)` returns other bytes, once."""
+        self._tamper = tamper
+
+    async def start(self) -> None:
+        """Starts listening."""
+        self._session = ClientSession(
+            timeout=ClientTimeout(total=DEADLINE), auto_decompress=False, raise_for_status=False
+        )
+        app = web.Application(client_max_size=MAX_BODY)
+        app.router.add_route("*", "/{path:.*}", self._forward)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+
+    async def stop(self) -> None:
+        """Stops listening and closes the connections to the node."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._session is not None:
+            await self._session.close()
+
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_HEADERS}
+        altered = self._alter(request, body)
+        if altered is not None:
+            body = altered
+            digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+            headers["Content-Digest"] = f"sha-256=:{digest}:"
+        assert self._session is not None
+        try:
+            async with self._session.request(
+                request.method, self._target + request.raw_path, data=body, headers=headers
+            ) as answer:
+                content = await answer.read()
+        except (ClientError, TimeoutError):
+            return web.Response(status=502)
+        if altered is not None:
+            self.answers.append(answer.status)
+        kept = {k: v for k, v in answer.headers.items() if k.lower() not in _HOP_HEADERS}
+        return web.Response(status=answer.status, body=content, headers=kept)
+
+    def _alter(self, request: web.Request, body: bytes) -> bytes | None:
+        if self._tamper is None or request.path != "/px/1/messages" or request.method != "POST":
+            return None
+        altered = self._tamper(body)
+        if altered is not None:
+            self._tamper = None
+            self.altered += 1
+        return altered
