@@ -1,0 +1,519 @@
+"""The release decision: one pure function over facts and a country's dated rules (DESIGN §7).
+
+Every condition is listed, met or not, with its reason and next step; nothing is decided by the
+first thing that fails. Binding here: R6 (no grace after the member list expires), R21 (only a final
+title event counts), R24 (a release order is for one container, one slot, one gate group) and R25
+(a historical report releases nothing; a stale status is an unmet condition, not a refusal).
+
+Two rules of practice are built in: holds are last-event-wins until the container has left, and a
+missing certificate of origin never blocks (duty or security is paid instead).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from protocols import times
+from protocols.release_facts import ReleaseFacts, Standing
+from schemas.catalogue import explain
+from schemas.errors import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from protocols.release_facts import (
+        CustomsFact,
+        DeliveryOrderFact,
+        DocumentFact,
+        PlantHealthFact,
+        TransportFact,
+    )
+    from protocols.release_rules import CountryRules
+
+
+class State(StrEnum):
+    """Of one condition. UNKNOWN blocks like UNMET; NOT_REQUIRED does not."""
+
+    MET = "met"
+    UNMET = "unmet"
+    UNKNOWN = "unknown"
+    NOT_REQUIRED = "not-required"
+
+
+class Outcome(StrEnum):
+    """RELEASE: may leave now. HOLD: may not. DONE: has left, nothing can be decided any more."""
+
+    RELEASE = "RELEASE"
+    HOLD = "HOLD"
+    DONE = "DONE"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition: id (REL-…), state, exact code, what was seen, and the documents behind it.
+
+    `blocking` is False for a condition that is only told (preference).
+    """
+
+    id: str
+    state: State
+    code: str = ""
+    reason: str = ""
+    basis: tuple[str, ...] = ()
+    blocking: bool = True
+    detail: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def blocks(self) -> bool:
+        """True when this condition keeps the container here."""
+        return self.blocking and self.state in (State.UNMET, State.UNKNOWN)
+
+    def to_json(self, lang: str = "en") -> dict[str, Any]:
+        """Id, title, state, reason, next step (unless met) and the digests it rests on."""
+        entry, exact = explain(self.id), explain(self.code)
+        body: dict[str, Any] = {"id": self.id, "state": self.state.value, "blocking": self.blocking}
+        body["title"] = entry.sentence(lang) if entry else self.id
+        if self.code:
+            body["code"] = self.code
+        told = exact.sentence(lang) if exact else ""
+        body["reason"] = " ".join(part for part in (told, self.reason) if part)
+        if self.state in (State.UNMET, State.UNKNOWN):
+            body["next"] = (
+                exact.next_step(lang) if exact else entry.next_step(lang) if entry else ""
+            )
+        if self.basis:
+            body["basis"] = list(self.basis)
+        if self.detail:
+            body["detail"] = dict(self.detail)
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The decision on one container at one moment, repeatable from the rules it cites."""
+
+    outcome: Outcome
+    container: str
+    consignment: str
+    at: datetime
+    country: str
+    edition: str
+    rules_digest: str
+    conditions: tuple[Condition, ...]
+    alerts: tuple[str, ...] = ()
+
+    @property
+    def unmet(self) -> tuple[Condition, ...]:
+        """The conditions that keep the container here, in the order of the rules."""
+        return tuple(condition for condition in self.conditions if condition.blocks)
+
+    @property
+    def basis(self) -> tuple[str, ...]:
+        """Digests (hex) of every document the met conditions rest on, sorted."""
+        met = (each for each in self.conditions if each.state is State.MET)
+        return tuple(sorted({digest for each in met for digest in each.basis}))
+
+    def condition(self, condition_id: str) -> Condition | None:
+        """The condition with that id."""
+        return next((each for each in self.conditions if each.id == condition_id), None)
+
+    def to_json(self, lang: str = "en") -> dict[str, Any]:
+        """The decision as people and machines read it."""
+        return {
+            "outcome": self.outcome.value,
+            "container": self.container,
+            "consignment": self.consignment,
+            "at": times.to_text(self.at),
+            "rules": {
+                "country": self.country,
+                "edition": self.edition,
+                "digest": self.rules_digest,
+            },
+            "conditions": [condition.to_json(lang) for condition in self.conditions],
+            "alerts": [
+                {"code": code, "title": entry.sentence(lang) if (entry := explain(code)) else code}
+                for code in self.alerts
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What every condition function gets: the facts narrowed to one container, rules, moment."""
+
+    facts: ReleaseFacts
+    rules: CountryRules
+    at: datetime
+    transport: tuple[TransportFact, ...]
+
+    @property
+    def modes(self) -> frozenset[str]:
+        return frozenset(each.mode for each in self.transport)
+
+    @property
+    def hs(self) -> tuple[str, ...]:
+        return tuple(code for each in self.transport for code in each.hs)
+
+    @property
+    def surrendering(self) -> tuple[TransportFact, ...]:
+        """The documents whose title has to be given up."""
+        return tuple(each for each in self.transport if self.rules.must_surrender(each.kind))
+
+    @property
+    def identifying(self) -> tuple[TransportFact, ...]:
+        """The sea documents where the named consignee identifies itself instead."""
+        return tuple(
+            each
+            for each in self.transport
+            if each.mode == "sea" and not self.rules.must_surrender(each.kind)
+        )
+
+
+_STANDING_CODES = {
+    Standing.REVOKED: "document_revoked",
+    Standing.SUSPENDED: "document_suspended",
+    Standing.STALE: "document_status_stale",
+    Standing.INVALID: "document_invalid",
+    Standing.UNKNOWN: "document_unknown",
+}
+
+
+def _covering(documents: Iterable[DocumentFact], container: str) -> list[DocumentFact]:
+    return sorted(
+        (each for each in documents if each.covers(container)), key=lambda each: each.issued_at
+    )
+
+
+def _standing(condition_id: str, document: DocumentFact) -> Condition:
+    """The condition that says why a document that is there does not count now (R25)."""
+    unknown = document.standing is Standing.UNKNOWN
+    told = f"{document.type} {document.number}"
+    return Condition(
+        condition_id,
+        State.UNKNOWN if unknown else State.UNMET,
+        _STANDING_CODES[document.standing],
+        f"{told}: {document.why}" if document.why else told,
+        (document.digest,),
+    )
+
+
+def _need(condition_id: str, documents: Sequence[DocumentFact], missing: str) -> Condition:
+    """Met by the latest good document; else says what is wrong with the latest, or that none is."""
+    for document in reversed(documents):
+        if document.good:
+            seen = f"{document.type} {document.number}"
+            return Condition(condition_id, State.MET, "", seen, (document.digest,))
+    if documents:
+        return _standing(condition_id, documents[-1])
+    return Condition(condition_id, State.UNMET, missing)
+
+
+def _not_required(condition_id: str, why: str = "") -> Condition:
+    return Condition(condition_id, State.NOT_REQUIRED, "", why)
+
+
+def rel_000_member_list(case: _Case) -> Condition:
+    """REL-000: the member list is in force; release has no grace period (R6)."""
+    if case.facts.members_fresh:
+        return Condition("REL-000", State.MET)
+    return Condition("REL-000", State.UNMET, "member_list_not_fresh")
+
+
+def rel_010_transport(case: _Case) -> Condition:
+    """REL-010: a verified transport document covers this container."""
+    documents = sorted(
+        (each.document for each in case.transport), key=lambda document: document.issued_at
+    )
+    return _need("REL-010", documents, "transport_document_missing")
+
+
+def rel_020_surrender(case: _Case) -> Condition:
+    """REL-020: the title is surrendered for delivery and the carrier accepted it, finally (R21)."""
+    if case.transport and not case.surrendering:
+        kinds = ", ".join(sorted({each.kind for each in case.transport}))
+        return _not_required("REL-020", kinds)
+    if not case.transport:
+        return Condition("REL-020", State.UNKNOWN, "transport_document_missing")
+    conditions = [_surrendered(case, each) for each in case.surrendering]
+    return next((each for each in conditions if each.blocks), conditions[-1])
+
+
+def _surrendered(case: _Case, bill: TransportFact) -> Condition:
+    digest = bill.document.digest
+    title = next((each for each in case.facts.titles if each.document == digest), None)
+    basis = (digest,)
+    if title is None:
+        return Condition("REL-020", State.UNKNOWN, "title_unknown", bill.document.number, basis)
+    detail = {"holder": title.holder, "state": title.state}
+    reason = f"{bill.document.number}: {title.state}, {title.holder}"
+    if not title.final:
+        return Condition("REL-020", State.UNMET, "title_not_final", reason, basis, detail=detail)
+    if title.state in ("ACCEPTED", "ENDED"):
+        return Condition("REL-020", State.MET, "", reason, basis, detail=detail)
+    code = "surrender_not_accepted" if title.state == "SURRENDERED" else "title_not_surrendered"
+    return Condition("REL-020", State.UNMET, code, reason, basis, detail=detail)
+
+
+def _same_name(left: str, right: str) -> bool:
+    return " ".join(left.split()).casefold() == " ".join(right.split()).casefold()
+
+
+def rel_025_consignee(case: _Case) -> Condition:
+    """REL-025: without a surrender the delivery order names the consignee of the document."""
+    if not case.identifying:
+        return _not_required("REL-025")
+    orders = _orders(case)
+    for document in case.identifying:
+        if not document.consignee:
+            return Condition("REL-025", State.UNKNOWN, "consignee_not_named")
+        for order in orders:
+            if _same_name(order.consignee, document.consignee):
+                break
+        else:
+            return Condition("REL-025", State.UNMET, "consignee_not_identified", document.consignee)
+    return Condition("REL-025", State.MET, "", case.identifying[-1].consignee)
+
+
+def rel_030_arrival(case: _Case) -> Condition:
+    """REL-030: the carrier told of the arrival, where the rules ask for it."""
+    if not case.modes & case.rules.arrival_notice:
+        return _not_required("REL-030")
+    notices = _covering(case.facts.arrival_notices, case.facts.container)
+    return _need("REL-030", notices, "arrival_notice_missing")
+
+
+def _plant_decisions(case: _Case) -> list[PlantHealthFact]:
+    """Decisions on this container that stand or may stand, oldest first; refusals sort last."""
+    return sorted(
+        (
+            each
+            for each in case.facts.plant_health
+            if each.document.covers(case.facts.container)
+            and each.document.standing not in (Standing.REVOKED, Standing.INVALID)
+        ),
+        key=lambda each: (each.decided_at, not each.accepted),
+    )
+
+
+def rel_040_plant_health(case: _Case) -> Condition:
+    """REL-040: plant health accepted, and the certificate it accepted is good *now*.
+
+    The last decision counts. When its certificate is revoked or replaced, a new acceptance of the
+    new certificate is needed; the old acceptance does not carry over.
+    """
+    decisions = _plant_decisions(case)
+    if not decisions:
+        if case.transport and not case.rules.plant_health_applies(case.hs):
+            return _not_required("REL-040")
+        return Condition("REL-040", State.UNMET, "plant_health_missing")
+    last = decisions[-1]
+    if not last.accepted:
+        number = last.document.number
+        return Condition(
+            "REL-040", State.UNMET, "plant_health_refused", number, (last.document.digest,)
+        )
+    if not last.document.good:
+        return _standing("REL-040", last.document)
+    return _certificate_stands(case, last)
+
+
+def _certificate_stands(case: _Case, decision: PlantHealthFact) -> Condition:
+    basis = (decision.document.digest, decision.certificate)
+    certificate = next(
+        (each for each in case.facts.others if each.digest == decision.certificate), None
+    )
+    if certificate is None:
+        seen = decision.document.number
+        return Condition("REL-040", State.UNKNOWN, "certificate_not_held", seen, basis)
+    if certificate.standing is Standing.REVOKED:
+        return Condition("REL-040", State.UNMET, "certificate_revoked", certificate.number, basis)
+    if not certificate.good:
+        return _standing("REL-040", certificate)
+    return Condition("REL-040", State.MET, "", certificate.number, basis)
+
+
+def _customs_decisions(case: _Case) -> list[CustomsFact]:
+    """Decisions until the container left, oldest first; at the same moment a hold wins."""
+    left = case.facts.gate_out
+    return sorted(
+        (
+            each
+            for each in case.facts.customs
+            if each.document.covers(case.facts.container)
+            and each.document.standing not in (Standing.REVOKED, Standing.INVALID)
+            and (left is None or each.decided_at <= left)
+        ),
+        key=lambda each: (each.decided_at, not each.released),
+    )
+
+
+def rel_050_customs(case: _Case) -> Condition:
+    """REL-050: customs released; the last event wins, so a later hold blocks again."""
+    if not case.rules.customs:
+        return _not_required("REL-050")
+    decisions = _customs_decisions(case)
+    if not decisions:
+        return Condition("REL-050", State.UNMET, "customs_release_missing")
+    last = decisions[-1]
+    basis = (last.document.digest,)
+    if not last.released:
+        return Condition("REL-050", State.UNMET, "customs_hold", last.document.number, basis)
+    if not last.document.good:
+        return _standing("REL-050", last.document)
+    if not _in_order(case, last):
+        return Condition(
+            "REL-050", State.UNMET, "customs_before_plant_health", last.document.number, basis
+        )
+    return Condition("REL-050", State.MET, "", last.document.number, basis)
+
+
+def _in_order(case: _Case, customs: CustomsFact) -> bool:
+    """Where the rules say so, customs may release only once plant health had accepted.
+
+    Any acceptance up to then keeps the order: when its certificate is revoked later, REL-040 blocks
+    by itself, and the new acceptance does not force customs to release a second time.
+    """
+    applies = case.rules.plant_health_applies(case.hs)
+    if not (case.rules.plant_health_before_customs and applies):
+        return True
+    accepted = (each.decided_at for each in case.facts.plant_health if each.accepted)
+    return any(decided_at <= customs.decided_at for decided_at in accepted)
+
+
+def _orders(case: _Case) -> list[DeliveryOrderFact]:
+    """Delivery orders that are good and cover the container, oldest first."""
+    container = case.facts.container
+    found = (each for each in case.facts.delivery_orders if each.document.covers(container))
+    return sorted(
+        (each for each in found if each.document.good), key=lambda each: each.document.issued_at
+    )
+
+
+def rel_060_delivery_order(case: _Case) -> Condition:
+    """REL-060: an unused delivery order for this container from the carrier or its listed agent."""
+    if not case.modes & case.rules.delivery_order:
+        return _not_required("REL-060") if case.transport else _order_missing()
+    conditions = [_order_counts(case, each) for each in _orders(case)]
+    met = next((each for each in reversed(conditions) if each.state is State.MET), None)
+    if met or conditions:
+        return met or conditions[-1]
+    bad = _covering((each.document for each in case.facts.delivery_orders), case.facts.container)
+    return _standing("REL-060", bad[-1]) if bad else _order_missing()
+
+
+def _order_missing() -> Condition:
+    return Condition("REL-060", State.UNMET, "delivery_order_missing")
+
+
+def _order_counts(case: _Case, order: DeliveryOrderFact) -> Condition:
+    document = order.document
+    carriers = {each.document.issuer for each in case.transport if each.mode == "sea"}
+    basis = (document.digest,)
+    if document.issuer not in carriers | case.facts.agents:
+        return Condition(
+            "REL-060", State.UNMET, "delivery_order_not_from_carrier", document.issuer, basis
+        )
+    if document.digest in case.facts.used_orders:
+        return Condition("REL-060", State.UNMET, "delivery_order_used", document.number, basis)
+    if order.valid_until is not None and order.valid_until <= case.at:
+        return Condition("REL-060", State.UNMET, "delivery_order_expired", document.number, basis)
+    return Condition("REL-060", State.MET, "", document.number, basis)
+
+
+def rel_065_handover(case: _Case) -> Condition:
+    """REL-065: the handover at the border is shown, where the rules ask for it (rail)."""
+    if not case.modes & case.rules.handover:
+        return _not_required("REL-065")
+    notes = _covering(case.facts.handovers, case.facts.container)
+    return _need("REL-065", notes, "handover_missing")
+
+
+def certificate_conditions(case: _Case) -> list[Condition]:
+    """REL-070…: the further certificates the goods need, one condition per rule."""
+    conditions = []
+    for rule in case.rules.certificates:
+        if not any(code.startswith(rule.hs) for code in case.hs):
+            conditions.append(_not_required(rule.id))
+            continue
+        held = [each for each in case.facts.others if each.type == rule.type]
+        found = _covering(held, case.facts.container)
+        conditions.append(_need(rule.id, found, "certificate_missing"))
+    return conditions
+
+
+def rel_090_preference(case: _Case) -> Condition:
+    """REL-090: is a proof of origin here? Told only: its absence never blocks."""
+    proofs = [each for each in case.facts.others if each.type in case.rules.preference]
+    told = _need("REL-090", _covering(proofs, case.facts.container), "origin_not_proven")
+    return Condition(told.id, told.state, told.code, told.reason, told.basis, blocking=False)
+
+
+CONDITIONS: tuple[Callable[[_Case], Condition], ...] = (
+    rel_000_member_list,
+    rel_010_transport,
+    rel_020_surrender,
+    rel_025_consignee,
+    rel_030_arrival,
+    rel_040_plant_health,
+    rel_050_customs,
+    rel_060_delivery_order,
+    rel_065_handover,
+)
+
+
+def _alerts(facts: ReleaseFacts) -> tuple[str, ...]:
+    """What can no longer be undone and must be told (a hold after the container left)."""
+    left = facts.gate_out
+    if left is None:
+        return ()
+    late = any(not each.released and each.decided_at > left for each in facts.customs)
+    return ("hold_after_gate_out",) if late else ()
+
+
+def decide(facts: ReleaseFacts, rules: CountryRules, at: datetime) -> Decision:
+    """May this container leave at `at`? All conditions are listed, whatever the outcome.
+
+    Raises RefusedError `historical_report` when a fact rests on a report about another moment
+    (R25).
+    """
+    if facts.historical:
+        raise RefusedError("historical_report", "a release is decided on reports of now")
+    transport = tuple(each for each in facts.transport if each.document.covers(facts.container))
+    case = _Case(facts, rules, at, transport)
+    conditions = (
+        *(condition(case) for condition in CONDITIONS),
+        *certificate_conditions(case),
+        rel_090_preference(case),
+    )
+    held = any(condition.blocks for condition in conditions)
+    outcome = Outcome.HOLD if held else Outcome.RELEASE
+    if facts.gate_out is not None:
+        outcome = Outcome.DONE
+    return Decision(
+        outcome=outcome,
+        container=facts.container,
+        consignment=facts.consignment,
+        at=at,
+        country=rules.country,
+        edition=rules.edition,
+        rules_digest=rules.digest,
+        conditions=conditions,
+        alerts=_alerts(facts),
+    )
+
+
+class OrderAction(StrEnum):
+    """What becomes of a release order that was signed before, after a new decision."""
+
+    KEEP = "keep"
+    VOID = "void"
+
+
+def reconsider(decision: Decision, *, used: bool) -> OrderAction:
+    """A hold re-opens an unused release: its order is void. A used order is past recall (R24)."""
+    if decision.outcome is Outcome.HOLD and not used:
+        return OrderAction.VOID
+    return OrderAction.KEEP
