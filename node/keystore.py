@@ -1,0 +1,138 @@
+"""Private keys in files: `keys/<purpose>-<n>.pem`, and hosted parties' in `keys/parties/`.
+
+A key's id is `<did>#<purpose>-<n>`; its purpose is fixed by the member list (R1). Files are
+PKCS#8 PEM (RFC 7468), readable by their owner alone; a line `kid:` before the PEM names the key,
+so a file that was renamed or copied to another node is noticed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+from node.home import write_private
+from protocols.keys import SoftwareSigner
+from schemas.errors import ConflictError, NotFoundError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ECDSA_PURPOSES = frozenset({"credential", "exchange", "title", "release", "approval"})
+ED25519_PURPOSES = frozenset({"log", "witness", "registry", "registry-witness"})
+PURPOSES = ECDSA_PURPOSES | ED25519_PURPOSES
+_FILE = re.compile(r"([a-z-]+)-([1-9][0-9]{0,4})\.pem")
+_PARTY = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class KeyStore:
+    """The private keys of one node and of the parties it hosts."""
+
+    def __init__(self, folder: Path, did: str) -> None:
+        """`folder` holds the files; `did` is the node's own."""
+        self.folder = folder
+        self.did = did
+        self._signers: dict[str, SoftwareSigner] = {}
+
+    def create(self, purpose: str) -> SoftwareSigner:
+        """A new key for `purpose`, numbered after the last one and stored durably."""
+        if purpose not in PURPOSES:
+            raise SettingsError("key_purpose_unknown", f"{purpose} is not a key purpose")
+        number = max(self._numbers(purpose), default=0) + 1
+        file = self.folder / f"{purpose}-{number}.pem"
+        return self._write(file, f"{self.did}#{purpose}-{number}", purpose)
+
+    def create_party(self, name: str, did: str) -> SoftwareSigner:
+        """A title key `<did>#title-1` for a party this node hosts; `name` names the file."""
+        if not _PARTY.fullmatch(name):
+            raise SettingsError("party_name_bad", "lower-case letters, digits and hyphens only")
+        folder = self.folder / "parties"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        file = folder / f"{name}.pem"
+        if file.exists():
+            raise ConflictError("party_key_exists", f"a key for {name} is already here")
+        return self._write(file, f"{did}#title-1", "title")
+
+    def signer(self, purpose: str) -> SoftwareSigner:
+        """The newest key for `purpose`; raises NotFoundError `key_missing`."""
+        number = max(self._numbers(purpose), default=0)
+        return self.signer_for(f"{self.did}#{purpose}-{number}")
+
+    def has(self, purpose: str) -> bool:
+        """Whether a key for `purpose` is here."""
+        return any(True for _ in self._numbers(purpose))
+
+    def signer_for(self, kid: str) -> SoftwareSigner:
+        """The key with that id, the node's own or a party's; raises NotFoundError `key_missing`."""
+        if kid not in self._signers:
+            self._load(kid)
+        if kid not in self._signers:
+            raise NotFoundError("key_missing", f"no private key {kid} is in this node")
+        return self._signers[kid]
+
+    def parties(self) -> dict[str, SoftwareSigner]:
+        """The title keys of hosted parties, by the party's DID."""
+        files = sorted((self.folder / "parties").glob("*.pem"))
+        signers = (self._read(file) for file in files)
+        return {signer.kid.partition("#")[0]: signer for signer in signers}
+
+    def own(self) -> list[SoftwareSigner]:
+        """All keys of the node itself, by file name."""
+        return [self._read(file) for file in sorted(self.folder.glob("*.pem"))]
+
+    def files(self) -> list[Path]:
+        """All key files, for checks of their permissions."""
+        return sorted(self.folder.rglob("*.pem"))
+
+    def _numbers(self, purpose: str) -> Iterator[int]:
+        for file in self.folder.glob(f"{purpose}-*.pem"):
+            match = _FILE.fullmatch(file.name)
+            if match and match[1] == purpose:
+                yield int(match[2])
+
+    def _load(self, kid: str) -> None:
+        did, _, fragment = kid.partition("#")
+        if did != self.did:
+            self.parties()
+        elif (self.folder / f"{fragment}.pem").is_file() and _FILE.fullmatch(f"{fragment}.pem"):
+            self._read(self.folder / f"{fragment}.pem")
+
+    def _write(self, file: Path, kid: str, purpose: str) -> SoftwareSigner:
+        key = (
+            ed25519.Ed25519PrivateKey.generate()
+            if purpose in ED25519_PURPOSES
+            else ec.generate_private_key(ec.SECP256R1())
+        )
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        write_private(file, f"kid: {kid}\n".encode() + pem)
+        self._signers[kid] = SoftwareSigner(kid, key)
+        return self._signers[kid]
+
+    def _read(self, file: Path) -> SoftwareSigner:
+        data = file.read_bytes()
+        first, _, pem = data.partition(b"\n")
+        kid = first.removeprefix(b"kid: ").decode("utf-8", "replace")
+        if not first.startswith(b"kid: "):
+            raise SettingsError("key_file_bad", f"{file.name} does not begin with its key id")
+        if file.parent == self.folder and kid != f"{self.did}#{file.stem}":
+            raise SettingsError("key_file_bad", f"{file.name} holds the key {kid}")
+        if kid not in self._signers:
+            self._signers[kid] = SoftwareSigner(kid, _private_key(file, pem))
+        return self._signers[kid]
+
+
+def _private_key(file: Path, pem: bytes) -> ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:
+    try:
+        key = serialization.load_pem_private_key(pem, None)
+    except (ValueError, TypeError):
+        raise SettingsError("key_file_bad", f"{file.name} holds no readable key") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
+        raise SettingsError("key_file_bad", f"{file.name} is of a kind that is not used here")
+    return key
