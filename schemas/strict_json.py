@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
@@ -173,12 +174,7 @@ def _decoder(faults: list[_Fault]) -> json.JSONDecoder:
 
 
 def _first_twice(pairs: list[tuple[str, Any]]) -> str:
-    seen: set[str] = set()
-    for name, _ in pairs:
-        if name in seen:
-            break
-        seen.add(name)
-    return name
+    return Counter(name for name, _ in pairs).most_common(1)[0][0]
 
 
 _DETAILS = {
