@@ -1,0 +1,1 @@
+"""What a node remembers: one database, written in groups by one writer, read on its own."""

@@ -1,0 +1,236 @@
+"""The SQLite store: one writer thread that commits in groups, readers in a small pool.
+
+Only the writer thread touches the writing connection, and it alone checkpoints the WAL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy.exc import DatabaseError, OperationalError
+from typing_extensions import override
+
+from node.store.engine import sqlite_reader, sqlite_writer
+from node.store.store import Store, begin_job, unavailable
+from schemas.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection, Engine
+
+    from node.settings import StoreSettings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Job:
+    """One write on its way: the call, who waits for it, and what came out."""
+
+    call: Callable[[Connection], Any]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    value: Any = None
+    error: BaseException | None = None
+    deferred: list[Callable[[], None]] = field(default_factory=list)
+
+
+class SqliteStore(Store):
+    """SQLite, owned by this process."""
+
+    def __init__(self, url: str, settings: StoreSettings) -> None:
+        """See `Store`. The file is opened by `start`."""
+        super().__init__(url, settings)
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread: Thread | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._reader: Engine | None = None
+
+    @property
+    @override
+    def dialect(self) -> str:
+        return "sqlite"
+
+    @override
+    async def start(self) -> None:
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._thread = Thread(
+            target=self._write_until_closed, args=(opened,), name="store-writer", daemon=True
+        )
+        self._thread.start()
+        try:
+            await opened
+        except (DatabaseError, sqlite3.Error) as error:
+            raise unavailable(error) from error
+        # The writer is open first: it makes the WAL files that read-only connections need.
+        self._reader = sqlite_reader(self.url, self.settings.readers)
+        self._pool = ThreadPoolExecutor(self.settings.readers, thread_name_prefix="store-reader")
+
+    @override
+    async def close(self) -> None:
+        loop = asyncio.get_running_loop()
+        thread, pool, self._thread, self._pool = self._thread, self._pool, None, None
+        if pool is not None:
+            await loop.run_in_executor(None, pool.shutdown)
+        if self._reader is not None:
+            self._reader.dispose()
+            self._reader = None
+        if thread is not None:
+            self._queue.put(None)
+            await loop.run_in_executor(None, thread.join)
+
+    @override
+    async def write(
+        self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        if self._thread is None:
+            raise UnavailableError("store_unavailable", "the store is closed")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._queue.put(_Job(lambda connection: job(connection, *args, **kwargs), loop, future))
+        return await future
+
+    @override
+    async def read(
+        self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        if self._pool is None:
+            raise UnavailableError("store_unavailable", "the store is closed")
+        call = partial(self._read, lambda connection: job(connection, *args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    def _read(self, call: Callable[[Connection], T]) -> T:
+        assert self._reader is not None
+        try:
+            with self._reader.connect() as connection, connection.begin():
+                return call(connection)
+        except DatabaseError as error:
+            if _is_fault(error):
+                raise unavailable(error) from error
+            raise
+
+    # From here on: the writer thread.
+
+    def _write_until_closed(self, opened: asyncio.Future[None]) -> None:
+        loop, engine = opened.get_loop(), sqlite_writer(self.url)
+        try:
+            connection = engine.connect()
+        except (DatabaseError, sqlite3.Error) as error:
+            loop.call_soon_threadsafe(opened.set_exception, error)
+            return
+        loop.call_soon_threadsafe(opened.set_result, None)
+        busy = False
+        try:
+            while (first := self._queue.get()) is not None:
+                group, closing = self._gather(first, busy=busy)
+                busy = len(group) > 1
+                self._commit(connection, group)
+                if closing:
+                    break
+        finally:
+            connection.close()
+            engine.dispose()
+
+    def _gather(self, first: _Job, *, busy: bool) -> tuple[list[_Job], bool]:
+        """The jobs that are committed together, and whether the store is closing after them."""
+        group = [first]
+        closing = self._take_waiting(group)
+        under_load = busy or len(group) > 1
+        if under_load and not closing and len(group) < self.settings.group_cap:
+            time.sleep(self.settings.linger)
+            closing = self._take_waiting(group)
+        return group, closing
+
+    def _take_waiting(self, group: list[_Job]) -> bool:
+        while len(group) < self.settings.group_cap:
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                return False
+            if job is None:
+                return True
+            group.append(job)
+        return False
+
+    def _commit(self, connection: Connection, group: list[_Job]) -> None:
+        try:
+            with connection.begin():
+                for job in group:
+                    _run(connection, job)
+                    _require_transaction(connection)
+        except (DatabaseError, sqlite3.Error) as error:
+            for job in group:
+                job.error = job.error or unavailable(error)
+            _leave_transaction(connection)
+        _answer(group, self._committed)
+
+
+def _run(connection: Connection, job: _Job) -> None:
+    """One job in its savepoint. What it raises is kept for its caller; the others go on."""
+    raw: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
+    raw.execute("SAVEPOINT job")
+    job.deferred = begin_job(connection)
+    try:
+        job.value = job.call(connection)
+    except BaseException as error:  # noqa: BLE001 - handed to the caller, which waits for it
+        job.error = unavailable(error) if _is_fault(error) else error
+        if raw.in_transaction:
+            raw.execute("ROLLBACK TO job")
+    if raw.in_transaction:
+        raw.execute("RELEASE job")
+
+
+def _leave_transaction(connection: Connection) -> None:
+    """After a refused COMMIT (deferred constraint, full disk) SQLite stays in the transaction."""
+    raw: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
+    with suppress(sqlite3.Error):
+        raw.rollback()
+
+
+def _require_transaction(connection: Connection) -> None:
+    """SQLite undoes everything by itself on a full disk or an I/O error: then all have failed."""
+    raw: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
+    if not raw.in_transaction:
+        raise DatabaseError("the store undid the transaction", None, OSError())
+
+
+def _is_fault(error: BaseException) -> bool:
+    """Whether the database failed (disk, lock), rather than a constraint or the job itself."""
+    return isinstance(error, OperationalError)
+
+
+def _answer(group: list[_Job], committed: Callable[[list[Callable[[], None]]], None]) -> None:
+    loops: dict[int, list[_Job]] = {}
+    for job in group:
+        loops.setdefault(id(job.loop), []).append(job)
+    for jobs in loops.values():
+        try:
+            jobs[0].loop.call_soon_threadsafe(_resolve, jobs, committed)
+        except RuntimeError:
+            # The loop is gone and nobody waits any more; what was committed stays committed.
+            continue
+
+
+def _resolve(jobs: list[_Job], committed: Callable[[list[Callable[[], None]]], None]) -> None:
+    deferred: list[Callable[[], None]] = []
+    for job in jobs:
+        if job.error is None:
+            deferred += job.deferred
+        if job.future.done():
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.value)
+    committed(deferred)
