@@ -1,0 +1,140 @@
+"""Writing and reading leaves: synchronous functions over a passed connection.
+
+`append` runs inside the transaction of the change that the leaf tells of, so that both commit or
+neither does (R8). Indexes are dense because they come from a row that the transaction locks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
+
+from ledger.tables import NODE_LOG, heads, leaves
+from protocols.merkle import leaf_hash
+from schemas.errors import TooLargeError
+
+MAX_ENTRY = 65_535
+"""Entry bundles prefix each entry with a 16-bit length (C2SP tlog-tiles)."""
+
+_TAKE = (
+    update(heads)
+    .where(heads.c.log == bindparam("name"))
+    .values(size=heads.c.size + bindparam("count"))
+    .returning(heads.c.size)
+)
+_PUT = insert(leaves)
+_STORED = (leaves.c.leaf_index, leaves.c.leaf_hash, leaves.c.entry, leaves.c.at)
+
+
+@dataclass(frozen=True, slots=True)
+class AppendedLeaf:
+    """Where a leaf went: its index in the log and its leaf hash (RFC 6962 §2.1)."""
+
+    index: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLeaf:
+    """A leaf as stored; `at` is when it was appended, ms UTC."""
+
+    index: int
+    hash: bytes
+    entry: bytes
+    at: int
+
+
+def append(conn: Connection, entry: bytes, now_ms: int, *, log: str = NODE_LOG) -> AppendedLeaf:
+    """Append one entry in the caller's transaction. Raises TooLargeError `log_entry_too_large`."""
+    return append_all(conn, [entry], now_ms, log=log)[0]
+
+
+def append_all(
+    conn: Connection, entries: Sequence[bytes], now_ms: int, *, log: str = NODE_LOG
+) -> list[AppendedLeaf]:
+    """Append entries in order, next to each other."""
+    if not entries:
+        return []
+    if any(len(entry) > MAX_ENTRY for entry in entries):
+        raise TooLargeError("log_entry_too_large", f"an entry has at most {MAX_ENTRY} bytes")
+    start = _take(conn, log, len(entries)) - len(entries)
+    added = [AppendedLeaf(start + at, leaf_hash(entry)) for at, entry in enumerate(entries)]
+    conn.execute(
+        _PUT,
+        [_row(log, leaf, entry, now_ms) for leaf, entry in zip(added, entries, strict=True)],
+    )
+    return added
+
+
+def _row(log: str, leaf: AppendedLeaf, entry: bytes, now_ms: int) -> dict[str, object]:
+    return {
+        "log": log,
+        "leaf_index": leaf.index,
+        "leaf_hash": leaf.hash,
+        "entry": entry,
+        "at": now_ms,
+    }
+
+
+def _take(conn: Connection, log: str, count: int) -> int:
+    """Reserve `count` indexes; the size after them. The row stays locked until the commit."""
+    size = conn.execute(_TAKE, {"name": log, "count": count}).scalar_one_or_none()
+    if size is None:
+        conn.execute(insert(heads).values(log=log, size=count, epoch=0))
+        return count
+    return int(size)
+
+
+def size(conn: Connection, *, log: str = NODE_LOG) -> int:
+    """The number of leaves."""
+    found = conn.execute(select(heads.c.size).where(heads.c.log == log)).scalar_one_or_none()
+    return int(found or 0)
+
+
+def hashes(conn: Connection, start: int, end: int, *, log: str = NODE_LOG) -> list[bytes]:
+    """The leaf hashes start…end−1, as far as stored."""
+    rows = conn.execute(_between(select(leaves.c.leaf_hash), log, start, end))
+    return [bytes(row) for row in rows.scalars()]
+
+
+def read(conn: Connection, start: int, end: int, *, log: str = NODE_LOG) -> list[StoredLeaf]:
+    """The leaves start…end−1, as far as stored. The caller bounds the range."""
+    rows = conn.execute(_between(select(*_STORED), log, start, end))
+    return [_stored(*row) for row in rows]
+
+
+def _between(statement: Select[Any], log: str, start: int, end: int) -> Select[Any]:
+    index = leaves.c.leaf_index
+    return statement.where(leaves.c.log == log, index >= start, index < end).order_by(index)
+
+
+def _stored(index: int, hash_: bytes, entry: bytes, at: int) -> StoredLeaf:
+    return StoredLeaf(index, bytes(hash_), bytes(entry), at)
+
+
+def find(conn: Connection, hash_: bytes, *, log: str = NODE_LOG) -> StoredLeaf | None:
+    """The first leaf with that leaf hash."""
+    row = conn.execute(
+        select(*_STORED)
+        .where(leaves.c.log == log, leaves.c.leaf_hash == hash_)
+        .order_by(leaves.c.leaf_index)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _stored(*row)
+
+
+def counted(conn: Connection, *, log: str = NODE_LOG) -> int:
+    """How many leaf rows there are; differs from `size` only in a damaged store."""
+    return int(
+        conn.execute(select(func.count()).select_from(leaves).where(leaves.c.log == log)).scalar()
+        or 0
+    )
+
+
+def in_pieces(start: int, end: int, step: int = 4096) -> Iterator[tuple[int, int]]:
+    """Ranges of at most `step` that cover start…end−1."""
+    for at in range(start, end, step):
+        yield at, min(at + step, end)

@@ -1,0 +1,110 @@
+"""Leaves of a node log: what is remembered of an event, and nothing of the trade itself.
+
+A leaf is the deterministic CBOR (RFC 8949 §4.2) array ``["tx1", kind, subject, commit, prev,
+at_ms]``. Subject and commitment are hashes under the one salt that the issuer fixed inside the
+signed credential (R18), so the log shows no document, reference, actor or schema.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import cbor2
+
+from protocols.digest import SIZE, sha256
+from schemas.errors import MalformedError
+
+VERSION: Final = "tx1"
+SALT_SIZE: Final = 32
+_MAX_MS: Final = 2**53 - 1
+# The layout is fixed, so entries of strangers never meet a general CBOR reader.
+_ENTRY: Final = re.compile(
+    rb"\x86\x63tx1([\x01-\x17])\x58\x20(.{32})\x58\x20(.{32})"
+    rb"(?:\xf6|\x58\x20(.{32}))([\x00-\x1b].{0,8})",
+    re.DOTALL,
+)
+
+
+class LeafKind(IntEnum):
+    """What happened."""
+
+    ISSUE = 1
+    AMEND = 2
+    STATUS = 3
+    RECEIVE = 4
+    VERIFY_RESULT = 5
+    TITLE_OPERATION_SEEN = 6
+    FOREIGN_CHECKPOINT = 7
+    KEY_EVENT = 8
+    ACCESS = 9
+    MEMBER_LIST = 10
+    TOMBSTONE = 11
+    EXPORT = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One event. Digests are 32 bytes; `prev` is the leaf hash of the subject's last leaf here.
+
+    `at_ms` is the node's own claim; the trusted time is the witnesses' (R17).
+    """
+
+    kind: LeafKind
+    subject: bytes
+    commit: bytes
+    prev: bytes | None
+    at_ms: int
+
+
+def subject(document_type: str, number: str, salt: bytes) -> bytes:
+    """``SHA-256(type ‖ 0x00 ‖ number ‖ 0x00 ‖ salt)``: which document, for those who know it."""
+    if "\x00" in document_type or "\x00" in number or len(salt) != SALT_SIZE:
+        raise ValueError("type and number have no NUL, a salt has 32 bytes")
+    return sha256(document_type.encode() + b"\x00" + number.encode() + b"\x00" + salt)
+
+
+def commit(salt: bytes, digest: bytes) -> bytes:
+    """``SHA-256(salt ‖ document digest)``: which bytes, for those who have them."""
+    if len(salt) != SALT_SIZE or len(digest) != SIZE:
+        raise ValueError("salt and digest have 32 bytes")
+    return sha256(salt + digest)
+
+
+def encode(leaf: Leaf) -> bytes:
+    """The entry bytes, at most 512. Raises `leaf_malformed` for a digest of another length."""
+    _check(leaf)
+    members = [VERSION, int(leaf.kind), leaf.subject, leaf.commit, leaf.prev, leaf.at_ms]
+    return cbor2.dumps(members, canonical=True)
+
+
+def decode(entry: bytes) -> Leaf:
+    """The leaf of an entry; only its one deterministic encoding is taken.
+
+    Raises MalformedError `leaf_malformed`.
+    """
+    match = _ENTRY.fullmatch(entry)
+    if match is None:
+        raise _malformed("an entry is a CBOR array of version, kind, three digests and a time")
+    kind, about, commitment, prev, time = match.groups()
+    if kind[0] not in set(LeafKind):
+        raise _malformed("unknown kind of leaf")
+    at_ms = int.from_bytes(time[1:] or time, "big")
+    found = Leaf(LeafKind(kind[0]), about, commitment, prev, at_ms)
+    if encode(found) != entry:
+        raise _malformed("an entry is deterministic CBOR")
+    return found
+
+
+def _check(leaf: Leaf) -> None:
+    digests = [item for item in (leaf.subject, leaf.commit, leaf.prev) if item is not None]
+    if any(len(item) != SIZE for item in digests):
+        raise _malformed("subject, commitment and previous leaf have 32 bytes")
+    if not 0 <= leaf.at_ms <= _MAX_MS:
+        raise _malformed("the time is milliseconds since 1970")
+
+
+def _malformed(detail: str) -> MalformedError:
+    return MalformedError("leaf_malformed", detail)

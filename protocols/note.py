@@ -1,0 +1,239 @@
+"""Signed notes and verifier keys, C2SP signed-note v1.0.0, byte for byte.
+
+A note is text, an empty line and signature lines ``— <key name> base64(key ID ‖ signature)``.
+Key types here are 0x01 (Ed25519 over the text) and 0x04 (timestamped Ed25519 cosignature, see
+`protocols.cosignature`); signatures of other types belong to unknown keys and are ignored.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
+
+from protocols import keys
+from protocols.digest import sha256
+from schemas.errors import MalformedError, RefusedError, TooLargeError
+
+if TYPE_CHECKING:
+    from protocols.keys import Check
+
+ED25519 = 0x01
+COSIGNATURE = 0x04
+ALGORITHMS = frozenset({ED25519, COSIGNATURE})
+
+MAX_NOTE = 65_536
+MAX_SIGNATURES = 64
+"""Verifiers must take at least 16 (signed-note, *Format*)."""
+
+_DASH = "\u2014"
+_CONTROLS = frozenset(map(chr, range(32))) - {"\n"}
+
+Sign: TypeAlias = Callable[[bytes], bytes]
+"""Private half of an Ed25519 key: message → 64-byte signature."""
+
+
+def encode64(data: bytes) -> str:
+    """Standard padded base64 (RFC 4648 §4)."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def decode64(text: str, *, code: str = "note_malformed") -> bytes:
+    """The bytes of canonical padded base64; raises MalformedError `code` for any other text."""
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        raise MalformedError(code, "not base64") from None
+    if encode64(data) != text:
+        # Two texts for one value would let a changed byte pass unseen.
+        raise MalformedError(code, "base64 is not in its canonical form")
+    return data
+
+
+def valid_name(name: str) -> bool:
+    """A key name is non-empty, without Unicode spaces and plus."""
+    return bool(name) and "+" not in name and not any(character.isspace() for character in name)
+
+
+def organisation(name: str) -> str:
+    """Who stands behind a key name: the part before the first slash of a schema-less URL."""
+    return name.split("/", 1)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierKey:
+    """A key that notes are verified with: name, type byte (0x01 or 0x04), 32-byte public key."""
+
+    name: str
+    algorithm: int
+    public_key: bytes
+
+    @property
+    def key_id(self) -> bytes:
+        """``SHA-256(name ‖ 0x0A ‖ type ‖ public key)[:4]``."""
+        return _key_id(self.name, self.algorithm, self.public_key)
+
+    @property
+    def organisation(self) -> str:
+        """The organisation that has at most one vote (R16)."""
+        return organisation(self.name)
+
+    def to_text(self) -> str:
+        """The vkey ``name+hex(key ID)+base64(type ‖ public key)``."""
+        material = bytes((self.algorithm,)) + self.public_key
+        return f"{self.name}+{self.key_id.hex()}+{encode64(material)}"
+
+    def verifies(self, message: bytes, signature: bytes) -> bool:
+        """Whether the 64-byte `signature` over `message` is by this key (libsodium's rule, R2)."""
+        return _checker(self.public_key)(signature, message)
+
+
+@lru_cache(maxsize=1024)
+def _key_id(name: str, algorithm: int, public_key: bytes) -> bytes:
+    return sha256(name.encode() + b"\n" + bytes((algorithm,)) + public_key)[:4]
+
+
+@lru_cache(maxsize=1024)
+def _checker(public_key: bytes) -> Check:
+    return keys.from_ed25519_bytes("", public_key).verify
+
+
+def verifier_key(name: str, algorithm: int, public_key: bytes) -> VerifierKey:
+    """A checked key. Raises MalformedError `vkey_malformed` for a bad name, type or point."""
+    if not valid_name(name):
+        raise _bad_vkey("a key name has no spaces and no plus sign")
+    if algorithm not in ALGORITHMS:
+        raise _bad_vkey("key types are 0x01 (Ed25519) and 0x04 (cosignature)")
+    try:
+        _checker(public_key)
+    except MalformedError:
+        raise _bad_vkey("not a valid Ed25519 public key") from None
+    return VerifierKey(name, algorithm, public_key)
+
+
+@lru_cache(maxsize=1024)
+def parse_vkey(text: str) -> VerifierKey:
+    """The key of a vkey text; the key ID must match. Raises MalformedError `vkey_malformed`."""
+    parts = text.split("+", 2)
+    if len(parts) != 3 or len(parts[1]) != 8 or set(parts[1]) - set("0123456789abcdef"):
+        raise _bad_vkey("a vkey is name+key ID+key material")
+    material = decode64(parts[2], code="vkey_malformed")
+    if len(material) != 33:
+        raise _bad_vkey("key material is a type byte and 32 bytes")
+    key = verifier_key(parts[0], material[0], material[1:])
+    if key.key_id.hex() != parts[1]:
+        raise _bad_vkey("the key ID does not belong to this key")
+    return key
+
+
+def _bad_vkey(detail: str) -> MalformedError:
+    return MalformedError("vkey_malformed", detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One signature line: key name, 4-byte key ID and the bytes after it."""
+
+    name: str
+    key_id: bytes
+    value: bytes
+
+    def to_text(self) -> str:
+        """The line, with its newline."""
+        return f"{_DASH} {self.name} {encode64(self.key_id + self.value)}\n"
+
+    def names(self, key: VerifierKey) -> bool:
+        """Whether this line claims to be by `key`: name and key ID both match."""
+        return self.name == key.name and self.key_id == key.key_id
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note: its text, ending in a newline, and its signature lines in order."""
+
+    text: str
+    signatures: tuple[Signature, ...]
+
+    def to_text(self) -> str:
+        """The signed note."""
+        return self.text + "\n" + "".join(line.to_text() for line in self.signatures)
+
+    def with_signatures(self, signatures: Iterable[Signature]) -> Note:
+        """The same text with more signature lines; a line already there is not repeated."""
+        merged = dict.fromkeys((*self.signatures, *signatures))
+        return Note(self.text, tuple(merged))
+
+
+def parse(data: bytes | str) -> Note:
+    """A signed note from its bytes. Raises `note_malformed` or TooLargeError `note_too_large`."""
+    text = _to_text(data)
+    body, separator, tail = text.rpartition("\n\n")
+    if not separator or not tail.endswith("\n"):
+        raise _bad_note("a note is text, an empty line and signature lines")
+    lines = tail.removesuffix("\n").split("\n")
+    if len(lines) > MAX_SIGNATURES:
+        raise TooLargeError("note_too_large", f"a note has at most {MAX_SIGNATURES} signatures")
+    return Note(body + "\n", tuple(parse_signature(line) for line in lines))
+
+
+def _to_text(data: bytes | str) -> str:
+    if len(data) > MAX_NOTE:
+        raise TooLargeError("note_too_large", f"a note has at most {MAX_NOTE} bytes")
+    try:
+        text = data if isinstance(data, str) else data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _bad_note("a note is UTF-8") from None
+    if not _CONTROLS.isdisjoint(text):
+        raise _bad_note("a note has no control characters")
+    return text
+
+
+def parse_signature(line: str) -> Signature:
+    """One signature line without its newline. Raises MalformedError `note_malformed`."""
+    parts = line.split(" ")
+    if len(parts) != 3 or parts[0] != _DASH or not valid_name(parts[1]):
+        raise _bad_note("a signature line is — name base64")
+    value = decode64(parts[2])
+    if len(value) < 5:
+        raise _bad_note("a signature is a key ID and at least one byte")
+    return Signature(parts[1], value[:4], value[4:])
+
+
+def parse_signature_lines(text: str) -> tuple[Signature, ...]:
+    """The lines that a witness answers with, each ending in a newline."""
+    if len(text) > MAX_NOTE or not text.endswith("\n"):
+        raise _bad_note("signature lines end in a newline")
+    lines = text.removesuffix("\n").split("\n")
+    if len(lines) > MAX_SIGNATURES:
+        raise TooLargeError("note_too_large", f"at most {MAX_SIGNATURES} signature lines")
+    return tuple(parse_signature(line) for line in lines)
+
+
+def _bad_note(detail: str) -> MalformedError:
+    return MalformedError("note_malformed", detail)
+
+
+def sign(text: str, key: VerifierKey, sign_with: Sign) -> Signature:
+    """The signature line of a type 0x01 key over `text`, which ends in a newline."""
+    if key.algorithm != ED25519 or not text.endswith("\n"):
+        raise ValueError("a type 0x01 key signs text that ends in a newline")
+    return Signature(key.name, key.key_id, sign_with(text.encode()))
+
+
+def open_note(data: bytes | str, key: VerifierKey) -> Note:
+    """A note that `key` (type 0x01) has signed.
+
+    Every line that names the key must verify. Raises RefusedError `note_not_signed` when none
+    names it, `note_signature_invalid` when one does not verify.
+    """
+    note = parse(data)
+    mine = {line for line in note.signatures if line.names(key)}
+    if not mine:
+        raise RefusedError("note_not_signed", "no signature line names the expected key")
+    message = note.text.encode()
+    if key.algorithm != ED25519 or not all(key.verifies(message, line.value) for line in mine):
+        raise RefusedError("note_signature_invalid", "a signature of the expected key is wrong")
+    return note
