@@ -1,4 +1,4 @@
-"""What the demo says, in English and in Chinese (`words.json`). Codes and numbers stay as they are."""
+"""What the demo says, in English and in Chinese (`words.json`); codes stay as they are."""
 
 from __future__ import annotations
 
