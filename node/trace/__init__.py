@@ -1,0 +1,1 @@
+"""Tracing a document or a consignment: events with their proofs, as table, tree and picture."""
