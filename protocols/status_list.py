@@ -1,0 +1,299 @@
+"""Bitstring Status List (W3C, 2025): entries, encoded lists, list credentials, roll-back.
+
+A list is a credential of the issuer; bit 0 is the most significant bit of the first byte, the
+text is `u` + base64url(gzip(bits)) and holds at least 131 072 entries, so that fetching a list
+tells nothing about the one entry somebody looks at. The URL in an entry is a name made from the
+issuer's DID, a look-up key into the member list and never an address to connect to (R7). A list
+older than the one held, or one that takes a revocation back, is refused.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from protocols import base64url, jws, times, vcdm
+from protocols.fields import Fields
+from protocols.members.trust import Freshness
+from schemas import strict_json
+from schemas.errors import ConflictError, MalformedError, RefusedError, TooLargeError
+
+if TYPE_CHECKING:
+    from protocols.jws import Jws
+    from protocols.keys import Signer
+    from protocols.members.trust import MemberList
+    from schemas.strict_json import JsonValue
+
+CODE = "status_malformed"
+TYP = "vc+jwt"
+TYPE = "BitstringStatusListCredential"
+ENTRY_TYPE = "BitstringStatusListEntry"
+REVOCATION = "revocation"
+MIN_ENTRIES = 131_072
+MAX_ENTRIES = 8 * MIN_ENTRIES
+MAX_TEXT_BYTES = 1024 * 1024
+_GZIP = 31  # zlib: gzip framing, 32 kB window
+_PURPOSE = re.compile(r"(?a:[a-z][A-Za-z]{1,40})")
+_INDEX = re.compile(r"(?a:0|[1-9]\d{0,8})")
+_URL = re.compile(r"(?a:https://[!#-\[\]-~]{1,400})")
+_LIST_ID = re.compile(r"(?a:[A-Za-z0-9-]{1,40})")
+
+
+class Status(StrEnum):
+    """What a bit says."""
+
+    VALID = "valid"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusEntry:
+    """Where a credential's status stands: bit `index` of the list named `list_url`."""
+
+    list_url: str
+    index: int
+    purpose: str = REVOCATION
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """The credentialStatus member."""
+        return {
+            "id": f"{self.list_url}#{self.index}",
+            "type": ENTRY_TYPE,
+            "statusPurpose": self.purpose,
+            "statusListIndex": str(self.index),
+            "statusListCredential": self.list_url,
+        }
+
+
+def list_url(did: str, list_id: str) -> str:
+    """The name of an issuer's list: an https URL under the host of its did:web."""
+    host, *path = did.removeprefix("did:web:").split(":")
+    return "/".join((f"https://{host.replace('%3A', ':')}", *path, "status", list_id))
+
+
+def list_id_of(url: str, did: str) -> str:
+    """The list's id when `url` names a list of `did`; raises RefusedError `status_foreign_list`."""
+    list_id = url.rpartition("/")[2]
+    if not _LIST_ID.fullmatch(list_id) or url != list_url(did, list_id):
+        raise RefusedError("status_foreign_list", "the list is not one of the issuer's")
+    return list_id
+
+
+def read_entry(fields: Fields) -> StatusEntry:
+    """A credentialStatus member, strictly; raises MalformedError with the code of `fields`."""
+    if fields.text("type") != ENTRY_TYPE:
+        raise fields.fault("type", f"the status entry is a {ENTRY_TYPE}")
+    return StatusEntry(
+        list_url=fields.text("statusListCredential", pattern=_URL),
+        index=int(fields.text("statusListIndex", pattern=_INDEX)),
+        purpose=fields.text("statusPurpose", pattern=_PURPOSE),
+    )
+
+
+def encode_bits(bits: bytes) -> str:
+    """`u` + base64url(gzip(bits)); the same bits always give the same text."""
+    packer = zlib.compressobj(level=9, wbits=_GZIP)
+    return "u" + base64url.encode(packer.compress(bits) + packer.flush())
+
+
+def decode_bits(text: str) -> bytes:
+    """The bits of an encodedList.
+
+    Exactly one complete gzip member of 131 072 to 1 048 576 entries; raises MalformedError
+    `status_malformed` or TooLargeError `status_too_large`.
+    """
+    if len(text) > MAX_TEXT_BYTES:
+        raise TooLargeError("status_too_large", f"more than {MAX_TEXT_BYTES} characters")
+    if not text.startswith("u"):
+        raise MalformedError(CODE, "an encoded list begins with the multibase prefix u")
+    unpacker = zlib.decompressobj(wbits=_GZIP)
+    try:
+        bits = unpacker.decompress(base64url.decode(text[1:]), MAX_ENTRIES // 8 + 1)
+    except zlib.error:
+        raise MalformedError(CODE, "an encoded list is one gzip member") from None
+    if len(bits) > MAX_ENTRIES // 8:
+        raise TooLargeError("status_too_large", f"more than {MAX_ENTRIES} entries")
+    if not unpacker.eof or unpacker.unused_data:
+        raise MalformedError(CODE, "an encoded list is one complete gzip member and no more")
+    if len(bits) * 8 < MIN_ENTRIES:
+        raise MalformedError(CODE, f"a list has at least {MIN_ENTRIES} entries")
+    return bits
+
+
+def bit(bits: bytes, index: int) -> bool:
+    """Bit `index`, counted from the most significant bit of the first byte."""
+    if not 0 <= index < len(bits) * 8:
+        raise RefusedError("status_out_of_range", "the list has no such entry")
+    return bool(bits[index >> 3] & (0x80 >> (index & 7)))
+
+
+def set_bit(bits: bytes, index: int) -> bytes:
+    """`bits` with bit `index` set."""
+    bit(bits, index)  # range
+    changed = bytearray(bits)
+    changed[index >> 3] |= 0x80 >> (index & 7)
+    return bytes(changed)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusList:
+    """One list credential, read. signed is its compact JWS; ttl says how long it may be cached."""
+
+    url: str
+    issuer: str
+    network: bytes
+    purposes: tuple[str, ...]
+    bits: bytes = field(repr=False)
+    ttl: timedelta
+    valid_from: datetime
+    valid_until: datetime
+    kid: str
+    digest: bytes
+    signed: str = field(repr=False)
+
+    def fresh_at(self, now: datetime) -> bool:
+        """Whether the list may be relied on at `now`: within its ttl and its validity."""
+        return now < min(self.valid_from + self.ttl, self.valid_until)
+
+    def age(self, now: datetime) -> timedelta:
+        """How long ago the issuer signed it."""
+        return now - self.valid_from
+
+
+def sign_list(
+    *,
+    url: str,
+    issuer: str,
+    network: bytes,
+    bits: bytes,
+    ttl: timedelta,
+    valid_from: datetime,
+    valid_until: datetime,
+    signer: Signer,
+    purpose: str = REVOCATION,
+) -> str:
+    """The list credential as a compact JWS."""
+    payload: dict[str, JsonValue] = {
+        "@context": [vcdm.CONTEXT],
+        "id": url,
+        "type": [vcdm.TYPE, TYPE],
+        "issuer": issuer,
+        "network": network.hex(),
+        "validFrom": times.to_text(valid_from),
+        "validUntil": times.to_text(valid_until),
+        "credentialSubject": {
+            "id": f"{url}#list",
+            "type": "BitstringStatusList",
+            "statusPurpose": purpose,
+            "encodedList": encode_bits(bits),
+            "ttl": ttl // timedelta(milliseconds=1),
+        },
+    }
+    return jws.sign(strict_json.canonical(payload), typ=TYP, signer=signer, cty="vc")
+
+
+def parse_list(text: str) -> tuple[Jws, StatusList]:
+    """A list credential read under our profile, its signature not yet verified."""
+    signed = jws.parse(text, typ=TYP, max_bytes=4 * MAX_TEXT_BYTES)
+    credential = vcdm.read(signed.payload)
+    if TYPE not in credential.types:
+        raise RefusedError("status_not_a_list", "the credential is not a status list")
+    vcdm.require_kid_of_issuer(signed.kid, credential.issuer)
+    fields = Fields(credential.members, CODE)
+    subject = fields.child("credentialSubject")
+    if subject.text("type") != "BitstringStatusList":
+        raise subject.fault("type", "the subject is a BitstringStatusList")
+    opened = StatusList(
+        url=fields.text("id", pattern=_URL),
+        issuer=credential.issuer,
+        network=fields.digest("network"),
+        purposes=read_purposes(subject),
+        bits=decode_bits(subject.text("encodedList", max_length=MAX_TEXT_BYTES)),
+        ttl=timedelta(milliseconds=subject.integer("ttl", 0, 10**10)),
+        valid_from=fields.time("validFrom"),
+        valid_until=fields.time("validUntil"),
+        kid=signed.kid,
+        digest=signed.payload_digest,
+        signed=text,
+    )
+    return signed, opened
+
+
+def read_purposes(subject: Fields) -> tuple[str, ...]:
+    """statusPurpose of a list: one text, or a list of them."""
+    if isinstance(subject.members.get("statusPurpose"), list):
+        return subject.texts("statusPurpose", pattern=_PURPOSE, max_items=10)
+    return (subject.text("statusPurpose", pattern=_PURPOSE),)
+
+
+def open_list(
+    text: str, *, members: MemberList, now: datetime, issuer: str | None = None
+) -> StatusList:
+    """A list verified against the member list at `now`: signature, key, issuer, network, dates.
+
+    issuer: who must have signed it, when known. Raises MalformedError, RefusedError
+    (`status_foreign_list`, `status_other_network`, `status_key_refused`, `status_other_issuer`,
+    `bad_signature`, `credential_expired`, …) or RefusedError `member_list_stale` (R6: revocation
+    has no grace).
+    """
+    signed, opened = parse_list(text)
+    if issuer is not None and opened.issuer != issuer:
+        raise RefusedError("status_other_issuer", "the list is signed by somebody else")
+    if opened.network != members.network:
+        raise RefusedError("status_other_network", "the list belongs to another network")
+    list_id_of(opened.url, opened.issuer)
+    if members.freshness(now) is not Freshness.FRESH:
+        raise RefusedError("member_list_stale", "revocations need a member list in force")
+    key = members.key(signed.kid)
+    if key is None or key.purpose != "credential" or not key.valid_at(now):
+        raise RefusedError("status_key_refused", "the key is no valid credential key of the issuer")
+    jws.verify(signed, key.public)
+    vcdm.require_in_time(opened.valid_from, opened.valid_until, now)
+    return opened
+
+
+def check(entry: StatusEntry, held: StatusList, *, issuer: str) -> Status:
+    """What `held` says about a credential of `issuer` with that entry.
+
+    Raises RefusedError `status_other_issuer`, `status_other_list`, `status_other_purpose` or
+    `status_out_of_range`: then the list says nothing about it.
+    """
+    if held.issuer != issuer:
+        raise RefusedError("status_other_issuer", "the list is signed by somebody else")
+    if held.url != entry.list_url:
+        raise RefusedError("status_other_list", "the entry names another list")
+    if entry.purpose not in held.purposes:
+        raise RefusedError("status_other_purpose", "the list has another purpose")
+    return Status.REVOKED if bit(held.bits, entry.index) else Status.VALID
+
+
+def supersedes(new: StatusList, held: StatusList | None) -> bool:
+    """Whether `new` takes the place of `held` (False: it is the same list again).
+
+    Raises RefusedError `status_rollback` when it is older or takes a revocation back, ConflictError
+    `status_fork` when two lists claim the same moment.
+    """
+    if held is None:
+        return True
+    if new.url != held.url or new.issuer != held.issuer:
+        raise RefusedError("status_other_list", "the lists are different ones")
+    if new.digest == held.digest:
+        return False
+    if new.valid_from < held.valid_from:
+        raise RefusedError("status_rollback", "the list is older than the one already held")
+    if new.valid_from == held.valid_from:
+        raise ConflictError("status_fork", "two lists were signed for the same moment")
+    if REVOCATION in held.purposes and _cleared(held.bits, new.bits):
+        raise RefusedError("status_rollback", "the list takes a revocation back")
+    return True
+
+
+def _cleared(before: bytes, after: bytes) -> bool:
+    size = max(len(before), len(after))
+    old = int.from_bytes(before.ljust(size, b"\0"), "big")
+    new = int.from_bytes(after.ljust(size, b"\0"), "big")
+    return bool(old & ~new)

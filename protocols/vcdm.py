@@ -1,0 +1,179 @@
+"""The rules every credential obeys: W3C VC Data Model 2.0 inside a JWT (VC-JOSE-COSE).
+
+Stricter than the standards where leniency would let two readers see two things: contexts are
+named, never inlined; the issuer is an ASCII did:web; registered JWT claims that repeat a member
+must agree with it. Members nobody knows are ignored (VC-JOSE-COSE §3.1.3).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from protocols.fields import DID, Fields
+from schemas import strict_json
+from schemas.errors import MalformedError, RefusedError
+
+if TYPE_CHECKING:
+    from schemas.strict_json import JsonValue
+
+CODE = "credential_malformed"
+CONTEXT = "https://www.w3.org/ns/credentials/v2"
+TYPE = "VerifiableCredential"
+MAX_BYTES = 12 * 1024 * 1024
+MAX_DEPTH = 64
+SKEW = timedelta(seconds=60)
+_URL = re.compile(r"(?a:[A-Za-z][A-Za-z0-9+.-]{0,30}:[!#-\[\]-~]{1,1000})")
+_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_EMBEDDED = ("credentialStatus", "termsOfUse", "evidence", "refreshService", "credentialSchema")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiableCredential:
+    """A credential that obeys the data model; members is the whole parsed payload."""
+
+    id: str | None
+    types: tuple[str, ...]
+    issuer: str
+    valid_from: datetime | None
+    valid_until: datetime | None
+    subjects: tuple[Mapping[str, JsonValue], ...]
+    members: Mapping[str, JsonValue]
+
+    def require_in_time(self, at: datetime) -> None:
+        """Raise RefusedError `credential_not_yet_valid` or `credential_expired` at `at`."""
+        require_in_time(self.valid_from, self.valid_until, at)
+
+
+def require_in_time(start: datetime | None, end: datetime | None, at: datetime) -> None:
+    """Whether `at` lies between start and end, with 60 s for clocks that differ."""
+    if start is not None and at + SKEW < start:
+        raise RefusedError("credential_not_yet_valid", "its validity begins later")
+    if end is not None and at - SKEW >= end:
+        raise RefusedError("credential_expired", "its validity is over")
+
+
+def read(payload: bytes) -> VerifiableCredential:
+    """The credential in a JWS payload; raises MalformedError json_* or `credential_malformed`."""
+    members = strict_json.loads_object(payload, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
+    fields = Fields(members, CODE)
+    _require_contexts(fields)
+    credential = VerifiableCredential(
+        id=fields.optional_text("id", pattern=_URL),
+        types=_types(fields),
+        issuer=_issuer(fields),
+        valid_from=fields.optional_time("validFrom"),
+        valid_until=_earlier(fields.optional_time("validUntil"), _numeric(fields, "exp")),
+        subjects=_subjects(fields, members),
+        members=members,
+    )
+    _require_order(fields)
+    _require_agreement(fields, credential)
+    for name in _EMBEDDED:
+        _require_typed(fields, name)
+    return credential
+
+
+def _require_contexts(fields: Fields) -> None:
+    contexts = fields.texts("@context", pattern=_URL, max_items=20)
+    if contexts[:1] != (CONTEXT,):
+        raise fields.fault("@context", f"the first context is {CONTEXT}")
+
+
+def _types(fields: Fields) -> tuple[str, ...]:
+    value = fields.members.get("type")
+    types = (value,) if isinstance(value, str) else fields.texts("type", max_items=20)
+    if TYPE not in types:
+        raise fields.fault("type", f"type includes {TYPE}")
+    return types
+
+
+def _issuer(fields: Fields) -> str:
+    value = fields.members.get("issuer")
+    if isinstance(value, Mapping):
+        return fields.child("issuer").text("id", pattern=DID, max_length=400)
+    return fields.text("issuer", pattern=DID, max_length=400)
+
+
+def _subjects(
+    fields: Fields, members: Mapping[str, JsonValue]
+) -> tuple[Mapping[str, JsonValue], ...]:
+    value = members.get("credentialSubject")
+    subjects = value if isinstance(value, list) else [value]
+    found = tuple(item for item in subjects if isinstance(item, dict) and item)
+    if not found or len(found) != len(subjects):
+        raise fields.fault("credentialSubject", "every subject is an object with claims")
+    return found
+
+
+def _numeric(fields: Fields, name: str) -> datetime | None:
+    """A NumericDate of RFC 7519 §2."""
+    value = fields.members.get(name)
+    if not fields.has(name):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 253402300800:
+        raise fields.fault(name, f"{name} is a number of seconds")
+    return datetime.fromtimestamp(value, UTC)
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((moment for moment in (one, other) if moment is not None), default=None)
+
+
+def _require_order(fields: Fields) -> None:
+    start, end = fields.optional_time("validFrom"), fields.optional_time("validUntil")
+    if start is not None and end is not None and end < start:
+        raise fields.fault("validUntil", "validUntil is before validFrom")
+
+
+def _require_agreement(fields: Fields, credential: VerifiableCredential) -> None:
+    """VC-JOSE-COSE §3.1.3: no vc or vp claim; registered claims repeat the members exactly."""
+    for name in ("vc", "vp"):
+        if fields.has(name):
+            raise fields.fault(name, "the payload is the credential itself")
+    for name in ("iat", "nbf"):
+        _numeric(fields, name)
+    expected = {
+        "iss": credential.issuer,
+        "jti": credential.id,
+        "sub": credential.subjects[0].get("id"),
+    }
+    for name, value in expected.items():
+        if fields.has(name) and fields.members[name] != value:
+            raise fields.fault(name, f"{name} contradicts the credential")
+
+
+def _require_typed(fields: Fields, name: str) -> None:
+    if not fields.has(name):
+        return
+    value = fields.members[name]
+    items = value if isinstance(value, list) else [value]
+    for item in items:
+        if not isinstance(item, Mapping) or not isinstance(item.get("type"), str | list):
+            raise fields.fault(name, f"{name} is an object with a type")
+
+
+def display_hazards(members: Mapping[str, JsonValue]) -> Iterator[str]:
+    """JSON pointers of texts that can be shown other than they read: bidirectional controls."""
+    yield from _hazards(dict(members), "")
+
+
+def _hazards(value: JsonValue, pointer: str) -> Iterator[str]:
+    if isinstance(value, str):
+        if _BIDI.search(value):
+            yield pointer
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _hazards(item, f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}")
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            yield from _hazards(item, f"{pointer}/{at}")
+
+
+def require_kid_of_issuer(kid: str, issuer: str) -> None:
+    """Raise MalformedError `credential_kid_not_issuer` when another DID's key signed."""
+    if kid.partition("#")[0] != issuer:
+        raise MalformedError("credential_kid_not_issuer", "kid is not a key of the issuer")
