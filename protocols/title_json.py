@@ -241,6 +241,11 @@ def state_digest(state: TitleState) -> bytes:
     return sha256(state_bytes(state))
 
 
+def map_key(title: bytes) -> bytes:
+    """The title's key in the registry's map; hashed, as an issuer chooses the title's bytes."""
+    return sha256(b"pratique/registry-map/title/1\n" + title)
+
+
 def read_state(fields: Fields) -> TitleState:
     """A state from its JSON form; raises MalformedError with the code of `fields`."""
     require_members(fields, _STATE_MEMBERS)
