@@ -1,0 +1,117 @@
+"""The document types this software knows, found by looking into `schemas.documents`.
+
+A new type is one new folder there. `examine` is the one door through which a payload is read,
+checked and normalised; `detect` guesses the type of a file that nobody labelled.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module, resources
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from schemas import strict_json, strict_xml
+from schemas.errors import RefusedError, TradeError
+from schemas.view import DocumentType, Examination, Reference, View
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from schemas.definitions import Definition
+    from schemas.rules import Rule
+
+__all__ = [
+    "DocumentType",
+    "Examination",
+    "Reference",
+    "View",
+    "detect",
+    "document_types",
+    "examine",
+    "example",
+    "get",
+    "rules",
+]
+
+SPS_ROOT = "SPSCertificate"
+SPS_KEY = "phytosanitary-certificate"
+
+
+def document_types() -> Mapping[str, DocumentType]:
+    """All known types by key, in alphabetical order."""
+    return MappingProxyType({key: item.type for key, item in _definitions().items()})
+
+
+def get(key: str) -> DocumentType:
+    """The type named `key`. Raises RefusedError unknown_document_type with the nearest name."""
+    return _definition(key).type
+
+
+def rules() -> Mapping[str, Rule]:
+    """All numbered rules of all types by id."""
+    return MappingProxyType(
+        {rule_id: rule for item in _definitions().values() for rule_id, rule in item.rules.rules.items()}
+    )
+
+
+def examine(key: str, payload: bytes) -> Examination:
+    """Reads one payload of type `key`: its view and every finding.
+
+    A bad document gives findings. Raises MalformedError or TooLargeError only when the bytes are
+    no JSON or XML document at all, RefusedError when the type is unknown.
+    """
+    return _definition(key).examine(payload)
+
+
+def example(key: str) -> bytes:
+    """The packaged example of a type: fictional, and without a finding."""
+    media_type = get(key).media_type
+    name = "example.xml" if media_type.endswith("xml") else "example.json"
+    folder = resources.files("schemas") / "documents" / key.replace("-", "_")
+    return folder.joinpath(name).read_bytes()
+
+
+def detect(payload: bytes, media_type: str | None = None) -> str | None:
+    """The key of the type these bytes seem to be, or None. Never raises.
+
+    `media_type`, where known, decides between the JSON and the XML reader; else the first byte.
+    """
+    try:
+        if _is_xml(payload, media_type):
+            root = strict_xml.parse(payload)
+            return SPS_KEY if str(root.tag).rpartition("}")[2] == SPS_ROOT else None
+        document = strict_json.loads_object(payload)
+    except TradeError:
+        return None
+    return next((key for key, item in _definitions().items() if item.recognises(document)), None)
+
+
+def _is_xml(payload: bytes, media_type: str | None) -> bool:
+    if media_type is not None and media_type.partition(";")[0].strip().endswith("xml"):
+        return True
+    return payload.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
+
+
+def _definition(key: str) -> Definition:
+    known = _definitions()
+    if key in known:
+        return known[key]
+    near = get_close_matches(key[:100], known, n=1)
+    hint = f"; the nearest name is {near[0]}" if near else ""
+    raise RefusedError("unknown_document_type", f"no document type has this name{hint}")
+
+
+@cache
+def _definitions() -> Mapping[str, Definition]:
+    folder = resources.files("schemas") / "documents"
+    names = sorted(
+        item.name for item in folder.iterdir() if item.joinpath("profile.json").is_file()
+        or item.joinpath("example.xml").is_file()
+    )
+    definitions: dict[str, Definition] = {}
+    for name in names:
+        definition: Definition = import_module(f"schemas.documents.{name}").DOCUMENT
+        definitions[definition.type.key] = definition
+    return MappingProxyType(definitions)
