@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import cbor2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocols import leaf
+from protocols.digest import sha256
+from protocols.leaf import Leaf, LeafKind
+from schemas.errors import MalformedError
+
+digests = st.binary(min_size=32, max_size=32)
+some_leaf = st.builds(
+    Leaf,
+    kind=st.sampled_from(LeafKind),
+    subject=digests,
+    commit=digests,
+    prev=st.none() | digests,
+    at_ms=st.integers(0, 2**53 - 1),
+)
+
+
+@given(some_leaf)
+def test_leaves_survive_writing_and_reading(value: Leaf):
+    entry = leaf.encode(value)
+    assert leaf.decode(entry) == value
+    assert len(entry) <= 512
+    expected = ["tx1", int(value.kind), value.subject, value.commit, value.prev, value.at_ms]
+    assert cbor2.loads(entry) == expected
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_leaf_or_refused(data: bytes):
+    with pytest.raises(MalformedError):
+        leaf.decode(data)
+
+
+@given(some_leaf, st.integers(0, 200), st.integers(1, 255))
+def test_a_changed_byte_gives_another_leaf_or_a_refusal(value: Leaf, place: int, change: int):
+    data = bytearray(leaf.encode(value))
+    data[place % len(data)] ^= change
+    try:
+        found = leaf.decode(bytes(data))
+    except MalformedError:
+        return
+    assert found != value
+    assert leaf.encode(found) == bytes(data)
+
+
+A = bytes(32)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        ["tx2", 1, A, A, None, 1],
+        ["tx1", 0, A, A, None, 1],
+        ["tx1", 13, A, A, None, 1],
+        ["tx1", 1, A[1:], A, None, 1],
+        ["tx1", 1, A, A, A[1:], 1],
+        ["tx1", 1, A, A, None, -1],
+        ["tx1", 1, A, A, None, 2**53],
+        ["tx1", 1, A, A, None, 1.0],
+        ["tx1", 1, A, A, None],
+        ["tx1", 1, A, A, None, 1, 1],
+        {"tx1": 1},
+    ],
+)
+def test_other_arrays_are_no_leaves(members: object):
+    with pytest.raises(MalformedError) as caught:
+        leaf.decode(cbor2.dumps(members, canonical=True))
+    assert caught.value.code == "leaf_malformed"
+
+
+def test_a_longer_encoding_of_the_same_leaf_is_refused():
+    entry = leaf.encode(Leaf(LeafKind.ISSUE, A, A, None, 5))
+    with pytest.raises(MalformedError):
+        leaf.decode(entry[:-1] + b"\x18\x05")
+    with pytest.raises(MalformedError):
+        leaf.encode(Leaf(LeafKind.ISSUE, A[1:], A, None, 5))
+
+
+def test_r18_subject_and_commitment_are_salted():
+    one, two = sha256(b"1"), sha256(b"2")
+    assert leaf.subject("bill-of-lading", "MSK1", one) != leaf.subject(
+        "bill-of-lading", "MSK1", two
+    )
+    assert leaf.subject("a", "b", one) == sha256(b"a\x00b\x00" + one)
+    assert leaf.commit(one, two) == sha256(one + two)
+    for bad in (("a\x00", "b", one), ("a", "b\x00", one), ("a", "b", b"short")):
+        with pytest.raises(ValueError, match="NUL"):
+            leaf.subject(*bad)
+    for salt, digest in ((b"", two), (one, b"")):
+        with pytest.raises(ValueError, match="32 bytes"):
+            leaf.commit(salt, digest)
