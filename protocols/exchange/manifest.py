@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TYP = "px-manifest+jws"
 VERSION = 1
-MAX_MANIFEST_BYTES = 16 * 1024
+MAX_MANIFEST_BYTES = 8 * 1024
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_LIFETIME = timedelta(days=15)
 CLOCK_SKEW = timedelta(minutes=5)
@@ -47,7 +47,7 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-
 _TYPE = re.compile(r"(?a:urn:pratique:[a-z0-9][a-z0-9:.-]{0,120})")
 _DID = re.compile(r"(?a:did:web:[A-Za-z0-9.%_:-]{1,255})")
 _MEDIA = re.compile(r"(?a:[a-z0-9][a-z0-9.+-]{0,80}/[a-z0-9][a-z0-9.+-]{0,120})")
-_STREAM = re.compile(r"(?a:[!-~]{1,70})")
+_STREAM = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
 _MAX_SEQ = 2**53 - 1
 
 
