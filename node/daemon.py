@@ -1,0 +1,115 @@
+"""The running process: settings, lock, services, signals.
+
+`serve` does everything, so a warm parent can fork and call it; nothing is made at import.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from node.home import Home
+from node.runtime import Node
+from node.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from node.runtime import Service
+    from protocols.seams import Clock
+
+# Name, module, class: in the order in which they start and in which each may use the former.
+SERVICES = (
+    ("trust", "node.trust.service", "TrustService"),
+    ("documents", "node.documents.service", "DocumentService"),
+    ("exchange", "node.exchange.service", "ExchangeService"),
+    ("log", "node.log.service", "LogService"),
+    ("witness", "node.log.witness_service", "WitnessService"),
+    ("title", "node.title.service", "TitleService"),
+    ("registry", "node.title.registry_service", "RegistryService"),
+    ("verification", "node.verification.service", "VerificationService"),
+    ("release", "node.release.service", "ReleaseService"),
+    ("evidence", "node.evidence.service", "EvidenceService"),
+    ("trace", "node.trace.service", "TraceService"),
+)
+
+
+def compose(home: Home, *, clock: Clock | None = None) -> Node:
+    """The node of that home with all its services, not yet started; raises SettingsError."""
+    home.require()
+    node = Node(home, load(home.settings_file), clock=clock)
+    node.compose(factories())
+    return node
+
+
+def factories() -> Iterator[tuple[str, Callable[[Node], Service]]]:
+    """Name and maker of every service; importing only when its turn comes."""
+    for name, module, kind in SERVICES:
+        if _exists(module):
+            yield name, partial(_make, module, kind)
+
+
+def _make(module: str, kind: str, node: Node) -> Service:
+    service: Service = getattr(import_module(module), kind)(node)
+    return service
+
+
+def _exists(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def serve(home_path: Path) -> int:
+    """Runs the node of that home until SIGTERM or SIGINT; the exit code.
+
+    Raises SettingsError, ConflictError `home_locked` or UnavailableError before it runs.
+    """
+    home = Home(home_path)
+    home.require()
+    with home.lock():
+        node = compose(home)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_until_told(node))
+    return 0
+
+
+async def run(home_path: Path) -> None:
+    """The same inside a loop that already runs; ends when cancelled or told by a signal."""
+    home = Home(home_path)
+    home.require()
+    with home.lock():
+        await _until_told(compose(home))
+
+
+async def _until_told(node: Node) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    try:
+        await node.start()
+        try:
+            await told.wait()
+        finally:
+            await node.stop()
+            node.telemetry.log.info("node.stopped")
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        sys.stderr.write("uvloop is not installed; the standard loop is slower\n")
+        return None
+    return uvloop.new_event_loop

@@ -1,0 +1,1 @@
+"""The node's HTTP surface: declared routes, one application, one middleware."""

@@ -1,0 +1,143 @@
+"""The application: routes of all services behind one guard.
+
+For every request: an id, the cap and the deadline of its route, the caller's identity, then the
+handler; whatever is refused becomes a problem document. A mistake of ours is a 500 without
+detail, its traceback goes to the log. aiohttp's own idle time (3630 s) is cut to seconds, which
+drops connections that trickle headers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from node.http.idempotency import IdempotencyKeys
+from node.http.peer_auth import PeerGuard, require_operator
+from node.http.problems import fault, http_problem, problem
+from node.http.routes import Auth
+from schemas.errors import TradeError, UnavailableError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from node.http.routes import Handler, Route
+    from node.runtime import Node
+
+_TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Application:
+    """The aiohttp application of one node."""
+
+    def __init__(self, node: Node, routes: Iterable[Route]) -> None:
+        """`routes` are all services' routes; two with one method and path are a mistake."""
+        self._node = node
+        self._peers = PeerGuard(node)
+        self._keys = IdempotencyKeys(node)
+        self._runner: web.AppRunner | None = None
+        cap = node.settings.limits.max_body
+        self._app = web.Application(middlewares=[self._middleware], client_max_size=cap)
+        for route in routes:
+            self._app.router.add_route(route.method, route.path, partial(self._serve, route))
+
+    async def listen(self, listener: socket.socket) -> None:
+        """Serves on the bound socket until `close`."""
+        self._runner = web.AppRunner(
+            self._app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=self._node.settings.http.keepalive,
+            shutdown_timeout=2.0,
+        )
+        await self._runner.setup()
+        await web.SockSite(self._runner, listener).start()
+
+    async def close(self) -> None:
+        """Stops listening, after answering what is under way for at most two seconds."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    @web.middleware
+    async def _middleware(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        begun = time.perf_counter()
+        request["id"] = secrets.token_hex(8)
+        response = await self._guarded(request, handler)
+        if not response.prepared:
+            response.headers["Px-Request"] = request["id"]
+            self._say_members(request, response)
+        self._node.telemetry.request(request, response.status, time.perf_counter() - begun)
+        return response
+
+    async def _guarded(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Outermost loop: nothing leaves it but an answer."""
+        try:
+            return await handler(request)
+        except TradeError as error:
+            request["code"] = error.code
+            return problem(error, request)
+        except web.HTTPException as error:
+            return error if error.status < 400 else http_problem(error, request)
+        except TimeoutError:
+            late = UnavailableError("deadline_exceeded", "the request took too long")
+            request["code"] = late.code
+            response = problem(late, request)
+            response.force_close()
+            return response
+        except Exception:
+            # The one place for it: our mistake; the traceback goes to the log.
+            self._node.telemetry.log.exception("http.fault", request=request["id"])
+            return fault(request["id"])
+
+    async def _serve(self, route: Route, request: web.Request) -> web.StreamResponse:
+        deadline = route.deadline or self._node.settings.limits.handler_deadline
+        request["route"] = route
+        self._take_trace(request)
+        capped = request.clone(client_max_size=route.max_body)
+        async with asyncio.timeout(deadline):
+            return await self._admitted(route, capped)
+
+    async def _admitted(self, route: Route, request: web.Request) -> web.StreamResponse:
+        length = request.content_length
+        if length is not None and length > route.max_body:
+            raise web.HTTPRequestEntityTooLarge(route.max_body, length)
+        if route.auth is Auth.PEER:
+            call = await self._peers.admit(request)
+            request["peer"] = call.did
+        elif route.auth is Auth.OPERATOR:
+            require_operator(request, self._node.token)
+            if route.method == "POST" and "Idempotency-Key" in request.headers:
+                return await self._keys.serve(request, route.handler)
+        return await route.handler(request)
+
+    def _take_trace(self, request: web.Request) -> None:
+        """W3C traceparent: logged and at hand for calls that follow from this one."""
+        trace = request.headers.get("traceparent", "")
+        if _TRACE.fullmatch(trace):
+            request["trace"] = trace
+
+    def _say_members(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Every answer to a peer tells which member list we hold (R4)."""
+        route: Route | None = request.get("route")
+        members = self._node.members.current
+        if route is not None and route.auth is Auth.PEER and members is not None:
+            response.headers["Px-Members"] = f"{members.version};{members.digest.hex()}"
+
+
+def serve_only_operator(routes: Iterable[Route]) -> list[Route]:
+    """The routes of a node that is opened for one command and does not listen to peers."""
+    return [route for route in routes if route.auth is not Auth.PEER]
+
+
+__all__ = ["Application", "Handler", "serve_only_operator"]

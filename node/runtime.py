@@ -1,0 +1,212 @@
+"""One running node: what every service is handed, and the order in which services live.
+
+`Node` only holds things together. What a node *does* is in its services, each of which takes the
+node in its constructor, declares routes, starts, stops and says whether it is ready.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from typing import TYPE_CHECKING, Any, Protocol
+
+from node.client import PeerClient
+from node.clock import SystemClock
+from node.home import write_private
+from node.http.app import Application, serve_only_operator
+from node.http.system import SystemService
+from node.keystore import KeyStore
+from node.migrations import HEAD
+from node.store.store import open_store, require_version, schema_version
+from node.telemetry import Telemetry
+from schemas.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from node.home import Home
+    from node.http.routes import Route
+    from node.settings import Settings
+    from protocols.http_signature import MembersClaim
+    from protocols.member_list import MemberList
+    from protocols.seams import Clock
+
+
+class Service(Protocol):
+    """One part of a node."""
+
+    name: str
+
+    def routes(self) -> Sequence[Route]:
+        """What it serves; asked once, before `start`."""
+        ...
+
+    async def start(self) -> None:
+        """Reads what it needs and begins its background work. The store is open."""
+        ...
+
+    async def stop(self) -> None:
+        """Ends its background work; called once, also when `start` failed half-way."""
+        ...
+
+    def ready(self) -> str | None:
+        """None when it can do its work, else the plain reason why not."""
+        ...
+
+
+class Members:
+    """Holds the member list in force; None until the node is in a network."""
+
+    def __init__(self) -> None:
+        """Empty; the trust service fills it."""
+        self.current: MemberList | None = None
+        self._watchers: list[Callable[[MemberList], None]] = []
+
+    def replace(self, members: MemberList) -> None:
+        """Puts a verified list in force and tells those who watch."""
+        self.current = members
+        for watcher in self._watchers:
+            watcher(members)
+
+    def watch(self, watcher: Callable[[MemberList], None]) -> None:
+        """`watcher` is called, on the event loop, with every list that comes into force."""
+        self._watchers.append(watcher)
+
+
+class Node:
+    """The composition. Services are reached as attributes named after them."""
+
+    # Set by `compose`, each by its own service's name.
+    trust: Any
+    documents: Any
+    exchange: Any
+    log: Any
+    witness: Any
+    title: Any
+    registry: Any
+    verification: Any
+    release: Any
+    evidence: Any
+    trace: Any
+
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        """Opens nothing yet. `settings.node.did` must be set."""
+        if not settings.node.did:
+            raise SettingsError("setting_missing", "node.did is not set", pointer="/node/did")
+        self.home = home
+        self.settings = settings
+        self.did = settings.node.did
+        self.clock: Clock = clock or SystemClock()
+        self.telemetry = telemetry or Telemetry(self.did, settings.telemetry.log_level)
+        self.keys = KeyStore(home.keys, self.did)
+        self.store = open_store(settings.store.url or home.store_url(), settings.store)
+        self.members = Members()
+        self.client = PeerClient(self)
+        self.token = ""
+        self.endpoint = ""
+        self.services: list[Service] = []
+        self._started: list[Service] = []
+        self._application: Application | None = None
+
+    def compose(self, factories: Iterable[tuple[str, Callable[[Node], Service]]]) -> None:
+        """Makes the services in order; each is an attribute under its name."""
+        for name, factory in factories:
+            service = factory(self)
+            setattr(self, name, service)
+            self.services.append(service)
+
+    async def start(self, *, listen: bool = True) -> None:
+        """Opens the store, starts the services in order, then listens.
+
+        listen: False opens a free loopback port for the operator alone (a command without a
+                running node). Raises SettingsError or UnavailableError; then nothing runs.
+        """
+        try:
+            await self._start(listen=listen)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self, *, listen: bool) -> None:
+        listener = self._bind(listen=listen)
+        try:
+            await self.store.start()
+            require_version(await self.store.read(schema_version), HEAD)
+            self.token = self._read_token()
+            system = SystemService(self)
+            routes = [route for service in self.services for route in service.routes()]
+            routes = [*system.routes(routes), *routes]
+            self._application = Application(self, routes if listen else serve_only_operator(routes))
+            for service in self.services:
+                self._started.append(service)
+                await service.start()
+            await self._application.listen(listener)
+        except BaseException:
+            listener.close()
+            raise
+        self._say_where(listen=listen)
+
+    async def stop(self) -> None:
+        """Stops listening, then the services in reverse order, then closes the store."""
+        if self._application is not None:
+            await self._application.close()
+            self._application = None
+        while self._started:
+            await self._started.pop().stop()
+        await self.client.close()
+        await self.store.close()
+        self.home.endpoint_file.unlink(missing_ok=True)
+
+    def seen_members(self, did: str, claim: MembersClaim) -> None:
+        """A node showed which member list it holds (R4); the trust service judges."""
+        trust = getattr(self, "trust", None)
+        if trust is not None:
+            trust.seen_members(did, claim.version, claim.digest)
+
+    def unready(self) -> dict[str, str]:
+        """The services that cannot work now, with their reasons."""
+        reasons = {service.name: service.ready() for service in self.services}
+        return {name: reason for name, reason in reasons.items() if reason is not None}
+
+    def _bind(self, *, listen: bool) -> socket.socket:
+        """Binds early: services may tell others the address before we answer there."""
+        http = self.settings.http
+        host, port = (http.host, http.port) if listen else ("127.0.0.1", 0)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            listener.close()
+            raise SettingsError(
+                "listen_failed", f"{host}:{port}: {error.strerror}", pointer="/http/port"
+            ) from None
+        self.local_url = f"http://{_host_text(host)}:{listener.getsockname()[1]}"
+        self.endpoint = http.public_url.rstrip("/") or self.local_url
+        return listener
+
+    def _read_token(self) -> str:
+        file = self.home.token_file
+        if not file.exists():
+            write_private(file, secrets.token_urlsafe(32).encode())
+        return file.read_text("ascii").strip()
+
+    def _say_where(self, *, listen: bool) -> None:
+        if listen:
+            write_private(self.home.endpoint_file, self.local_url.encode())
+        self.telemetry.log.info("node.started", endpoint=self.local_url)
+
+
+def _host_text(host: str) -> str:
+    """How this machine reaches an address it listens on."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared, not listened on
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
