@@ -246,7 +246,7 @@ def _surrendered(case: _Case, bill: TransportFact) -> Condition:
     title = next((each for each in case.facts.titles if each.document == digest), None)
     basis = (digest,)
     if title is None:
-        return Condition("REL-020", State.UNKNOWN, "title_unknown", bill.document.number, basis)
+        return Condition("REL-020", State.UNKNOWN, "title_not_known", bill.document.number, basis)
     detail = {"holder": title.holder, "state": title.state}
     reason = f"{bill.document.number}: {title.state}, {title.holder}"
     if not title.final:

@@ -147,7 +147,7 @@ def test_a_title_not_surrendered_or_not_accepted_blocks(state: str, code: str) -
 
 def test_a_title_nobody_knows_is_unknown_and_blocks() -> None:
     made = decision(story_a(titles=()))
-    assert codes(made) == {"REL-020": "title_unknown"}
+    assert codes(made) == {"REL-020": "title_not_known"}
     assert made.unmet[0].state is State.UNKNOWN
 
 

@@ -1,0 +1,118 @@
+"""One verification under way: what was given, and what the steps found so far.
+
+Everything is parsed once, before the first step. When a file cannot be opened as a whole, it is
+opened in parts, so that the report names the step that fails and the others still speak.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from protocols import credential, jws, times
+from schemas.errors import TradeError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from protocols.credential import CredentialClaims, DocumentFile
+    from protocols.jws import Jws
+    from protocols.log_proof import ProofResult
+    from protocols.member_list import Agreement, ListedKey, MemberList
+    from protocols.status_list import StatusList
+    from schemas.findings import Finding
+    from schemas.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document as it was opened: its file, the issuer's claims, the normalised view."""
+
+    file: DocumentFile
+    claims: CredentialClaims
+    view: View
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the JWS payload: the document's identity (R2)."""
+        return self.file.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A log receipt: the leaf's bytes and the C2SP tlog-proof text that places it in a log."""
+
+    entry: bytes
+    proof: str
+
+
+@dataclass(slots=True)
+class Case:
+    """Given: file, member list, the one frozen moment, status, country, receipt. Then the finds.
+
+    status:      the issuer's status list: signed text, or a list that `status_list.open_list`
+                 verified, or None when none could be had
+    held_status: the list held before, against which a roll-back shows
+    """
+
+    data: bytes
+    members: MemberList
+    at: datetime
+    status: StatusList | str | None = None
+    held_status: StatusList | None = None
+    verifier_country: str | None = None
+    receipt: Receipt | None = None
+    require_witnesses: bool = False
+    faults: dict[str, TradeError] = field(default_factory=dict)
+    jws: Jws | None = None
+    claims: CredentialClaims | None = None
+    file: DocumentFile | None = None
+    key: ListedKey | None = None
+    proof: ProofResult | None = None
+    issuer_country: str | None = None
+    agreement: Agreement | None = None
+    view: View | None = None
+    findings: tuple[Finding, ...] = ()
+
+    def open(self) -> None:
+        """Parse the file; on failure find out which part of it is at fault."""
+        try:
+            opened = credential.open_file(self.data)
+        except TradeError as fault:
+            self._open_in_parts(fault)
+        else:
+            self.jws, self.claims, self.file = opened.jws, opened.claims, opened.file
+
+    def _open_in_parts(self, fault: TradeError) -> None:
+        text = self.data[: credential.MAX_FILE_BYTES].partition(b"\n")[0]
+        try:
+            parsed = jws.parse(
+                text.decode("ascii", "replace"),
+                typ=credential.TYP,
+                max_bytes=credential.MAX_FILE_BYTES,
+            )
+        except TradeError as error:
+            self.faults["CRED-01"] = error
+            return
+        self.jws = parsed
+        try:
+            self.claims = credential.read(parsed)
+        except TradeError as error:
+            self.faults["CRED-04"] = error
+            return
+        self.faults["CRED-08"] = fault
+
+    @property
+    def proven_at(self) -> datetime | None:
+        """The witnesses' time, when a quorum saw the leaf: an upper bound of when it was signed."""
+        seconds = self.proof.witness_time if self.proof else None
+        return None if seconds is None else times.from_ms(seconds * 1000)
+
+    @property
+    def signed_by(self) -> datetime:
+        """The latest moment at which it can have been signed: proven, else the frozen moment.
+
+        An issuer's own date proves nothing: a key or a right that has ended could back-date (R17).
+        """
+        proven = self.proven_at
+        return self.at if proven is None else min(proven, self.at)

@@ -1,0 +1,315 @@
+"""CRED-01 … CRED-12: the steps that establish what a credential is worth at one moment.
+
+Each step is one function named after its number; the number stands in the report and in the
+catalogue. A step that needs what an earlier one could not find answers INDETERMINATE
+`not_reached`. Unknown never becomes valid: what cannot be found out is INDETERMINATE, only what is
+known to be wrong is FAILED (ETSI EN 319 102-1 §5.1.3).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from protocols import jws, status_list, times, vcdm
+from protocols.member_list import Freshness, KeyStanding
+from protocols.status_list import Status, StatusList
+from schemas import registry
+from schemas.errors import RefusedError, TradeError
+from schemas.findings import Check, Outcome, Severity
+
+if TYPE_CHECKING:
+    from protocols.credential import CredentialClaims
+    from protocols.verify.case import Case
+    from schemas.view import View
+
+#: Roles by which a document is an authority's statement, which a foreign country must recognise.
+OFFICIAL_ROLES = frozenset({"issuer", "customs", "plant-health"})
+PASSED, FAILED, UNKNOWN = Outcome.PASSED, Outcome.FAILED, Outcome.INDETERMINATE
+
+
+def not_reached(check_id: str) -> Check:
+    """The answer of a step whose ground an earlier one did not give."""
+    return Check(check_id, UNKNOWN, code="not_reached")
+
+
+def fault(check_id: str, error: TradeError, outcome: Outcome = FAILED) -> Check:
+    """A step that met a typed error. The detail never echoes foreign content."""
+    return Check(check_id, outcome, error.detail, error.code)
+
+
+def cred_01_form(case: Case) -> Check:
+    """CRED-01: the file is a compact JWS of typ vc+jwt under our header rules (VC-JOSE-COSE)."""
+    error = case.faults.get("CRED-01")
+    if error is not None:
+        return fault("CRED-01", error)
+    assert case.jws is not None
+    return Check("CRED-01", PASSED, evidence={"digest": case.jws.payload_digest.hex()})
+
+
+_STANDINGS = {
+    KeyStanding.NOT_YET: (FAILED, "key_not_yet_valid"),
+    KeyStanding.ENDED: (FAILED, "key_not_current"),
+    KeyStanding.DOUBTFUL: (UNKNOWN, "key_doubtful"),
+    KeyStanding.COMPROMISED: (FAILED, "key_compromised"),
+}
+
+
+def cred_02_key(case: Case) -> Check:
+    """CRED-02: the key is listed, is a credential key, and stood in its time (R1, R17).
+
+    "Its time" is the witnesses' when a quorum saw the document, else the moment of verification.
+    """
+    if case.jws is None:
+        return not_reached("CRED-02")
+    key = case.members.key(case.jws.kid)
+    if key is None:
+        return Check("CRED-02", UNKNOWN, case.jws.kid, "key_not_listed")
+    evidence = {"kid": key.kid, "thumbprint": key.public.thumbprint()}
+    if key.purpose != "credential":
+        return Check("CRED-02", FAILED, key.purpose, "key_wrong_purpose", evidence)
+    standing = key.standing(case.signed_by, proven=case.proven_at is not None)
+    case.key = key
+    if standing is KeyStanding.VALID:
+        return Check("CRED-02", PASSED, evidence=evidence)
+    outcome, code = _STANDINGS[standing]
+    return Check("CRED-02", outcome, key.kid, code, evidence)
+
+
+def cred_03_signature(case: Case) -> Check:
+    """CRED-03: the signature fits the listed key, which names the algorithm, and the bytes (R3)."""
+    if case.jws is None or case.key is None:
+        return not_reached("CRED-03")
+    try:
+        jws.verify(case.jws, case.key.public)
+    except RefusedError as error:
+        return fault("CRED-03", error)
+    return Check("CRED-03", PASSED, evidence={"kid": case.jws.kid})
+
+
+def cred_04_data_model(case: Case) -> Check:
+    """CRED-04: the payload obeys W3C VC Data Model 2.0 and our profile of it."""
+    error = case.faults.get("CRED-04")
+    if error is not None:
+        return fault("CRED-04", error)
+    if case.claims is None:
+        return not_reached("CRED-04")
+    return Check("CRED-04", PASSED, evidence={"id": case.claims.id, "issuer": case.claims.issuer})
+
+
+def cred_05_network(case: Case) -> Check:
+    """CRED-05: the credential belongs to this network (R1)."""
+    if case.claims is None:
+        return not_reached("CRED-05")
+    if case.claims.network != case.members.network:
+        return Check("CRED-05", FAILED, code="other_network")
+    return Check("CRED-05", PASSED, evidence={"network": case.claims.network.hex()})
+
+
+def _countries(claims: CredentialClaims, home: str, roles: tuple[str, ...]) -> tuple[str, ...]:
+    """The countries for which a right would cover this document.
+
+    A certificate of an issuing body speaks for the exporting country; other documents for the
+    country of the node that signs.
+    """
+    if "issuer" in roles and claims.export_country:
+        return (claims.export_country,)
+    return tuple(dict.fromkeys((home, claims.export_country or home)))
+
+
+def cred_06_right(case: Case) -> Check:
+    """CRED-06: the issuer may issue this type for this country, on its date and when signed.
+
+    Where the list has no entry for the type and country at all, the node's role decides, except
+    for issuing bodies, whose rights are always listed one by one.
+    """
+    if case.claims is None:
+        return not_reached("CRED-06")
+    claims, node = case.claims, case.members.node(case.claims.issuer)
+    if node is None:
+        return Check("CRED-06", UNKNOWN, claims.issuer, "issuer_not_listed")
+    try:
+        roles = registry.get(claims.document_type).issuer_roles
+    except RefusedError as error:
+        return fault("CRED-06", error)
+    for country in _countries(claims, node.country, roles):
+        if _may_issue(case, claims, country, roles):
+            case.issuer_country = country
+            evidence = {"issuer": claims.issuer, "country": country}
+            return Check("CRED-06", PASSED, node.name, evidence=evidence)
+    return Check("CRED-06", FAILED, claims.document_type, "issuer_without_right")
+
+
+def _may_issue(case: Case, claims: CredentialClaims, country: str, roles: tuple[str, ...]) -> bool:
+    document_type = claims.document_type
+    listed = [
+        entry
+        for entry in case.members.issuers
+        if (entry.document_type, entry.country) == (document_type, country)
+    ]
+    if not listed:
+        node = case.members.node(claims.issuer)
+        assert node is not None
+        by_role = set(roles) - {"issuer"}
+        return country == node.country and bool(by_role.intersection(node.roles))
+    return all(
+        case.members.issuer_entry(claims.issuer, document_type, country, moment) is not None
+        for moment in (claims.valid_from, max(claims.valid_from, case.signed_by))
+    )
+
+
+def cred_07_time(case: Case) -> Check:
+    """CRED-07: the credential and the document are valid at the moment (60 s for clocks)."""
+    if case.claims is None:
+        return not_reached("CRED-07")
+    claims = case.claims
+    evidence = {
+        "validFrom": times.to_text(claims.valid_from),
+        "validUntil": times.to_text(claims.valid_until),
+    }
+    try:
+        vcdm.require_in_time(claims.valid_from, claims.valid_until, case.at)
+        if case.view is not None:
+            vcdm.require_in_time(None, case.view.valid_until, case.at)
+    except RefusedError as error:
+        return Check("CRED-07", FAILED, error.detail, error.code, evidence)
+    return Check("CRED-07", PASSED, evidence=evidence)
+
+
+def cred_08_payload(case: Case) -> Check:
+    """CRED-08: the document's bytes are the ones whose SHA-256 the issuer signed."""
+    error = case.faults.get("CRED-08")
+    if error is not None:
+        return fault("CRED-08", error)
+    if case.file is None or case.claims is None:
+        return not_reached("CRED-08")
+    return Check("CRED-08", PASSED, evidence={"sha256": case.claims.payload.digest.hex()})
+
+
+def examine(case: Case) -> None:
+    """Read the document once: its view and findings. Faults are kept for CRED-09."""
+    if case.file is None or case.claims is None:
+        return
+    try:
+        examination = registry.examine(case.claims.document_type, case.file.payload)
+    except TradeError as error:
+        case.faults["CRED-09"] = error
+        return
+    case.view, case.findings = examination.view, examination.findings
+
+
+def cred_09_document(case: Case) -> Check:
+    """CRED-09: the document satisfies its profile and rules and says what the claims say.
+
+    Error findings fail; warnings are shown and pass.
+    """
+    error = case.faults.get("CRED-09")
+    if error is not None:
+        return fault("CRED-09", error)
+    if case.view is None or case.claims is None:
+        return not_reached("CRED-09")
+    errors = [finding for finding in case.findings if finding.severity is Severity.ERROR]
+    if errors:
+        first = errors[0]
+        told = f"{first.rule} {first.pointer}: {first.message}"
+        return Check("CRED-09", FAILED, told, "document_breaks_rules", {"errors": len(errors)})
+    other = _contradiction(case.claims, case.view)
+    if other:
+        return Check("CRED-09", FAILED, other, "claims_contradict_document")
+    return Check("CRED-09", PASSED, evidence={"warnings": len(case.findings)})
+
+
+def _contradiction(claims: CredentialClaims, view: View) -> str:
+    """The first member in which the signed claims and the document differ, or ""."""
+    pairs = {
+        "number": (claims.number, view.number),
+        "consignment": (claims.consignment, view.consignment),
+        "exportCountry": (claims.export_country, view.export_country),
+        "importCountry": (claims.import_country, view.import_country),
+    }
+    differing = (name for name, (said, seen) in pairs.items() if said and seen and said != seen)
+    return next(differing, "")
+
+
+def cred_10_status(case: Case) -> Check:
+    """CRED-10: the issuer's signed status list, not rolled back and fresh, says it stands.
+
+    Unknown or stale is INDETERMINATE, revoked and suspended are FAILED. A list signed after the
+    moment asked about answers for it only when the bit is not set.
+    """
+    if case.claims is None:
+        return not_reached("CRED-10")
+    if case.status is None:
+        return Check("CRED-10", UNKNOWN, code="status_unknown")
+    try:
+        held = _status_list(case, case.claims)
+        set_bit = status_list.check(case.claims.status, held, issuer=case.claims.issuer)
+    except TradeError as error:
+        return fault("CRED-10", error, UNKNOWN)
+    return _status_says(case, held, set_bit)
+
+
+def _status_list(case: Case, claims: CredentialClaims) -> StatusList:
+    held = case.status
+    if not isinstance(held, StatusList):
+        assert held is not None
+        held = status_list.open_list(held, members=case.members, now=case.at, issuer=claims.issuer)
+    if case.held_status is not None and case.held_status.url == held.url:
+        status_list.supersedes(held, case.held_status)
+    return held
+
+
+def _status_says(case: Case, held: StatusList, says: Status) -> Check:
+    assert case.claims is not None
+    evidence = {
+        "list": held.url,
+        "index": case.claims.status.index,
+        "signedAt": times.to_text(held.valid_from),
+        "ageSeconds": int(held.age(case.at).total_seconds()),
+    }
+    later = held.valid_from > case.at + vcdm.SKEW
+    if says is Status.REVOKED:
+        if later:
+            return Check("CRED-10", UNKNOWN, code="status_later", evidence=evidence)
+        suspended = case.claims.status.purpose == "suspension"
+        code = "suspended" if suspended else "revoked"
+        return Check("CRED-10", FAILED, code=code, evidence=evidence)
+    if not later and not held.fresh_at(case.at):
+        return Check("CRED-10", UNKNOWN, code="status_stale", evidence=evidence)
+    return Check("CRED-10", PASSED, evidence=evidence)
+
+
+def cred_11_recognition(case: Case) -> Check:
+    """CRED-11: the verifier's country recognises this type from the issuer's country.
+
+    Asked of authorities' documents only; a carrier's or trader's paper needs no agreement.
+    """
+    if case.claims is None or case.verifier_country is None or case.issuer_country is None:
+        return not_reached("CRED-11")
+    claims = case.claims
+    if not OFFICIAL_ROLES.issuperset(registry.get(claims.document_type).issuer_roles):
+        return Check("CRED-11", PASSED, code="recognition_not_needed")
+    agreement = case.members.agreement(
+        case.verifier_country, case.issuer_country, claims.document_type, claims.valid_from
+    )
+    pair = f"{case.issuer_country} → {case.verifier_country}, {claims.document_type}"
+    if agreement is None:
+        return Check("CRED-11", FAILED, pair, "not_recognised")
+    case.agreement = agreement
+    return Check("CRED-11", PASSED, pair, evidence={"agreement": agreement.id})
+
+
+def cred_12_member_list(case: Case) -> Check:
+    """CRED-12: the member list may still be relied on at the moment (R6)."""
+    members = case.members
+    evidence = {
+        "version": members.version,
+        "digest": members.digest.hex(),
+        "expires": times.to_text(members.expires),
+    }
+    match members.freshness(case.at):
+        case Freshness.FRESH:
+            return Check("CRED-12", PASSED, evidence=evidence)
+        case Freshness.READING_ONLY:
+            return Check("CRED-12", PASSED, code="list_reading_only", evidence=evidence)
+        case Freshness.STALE:
+            return Check("CRED-12", UNKNOWN, code="list_stale", evidence=evidence)

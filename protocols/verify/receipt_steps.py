@@ -1,0 +1,130 @@
+"""LOG-01 … LOG-04: the steps over a log receipt.
+
+The log, its key and its witness policy come from the verifier's member list, never from beside the
+receipt (R5). A receipt that no quorum cosigned is marked `unwitnessed`: it proves no time (R17),
+which is INDETERMINATE only for who asks for witnesses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from protocols import checkpoint, leaf, log_policy, log_proof, times
+from protocols.log_policy import Policy
+from protocols.verify.credential_steps import FAILED, PASSED, UNKNOWN, fault, not_reached
+from schemas.errors import RefusedError, TradeError
+from schemas.findings import Check
+
+if TYPE_CHECKING:
+    from protocols.log_proof import ProofResult
+    from protocols.member_list import LogEntry, MemberList
+    from protocols.verify.case import Case, Receipt
+
+STEPS = ("LOG-01", "LOG-02", "LOG-03", "LOG-04")
+
+
+def policy_of(entry: LogEntry) -> Policy:
+    """The listed witness policy of a log; a log without one has no quorum."""
+    return log_policy.parse(entry.policy) if entry.policy else Policy()
+
+
+def logs_at(members: MemberList, origin: str) -> list[LogEntry]:
+    """The listed epochs of the log with that origin, youngest first (R16)."""
+    found = (entry for entry in members.logs if entry.origin == origin)
+    return sorted(found, key=lambda entry: entry.epoch, reverse=True)
+
+
+def verify_in_listed_log(members: MemberList, entry: bytes, proof: str) -> ProofResult:
+    """The proof checked under the listed key and policy of the log it names.
+
+    Raises RefusedError `log_not_listed`, and what `log_proof.verify` raises.
+    """
+    epochs = logs_at(members, origin_of(proof))
+    if not epochs:
+        raise RefusedError("log_not_listed", "the log is not in the member list")
+    for number, listed in enumerate(epochs, start=1):
+        try:
+            return log_proof.verify(proof, entry, listed.vkey, policy_of(listed))
+        except RefusedError:
+            if number == len(epochs):
+                raise
+    raise AssertionError("unreachable: the last epoch returns or raises")
+
+
+def origin_of(proof: str) -> str:
+    """The log that a proof's checkpoint names; nothing is verified yet."""
+    note_text = log_proof.parse(proof).checkpoint
+    return checkpoint.parse_body(note_text.partition("\n\n")[0] + "\n").origin
+
+
+def receipt_checks(case: Case) -> tuple[Check, ...]:
+    """The four checks in order. Sets `case.proof` when the receipt is sound.
+
+    Without a receipt there is nothing to check, unless witnesses are asked for.
+    """
+    if case.receipt is None:
+        if not case.require_witnesses:
+            return ()
+        return (Check("LOG-01", UNKNOWN, code="receipt_missing"), *map(not_reached, STEPS[1:]))
+    first = log_01_leaf(case, case.receipt)
+    if first.outcome is not PASSED:
+        return (first, *map(not_reached, STEPS[1:]))
+    listed = log_02_listed(case, case.receipt)
+    if listed.outcome is not PASSED:
+        return (first, listed, *map(not_reached, STEPS[2:]))
+    placed = log_03_inclusion(case, case.receipt)
+    return (first, listed, placed, log_04_witnesses(case))
+
+
+def log_01_leaf(case: Case, receipt: Receipt) -> Check:
+    """LOG-01: the leaf commits to this document under the credential's salt (R18)."""
+    if case.claims is None or case.jws is None:
+        return not_reached("LOG-01")
+    try:
+        found = leaf.decode(receipt.entry)
+    except TradeError as error:
+        return fault("LOG-01", error)
+    salt, digest = case.claims.salt, case.jws.payload_digest
+    same = (found.subject, found.commit) == (
+        case.claims.subject_digest(),
+        leaf.commit(salt, digest),
+    )
+    if not same:
+        return Check("LOG-01", FAILED, code="leaf_of_other_document")
+    return Check("LOG-01", PASSED, evidence={"kind": found.kind.name.lower()})
+
+
+def log_02_listed(case: Case, receipt: Receipt) -> Check:
+    """LOG-02: the log is in the member list the verifier holds (R5)."""
+    try:
+        origin = origin_of(receipt.proof)
+    except TradeError as error:
+        return fault("LOG-02", error)
+    if not logs_at(case.members, origin):
+        return Check("LOG-02", UNKNOWN, code="log_not_listed")
+    return Check("LOG-02", PASSED, evidence={"origin": origin})
+
+
+def log_03_inclusion(case: Case, receipt: Receipt) -> Check:
+    """LOG-03: the leaf is in the tree whose root the log signed (RFC 6962 §2.1.1)."""
+    try:
+        case.proof = verify_in_listed_log(case.members, receipt.entry, receipt.proof)
+    except TradeError as error:
+        return fault("LOG-03", error)
+    evidence = {"index": case.proof.index, "size": case.proof.size}
+    return Check("LOG-03", PASSED, evidence={**evidence, "leaf": case.proof.leaf_hash.hex()})
+
+
+def log_04_witnesses(case: Case) -> Check:
+    """LOG-04: a quorum under the listed policy cosigned; their median time is the proven time."""
+    if case.proof is None:
+        return not_reached("LOG-04")
+    seconds = case.proof.witness_time
+    if seconds is None:
+        outcome = UNKNOWN if case.require_witnesses else PASSED
+        return Check("LOG-04", outcome, code="unwitnessed")
+    evidence = {
+        "witnesses": sorted(case.proof.witness_times),
+        "time": times.to_text(times.from_ms(seconds * 1000)),
+    }
+    return Check("LOG-04", PASSED, evidence=evidence)

@@ -1,0 +1,99 @@
+"""A verification from end to end: the steps in order, under one frozen moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from protocols import times
+from protocols.verify import credential_steps as cred
+from protocols.verify.case import Case, Document
+from protocols.verify.receipt_steps import receipt_checks
+from protocols.verify.verified import _SEAL, Verified
+from schemas.findings import Outcome, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from protocols.member_list import MemberList
+    from protocols.status_list import StatusList
+    from protocols.verify.case import Receipt
+    from schemas.findings import Check
+
+#: The credential steps in the order of their numbers. Removing one must make a test fail.
+STEPS: tuple[Callable[[Case], Check], ...] = (
+    cred.cred_01_form,
+    cred.cred_02_key,
+    cred.cred_03_signature,
+    cred.cred_04_data_model,
+    cred.cred_05_network,
+    cred.cred_06_right,
+    cred.cred_07_time,
+    cred.cred_08_payload,
+    cred.cred_09_document,
+    cred.cred_10_status,
+    cred.cred_11_recognition,
+    cred.cred_12_member_list,
+)
+
+
+def verify_document(
+    file: bytes,
+    *,
+    members: MemberList,
+    at: datetime,
+    status: StatusList | str | None = None,
+    held_status: StatusList | None = None,
+    verifier_country: str | None = None,
+    receipt: Receipt | None = None,
+    require_witnesses: bool = False,
+    historical: bool = False,
+) -> tuple[Report, Verified[Document] | None]:
+    """Verify one document file (DocumentFile bytes) at the moment `at`.
+
+    members:          the list the verifier holds; nothing embedded is trusted for itself (R5)
+    status:           the issuer's status list: signed text, or one opened by `open_list`
+    held_status:      the list held before, to notice a roll-back
+    verifier_country: alpha-2; without it recognition (CRED-11) is not asked
+    historical:       `at` is not now: the report is marked and nothing Verified comes back (R25)
+
+    Never raises for a bad file: every fault is a check. The second value is there only when the
+    verdict is PASSED.
+    """
+    report, document = examine_document(
+        Case(
+            file,
+            members,
+            at,
+            status=status,
+            held_status=held_status,
+            verifier_country=verifier_country,
+            receipt=receipt,
+            require_witnesses=require_witnesses,
+        ),
+        historical=historical,
+    )
+    if document is None or historical or report.verdict is not Outcome.PASSED:
+        return report, None
+    return report, Verified(document, report, seal=_SEAL)
+
+
+def examine_document(case: Case, *, historical: bool = False) -> tuple[Report, Document | None]:
+    """The report, and the document as far as it could be opened, whatever the verdict."""
+    case.open()
+    # The receipt first: the witnesses' time decides at which moment key and right are judged.
+    logged = receipt_checks(case)
+    cred.examine(case)
+    steps = STEPS if case.verifier_country is not None else _without_recognition()
+    checks = tuple(step(case) for step in steps)
+    subject = case.jws.payload_digest.hex() if case.jws is not None else ""
+    report = Report(
+        subject, times.to_text(case.at), (*checks, *logged), case.findings, historical=historical
+    )
+    if case.file is None or case.claims is None or case.view is None:
+        return report, None
+    return report, Document(case.file, case.claims, case.view)
+
+
+def _without_recognition() -> tuple[Callable[[Case], Check], ...]:
+    return tuple(step for step in STEPS if step is not cred.cred_11_recognition)
