@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from node.runtime import Service
+    from node.telemetry import Telemetry
     from protocols.seams import Clock
 
 # Name, module, class: in the order in which they start and in which each may use the former.
@@ -40,10 +41,20 @@ SERVICES = (
 )
 
 
-def compose(home: Home, *, clock: Clock | None = None) -> Node:
-    """The node of that home with all its services, not yet started; raises SettingsError."""
+def compose(
+    home: Home,
+    *,
+    clock: Clock | None = None,
+    telemetry: Callable[[str], Telemetry] | None = None,
+) -> Node:
+    """The node of that home with all its services, not yet started; raises SettingsError.
+
+    telemetry: makes it from the node's DID, where the settings' own is not wanted
+    """
     home.require()
-    node = Node(home, load(home.settings_file), clock=clock)
+    settings = load(home.settings_file)
+    told = telemetry(settings.node.did) if telemetry else None
+    node = Node(home, settings, clock=clock, telemetry=told)
     node.compose(factories())
     return node
 

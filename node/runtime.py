@@ -135,6 +135,8 @@ class Node:
             raise
 
     async def _start(self, *, listen: bool) -> None:
+        # A killed process leaves the file behind; nobody may follow it to another's port.
+        self.home.endpoint_file.unlink(missing_ok=True)
         listener = self._bind(listen=listen)
         try:
             await self.store.start()

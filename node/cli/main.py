@@ -1,0 +1,77 @@
+"""The command `pratique`: gathers the groups of all areas and turns errors into exit codes.
+
+Areas of the node are modules beside this one with `register(app)`. Other packages contribute
+commands by the entry-point group `pratique.commands`, so the node never knows the test network;
+they are loaded only when asked for, because the node itself stays lean.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.metadata import entry_points
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
+
+import typer
+
+import node.cli
+from node.cli import output
+from schemas.errors import TradeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SHARED = frozenset({"main", "options", "output"})
+_GROUP = "pratique.commands"
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The application with every command that `arguments` may call."""
+    app = typer.Typer(
+        name="pratique",
+        help="Signed trade documents between ports, customs, carriers and banks.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root)
+    for module in sorted(found.name for found in iter_modules(node.cli.__path__)):
+        if module not in _SHARED:
+            import_module(f"node.cli.{module}").register(app)
+    _add_contributed(app, arguments)
+    return app
+
+
+def main() -> None:
+    """Entry point; ends the process with one of the fixed exit codes."""
+    arguments = sys.argv[1:]
+    try:
+        build(arguments)()
+    except TradeError as error:
+        output.report(error, as_json="--json" in arguments)
+        sys.exit(output.exit_code(error))
+
+
+def _root() -> None:
+    """Signed trade documents between ports, customs, carriers and banks."""
+
+
+def _add_contributed(app: typer.Typer, arguments: Sequence[str]) -> None:
+    first = arguments[0] if arguments else "--help"
+    for point in entry_points(group=_GROUP):
+        if first in {point.name, "--help"}:
+            try:
+                command = point.load()
+            except ModuleNotFoundError:
+                if first == point.name:
+                    raise
+                continue
+            if isinstance(command, typer.Typer):
+                app.add_typer(command, name=point.name)
+            else:
+                app.command(point.name)(command)
+
+
+if __name__ == "__main__":
+    main()
