@@ -114,6 +114,20 @@ def verifier_key(name: str, algorithm: int, public_key: bytes) -> VerifierKey:
     return VerifierKey(name, algorithm, public_key)
 
 
+def log_key(did: str, public_key: bytes, number: int = 1) -> VerifierKey:
+    """The key of a member's log; its name, the origin line, is ``<host>/log/<number>``."""
+    return verifier_key(f"{_host(did)}/log/{number}", ED25519, public_key)
+
+
+def witness_key(did: str, public_key: bytes, number: int = 1) -> VerifierKey:
+    """The key with which a member cosigns; its name is ``<host>/witness/<number>``."""
+    return verifier_key(f"{_host(did)}/witness/{number}", COSIGNATURE, public_key)
+
+
+def _host(did: str) -> str:
+    return did.removeprefix("did:web:")
+
+
 @lru_cache(maxsize=1024)
 def parse_vkey(text: str) -> VerifierKey:
     """The key of a vkey text; the key ID must match. Raises MalformedError `vkey_malformed`."""
