@@ -101,7 +101,9 @@ def sequence(document: Document) -> Iterator[Complaint]:
         number = integer(line, "sequence") or 0
         if number <= last:
             yield Complaint(
-                f"{place}/sequence", "the line is out of order or repeats a number", {"line": number}
+                f"{place}/sequence",
+                "the line is out of order or repeats a number",
+                {"line": number},
             )
         last = max(last, number)
 

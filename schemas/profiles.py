@@ -82,9 +82,7 @@ def _validator(key: str) -> jsonschema_rs.Draft202012Validator:
     def refuse(uri: str) -> NoReturn:
         raise ValueError(f"a profile refers to {uri}, which is not packaged")
 
-    return jsonschema_rs.Draft202012Validator(
-        bundle(key), validate_formats=True, retriever=refuse
-    )
+    return jsonschema_rs.Draft202012Validator(bundle(key), validate_formats=True, retriever=refuse)
 
 
 def _finding(error: jsonschema_rs.ValidationError) -> Finding:

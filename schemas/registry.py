@@ -52,7 +52,11 @@ def get(key: str) -> DocumentType:
 def rules() -> Mapping[str, Rule]:
     """All numbered rules of all types by id."""
     return MappingProxyType(
-        {rule_id: rule for item in _definitions().values() for rule_id, rule in item.rules.rules.items()}
+        {
+            rule_id: rule
+            for item in _definitions().values()
+            for rule_id, rule in item.rules.rules.items()
+        }
     )
 
 
@@ -107,8 +111,9 @@ def _definition(key: str) -> Definition:
 def _definitions() -> Mapping[str, Definition]:
     folder = resources.files("schemas") / "documents"
     names = sorted(
-        item.name for item in folder.iterdir() if item.joinpath("profile.json").is_file()
-        or item.joinpath("example.xml").is_file()
+        item.name
+        for item in folder.iterdir()
+        if item.joinpath("profile.json").is_file() or item.joinpath("example.xml").is_file()
     )
     definitions: dict[str, Definition] = {}
     for name in names:

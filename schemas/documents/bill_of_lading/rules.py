@@ -153,7 +153,9 @@ def somebody_is_notified(document: Document) -> Iterator[Complaint]:
 @RULES.error("BOL-010")
 def straight_bill_has_a_consignee(document: Document) -> Iterator[Complaint]:
     """consignee is mandatory when isToOrder is false."""
-    if flag(document, "isToOrder") is False and not member(document, "documentParties", "consignee"):
+    if flag(document, "isToOrder") is False and not member(
+        document, "documentParties", "consignee"
+    ):
         yield Complaint("/documentParties/consignee", "a bill not to order names its consignee")
 
 
@@ -249,7 +251,9 @@ def known_status(document: Document) -> Iterator[Complaint]:
     status = text(document, "transportDocumentStatus")
     if status not in STATUSES:
         yield Complaint(
-            "/transportDocumentStatus", "this status is not listed by the standard", {"status": status}
+            "/transportDocumentStatus",
+            "this status is not listed by the standard",
+            {"status": status},
         )
 
 

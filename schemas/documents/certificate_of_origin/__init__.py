@@ -1,0 +1,101 @@
+"""Certificate of origin, non-preferential (UNTDID 861).
+
+Where goods come from, without any claim of preference. Rules COO-… up to COO-009 also serve the
+preferential certificate (WTO Agreement on Rules of Origin, Annex II; RCEP Annex 3B for the data).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schemas.definitions import JsonDocument
+from schemas.fields import beginning, member, objects, text
+from schemas.own_rules import COMMON_RULES
+from schemas.own_view import own_view
+from schemas.rules import Complaint, RuleBook
+from schemas.view import DocumentType, View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from schemas.rules import Document
+    from schemas.strict_json import JsonValue
+
+TYPE = DocumentType(
+    key="certificate-of-origin",
+    code="861",
+    name_en="Certificate of origin (non-preferential)",
+    name_zh="原产地证书（非优惠）",
+    media_type="application/json",
+    issuer_roles=("issuer", "customs"),
+    credential_type="CertificateOfOriginCredential",
+)
+ORIGIN_RULES = RuleBook(COMMON_RULES)
+
+
+@ORIGIN_RULES.error("COO-001")
+def crosses_a_border(document: Document) -> Iterator[Complaint]:
+    """Export and import country differ."""
+    country = text(document, "exportCountry")
+    if country == text(document, "importCountry"):
+        yield Complaint(
+            "/importCountry",
+            "the goods are exported to the country they leave",
+            {"country": country},
+        )
+
+
+@ORIGIN_RULES.warning("COO-002")
+def issued_by_the_exporting_country(document: Document) -> Iterator[Complaint]:
+    """The issuer sits in the exporting country."""
+    issuer, export = text(document, "issuer", "country"), text(document, "exportCountry")
+    if issuer != export:
+        yield Complaint(
+            "/issuer/country",
+            "the issuer does not sit in the exporting country",
+            {"issuer": issuer, "export": export},
+        )
+
+
+@ORIGIN_RULES.warning("COO-003")
+def invoice_before_certificate(document: Document) -> Iterator[Complaint]:
+    """The invoice is not younger than the certificate."""
+    invoice = beginning(text(document, "invoice", "date"))
+    issued = beginning(text(document, "issueDate"))
+    if invoice and issued and invoice > issued:
+        yield Complaint("/invoice/date", "the invoice is younger than the certificate")
+
+
+@ORIGIN_RULES.warning("COO-004")
+def one_edition_of_the_system(document: Document) -> Iterator[Complaint]:
+    """All lines use one edition of the Harmonized System."""
+    editions = {text(line, "hsEdition") for _, line in objects(document, "goods")}
+    if len(editions) > 1:
+        yield Complaint("/goods", "the lines use different editions of the Harmonized System")
+
+
+def origin_facts(document: Document) -> dict[str, JsonValue]:
+    """Origin by line, invoice and the register of the balance (R23)."""
+    lines: list[JsonValue] = [
+        {
+            "sequence": member(line, "sequence"),
+            "hs": text(line, "hs"),
+            "originCountry": text(line, "originCountry"),
+            "quantity": member(line, "quantity"),
+        }
+        for _, line in objects(document, "goods")
+    ]
+    return {
+        "lines": lines,
+        "invoice": text(document, "invoice", "number"),
+        "balance": member(document, "balance"),
+    }
+
+
+def view(document: Document) -> View:
+    """The normalised view."""
+    return own_view(document, TYPE.key, origin_facts(document))
+
+
+RULES = RuleBook(ORIGIN_RULES)
+DOCUMENT = JsonDocument(TYPE, RULES, view)
