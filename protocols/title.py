@@ -196,7 +196,7 @@ def apply(
     `title_offer_expired`, `title_ending_mismatch`; ConflictError `title_exists`,
     `title_seq_conflict`, `title_ended`, `title_state_forbids`, `title_offer_open`,
     `title_replaces_unended`; ForbiddenError `title_not_possessor`, `title_not_holder`,
-    `title_not_issuer`, `title_not_recipient`; NotFoundError `title_unknown`.
+    `title_not_issuer`, `title_not_recipient`; NotFoundError `title_never_issued`.
     """
     if at > operation.deadline:
         raise RefusedError("title_operation_expired", "the operation's deadline has passed")
@@ -242,7 +242,7 @@ def _require_replaceable(replaced: TitleState | None, operation: Operation) -> N
 
 def _move(state: TitleState | None, operation: Operation, at: datetime) -> TitleState:
     if state is None:
-        raise NotFoundError("title_unknown", "this title was never issued here")
+        raise NotFoundError("title_never_issued", "this title was never issued here")
     if operation.seq != state.seq:
         raise ConflictError(
             "title_seq_conflict",

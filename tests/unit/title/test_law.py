@@ -1,0 +1,141 @@
+"""What the law asks of an electronic bill, as properties (UK ETDA 2023 s.2(2), MLETR 10–12).
+
+T1 to T7 as numbered in the project's reference on trade documents. The same properties hold over
+real nodes in tests/integration/title.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from protocols.registry import execute
+from protocols.title import Bill, Ending, Kind, State, TitleState
+from protocols.title_operation import read_operation
+from protocols.title_proof import read_proof, verify_history, verify_proof
+from schemas.errors import TradeError
+from tests.support.title_world import (
+    ARBITER,
+    MEMBERS,
+    World,
+    ecdsa,
+    issue,
+    manifest,
+    operation,
+    party,
+    signed,
+)
+
+
+def issued(**kwargs: object) -> tuple[World, bytes]:
+    world = World()
+    made = issue(**kwargs)  # type: ignore[arg-type]
+    world.run(signed(made))
+    return world, made.title
+
+
+def code_of(world: World, text: str) -> str:
+    run = world.open()
+    with pytest.raises(TradeError) as caught:
+        run.apply(text)
+    return caught.value.code
+
+
+def test_t1_two_concurrent_transfers_from_one_head_have_exactly_one_winner_everywhere() -> None:
+    world, title = issued()
+    rivals = [
+        signed(operation(Kind.TRANSFER, title, 1, "exp-a", to)) for to in ("bank", "financier-2")
+    ]
+    for order in (rivals, rivals[::-1]):
+        here = World(world.registry, dict(world.states), list(world.entries))
+        run = here.open()
+        run.apply(order[0])
+        with pytest.raises(TradeError, match="title_seq_conflict"):
+            run.apply(order[1])
+        here.commit(run)
+        winner = read_operation(order[0]).operation.recipient
+        elsewhere = execute(
+            world.registry, here.entries[3:], {MEMBERS.digest: MEMBERS}.get, world.states.get
+        )
+        assert here.states[title].possessor == winner
+        assert elsewhere.changed[title] == here.states[title]
+
+
+def test_t2_the_holder_proves_control_offline() -> None:
+    world, title = issued()
+    world.go(Kind.TRANSFER, title, "exp-a", "bank")
+    file = world.proof(title).to_bytes()
+    proven = verify_proof(read_proof(file), arbiter=ARBITER, network=MEMBERS.network)
+    assert proven.state.possessor == party("bank")
+    assert proven.state.possessor.key == ecdsa("bank", "title").public().thumbprint()
+    verify_history(proven.state, world.operations[title])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.ISSUE])
+def test_t3_after_a_transfer_the_old_key_can_do_nothing(kind: Kind) -> None:
+    world, title = issued(holder=None, bill=Bill.BLANK)
+    world.go(Kind.TRANSFER, title, "exp-a", "bank")
+    takes_recipient = kind in {Kind.TRANSFER, Kind.OFFER, Kind.ENDORSE, Kind.ENDORSE_TO_ORDER}
+    made = operation(kind, title, 2, "exp-a", "imp-a" if takes_recipient else None)
+    assert code_of(world, signed(made)) in {
+        "title_not_possessor",
+        "title_not_issuer",
+        "title_state_forbids",
+    }
+
+
+def test_t4_a_copy_is_recognised_as_a_copy() -> None:
+    world, title = issued()
+    original = manifest()
+    assert original.title() == title
+    # The same document under a manifest of its own is another title, and one never issued.
+    copy = replace(original, salt=b"c" * 32)
+    assert copy.title() != title
+    assert world.states.get(copy.title()) is None
+    # The same manifest gives no second title, and the same operation no second issuance.
+    assert code_of(world, signed(issue())) == "title_exists"
+    assert code_of(world, signed(replace(issue(), title=b"c" * 32))) == "title_manifest_reused"
+
+
+def ended(kind: Kind, ending: Ending) -> tuple[World, bytes]:
+    world, title = issued()
+    world.go(kind, title, "exp-a")
+    world.go(Kind.ACCEPT_SURRENDER, title, "nhl")
+    made = replace(operation(Kind.END, title, 3, "nhl"), ending=ending)
+    world.run(signed(made))
+    return world, title
+
+
+def test_t5_an_amendment_is_visible_in_both_titles() -> None:
+    world, old = ended(Kind.SURRENDER_FOR_AMENDMENT, Ending.AMENDED)
+    made = issue(reference="NHLX0001-2", replaces=old)
+    world.run(signed(made))
+    assert world.states[old].ending is Ending.AMENDED
+    assert world.states[made.title].replaces == old
+    assert code_of(world, signed(issue(reference="X", replaces=old))) == "title_already_replaced"
+
+
+def test_t6_a_switch_to_paper_kills_the_title_and_is_not_undone() -> None:
+    world, title = ended(Kind.SURRENDER_FOR_AMENDMENT, Ending.PAPER)
+    state = world.states[title]
+    assert (state.state, state.possessor, state.ending) == (State.ENDED, None, Ending.PAPER)
+    for kind in Kind:
+        if kind is not Kind.ISSUE:
+            takes = kind in {Kind.TRANSFER, Kind.OFFER, Kind.ENDORSE, Kind.ENDORSE_TO_ORDER}
+            for who in ("exp-a", "nhl", "bank"):
+                made = operation(kind, title, state.seq, who, "imp-a" if takes else None)
+                assert code_of(world, signed(made)) == "title_ended"
+    assert code_of(world, signed(issue())) == "title_exists"
+
+
+def test_t7_reading_gives_no_control() -> None:
+    world, title = issued()
+    # Whoever holds the proof and every operation of the title still holds no key of the possessor.
+    known: TitleState = verify_proof(
+        world.proof(title), arbiter=ARBITER, network=MEMBERS.network
+    ).state
+    made = operation(Kind.TRANSFER, title, known.seq, "financier-2", "imp-a")
+    assert code_of(world, signed(made)) == "title_not_possessor"
+    with pytest.raises(TradeError, match="title_key_mismatch"):
+        signed(replace(made, sender=known.possessor), "financier-2")  # type: ignore[arg-type]
