@@ -1,0 +1,419 @@
+"""The numbered rules that one certificate alone can break (PHY-010 … PHY-070).
+
+A rule is a function of the root element; it yields the places where it does not hold. Rules about
+two certificates (a status change, PHY-012) or about now (PHY-013 in the future) are separate
+functions. Sources: ISPM 12; IPPC ePhyto mapping; the recommendations named at each rule.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from schemas import check_digits, code_lists
+from schemas.findings import Finding, Severity
+from schemas.sps import elements as sps
+from schemas.sps.facts import kilograms
+from schemas.sps.layout import SINGLE
+from schemas.sps.status import Status, status_of
+from schemas.strict_xml import local_name, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
+
+    from lxml import etree
+
+    Check = Callable[["etree._Element"], Iterator["Complaint"]]
+
+MAX_COMPLAINTS_PER_RULE = 20
+TYPE_CODES = frozenset({"851", "657"})
+CLOCKS_DIFFER = timedelta(minutes=5)
+ZONES_DIFFER = timedelta(hours=14)
+MAX_ATTACHMENT = 5 * 1024 * 1024
+
+_FILE_STARTS = (
+    b"%PDF-",
+    b"\x89PNG\r\n",
+    b"\xff\xd8\xff",
+    b"GIF87a",
+    b"GIF89a",
+    b"II*\x00",
+    b"MM\x00*",
+)
+_MEASURES = ("NetWeightMeasure", "GrossWeightMeasure", "NetVolumeMeasure", "GrossVolumeMeasure")
+_HEAD = ("SPSExchangedDocument",)
+_GOODS = ("SPSConsignment",)
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One place where a rule does not hold: the element, a plain sentence, the values seen."""
+
+    element: etree._Element
+    message: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A numbered rule; its sentence for people is in the catalogue."""
+
+    id: str
+    severity: Severity
+    check: Check
+
+    def findings(self, root: etree._Element) -> list[Finding]:
+        """The complaints as findings, at most `MAX_COMPLAINTS_PER_RULE` of them."""
+        return [
+            Finding(self.id, self.severity, path_of(said.element), said.message, said.values)
+            for said in islice(self.check(root), MAX_COMPLAINTS_PER_RULE)
+        ]
+
+
+RULES: dict[str, Rule] = {}
+
+
+def rule_findings(root: etree._Element) -> list[Finding]:
+    """All complaints of all rules, in the order of their numbers."""
+    return [finding for rule in RULES.values() for finding in rule.findings(root)]
+
+
+def _rule(rule_id: str, severity: Severity = Severity.ERROR) -> Callable[[Check], Check]:
+    def register(check: Check) -> Check:
+        RULES[rule_id] = Rule(rule_id, severity, check)
+        return check
+
+    return register
+
+
+def _place(root: etree._Element, *path: str) -> etree._Element:
+    """The element at the path, or the nearest one above it that exists."""
+    for end in range(len(path), 0, -1):
+        found = sps.child(root, *path[:end])
+        if found is not None:
+            return found
+    return root
+
+
+@_rule("PHY-004")
+def reads_in_one_way(root: etree._Element) -> Iterator[Complaint]:
+    """Two readers of one certificate must see the same number, country and weight."""
+    for element in filter(sps.is_ours, root.iter()):
+        single = SINGLE.get(local_name(element), frozenset())
+        names = [local_name(child) for child in element if sps.is_ours(child)]
+        if len(once := [name for name in names if name in single]) > len(set(once)):
+            yield Complaint(element, "an element that may stand once only is repeated")
+        said = [element.text, *(child.tail for child in element)] if len(element) else []
+        if any(part and part.strip() for part in said):
+            yield Complaint(element, "text and elements are mixed")
+
+
+# --- the document ---------------------------------------------------------------------------------
+
+
+@_rule("PHY-010")
+def has_number(root: etree._Element) -> Iterator[Complaint]:
+    """A certificate without a number cannot be referred to, replaced or withdrawn."""
+    if not sps.text(root, *_HEAD, "ID"):
+        yield Complaint(_place(root, *_HEAD), "the certificate has no number")
+
+
+@_rule("PHY-011")
+def type_is_phytosanitary(root: etree._Element) -> Iterator[Complaint]:
+    """UNTDID 1001: 851 phytosanitary certificate, 657 phytosanitary re-export certificate."""
+    code = sps.text(root, *_HEAD, "TypeCode")
+    if code not in TYPE_CODES:
+        place = _place(root, *_HEAD, "TypeCode")
+        yield Complaint(place, "the type code is neither 851 nor 657", {"code": code[:20]})
+
+
+@_rule("PHY-013")
+def has_issue_date(root: etree._Element) -> Iterator[Complaint]:
+    """See also `future_issue`."""
+    place = _place(root, *_HEAD, "IssueDateTime")
+    if sps.moment(sps.moment_text(sps.child(root, *_HEAD, "IssueDateTime"))) is None:
+        yield Complaint(place, "the date of issue is missing or no date")
+
+
+@_rule("PHY-014")
+def inspected_before_issue(root: etree._Element) -> Iterator[Complaint]:
+    """Only dates can be compared; authorities also write this note in words."""
+    issued = sps.moment(sps.moment_text(sps.child(root, *_HEAD, "IssueDateTime")))
+    for subject, content, note in sps.all_notes(root):
+        inspected = sps.moment(content) if subject in sps.INSPECTION_DATE else None
+        if issued and inspected and inspected.date() > issued.date():
+            values = {"inspected": content, "issued": issued.isoformat()}
+            yield Complaint(note, "the inspection is later than the issue", values)
+
+
+@_rule("PHY-015")
+def has_status(root: etree._Element) -> Iterator[Complaint]:
+    """The status code is mandatory and a whole number in every dialect."""
+    if not sps.text(root, *_HEAD, "StatusCode").isdecimal():
+        yield Complaint(_place(root, *_HEAD, "StatusCode"), "the status is missing or no number")
+
+
+@_rule("PHY-016")
+def is_issued(root: etree._Element) -> Iterator[Complaint]:
+    """A message that a certificate was withdrawn is no certificate; an unknown status is none."""
+    code = sps.text(root, *_HEAD, "StatusCode")
+    if code.isdecimal() and status_of(code) is not Status.ISSUED:
+        said = status_of(code) or "unknown"
+        message = f"the certificate is not in force: its status is {said}"
+        yield Complaint(_place(root, *_HEAD, "StatusCode"), message, {"code": code[:20]})
+
+
+@_rule("PHY-018", Severity.WARNING)
+def issue_date_has_zone(root: etree._Element) -> Iterator[Complaint]:
+    """Without a zone the moment of issue is known to half a day only; it is read as UTC."""
+    value = sps.moment_text(sps.child(root, *_HEAD, "IssueDateTime"))
+    if sps.moment(value) is not None and not sps.has_zone(value):
+        place = _place(root, *_HEAD, "IssueDateTime")
+        yield Complaint(place, "the date of issue has no time zone", {"issued": value})
+
+
+def future_issue(root: etree._Element, at: datetime) -> list[Finding]:
+    """PHY-013 for a certificate issued after `at` (aware), clocks and zones being allowed for."""
+    value = sps.moment_text(sps.child(root, *_HEAD, "IssueDateTime"))
+    issued = sps.moment(value)
+    allowed = CLOCKS_DIFFER if sps.has_zone(value) else ZONES_DIFFER
+    if issued is None or issued - at <= allowed:
+        return []
+    place = path_of(_place(root, *_HEAD, "IssueDateTime"))
+    values = {"issued": value, "at": at.isoformat()}
+    message = "the date of issue is in the future"
+    return [Finding("PHY-013", Severity.ERROR, place, message, values)]
+
+
+# --- the consignment ------------------------------------------------------------------------------
+
+
+@_rule("PHY-020")
+def countries_are_known(root: etree._Element) -> Iterator[Complaint]:
+    """ISO 3166-1 alpha-2, for export, import, transit and origin."""
+    for name in ("ExportSPSCountry", "ImportSPSCountry"):
+        if not sps.text(root, *_GOODS, name, "ID"):
+            yield Complaint(_place(root, *_GOODS, name), f"{name} has no country code")
+    named = [
+        *sps.children(root, *_GOODS, "ExportSPSCountry", "ID"),
+        *sps.children(root, *_GOODS, "ImportSPSCountry", "ID"),
+        *sps.children(root, *_GOODS, "TransitSPSCountry", "ID"),
+        *(
+            place
+            for line in sps.lines(root)
+            for place in sps.children(line, "OriginSPSCountry", "ID")
+        ),
+    ]
+    for element in named:
+        code = sps.text(element)
+        if code and not code_lists.contains("country", code):
+            yield Complaint(element, "the code is no country code", {"code": code[:20]})
+
+
+@_rule("PHY-021")
+def crosses_a_border(root: etree._Element) -> Iterator[Complaint]:
+    """A certificate is for a border that the goods cross."""
+    exporting = sps.text(root, *_GOODS, "ExportSPSCountry", "ID")
+    if exporting and exporting == sps.text(root, *_GOODS, "ImportSPSCountry", "ID"):
+        place = _place(root, *_GOODS, "ImportSPSCountry", "ID")
+        message = "the importing country is the exporting country"
+        yield Complaint(place, message, {"country": exporting[:20]})
+
+
+@_rule("PHY-022", Severity.WARNING)
+def enters_the_importing_country(root: etree._Element) -> Iterator[Complaint]:
+    """UN/LOCODE (Recommendation 16); transit over a neighbour's port is real, hence a warning."""
+    place = sps.child(root, *_GOODS, "UnloadingBaseportSPSLocation", "ID")
+    code = sps.text(place)
+    importing = sps.text(root, *_GOODS, "ImportSPSCountry", "ID")
+    if place is not None and code and not (code_lists.is_locode(code) and code[:2] == importing):
+        message = "the point of entry is no UN/LOCODE of the importing country"
+        yield Complaint(place, message, {"code": code[:20], "country": importing[:20]})
+
+
+@_rule("PHY-040")
+def container_numbers_check(root: etree._Element) -> Iterator[Complaint]:
+    """ISO 6346, for whatever has the form of a container number; trailers have other numbers."""
+    for element in sps.children(root, *_GOODS, "UtilizedSPSTransportEquipment", "ID"):
+        value = sps.equipment_number(element)
+        if sps.CONTAINER.fullmatch(value) and not check_digits.iso6346(value):
+            yield Complaint(element, "the container number fails its check", {"number": value})
+
+
+@_rule("PHY-070", Severity.WARNING)
+def attachments_are_known_files(root: etree._Element) -> Iterator[Complaint]:
+    """PDF, PNG, JPEG, GIF or TIFF by their first bytes, whatever the file name says."""
+    path = (*_HEAD, "ReferenceSPSReferencedDocument", "AttachmentBinaryObject")
+    for element in sps.children(root, *path):
+        content = "".join((element.text or "").split())
+        if not _start(content).startswith(_FILE_STARTS):
+            yield Complaint(element, "the attachment is of no known type or not base64")
+        elif len(content) * 3 // 4 > MAX_ATTACHMENT:
+            yield Complaint(element, f"the attachment is larger than {MAX_ATTACHMENT} bytes")
+
+
+def _start(content: str) -> bytes:
+    try:
+        base64.b64decode(content, validate=True)
+        return base64.b64decode(content[:16])
+    except (binascii.Error, ValueError):
+        return b""
+
+
+# --- the lines ------------------------------------------------------------------------------------
+
+
+@_rule("PHY-030")
+def lines_count_upwards(root: etree._Element) -> Iterator[Complaint]:
+    """SequenceNumeric rises from line to line; where it starts is the authority's choice."""
+    last = -1
+    for line in sps.lines(root):
+        value = sps.text(line, "SequenceNumeric")
+        place = sps.child(line, "SequenceNumeric")
+        if not (value.isdecimal() and value.isascii() and len(value) < 10 and int(value) > last):
+            message = "the line number is missing, repeated or not rising"
+            yield Complaint(line if place is None else place, message, {"number": value[:20]})
+        else:
+            last = int(value)
+
+
+@_rule("PHY-031")
+def lines_say_what_they_are(root: etree._Element) -> Iterator[Complaint]:
+    """A description is mandatory per line, and a certificate has at least one line."""
+    lines = sps.lines(root)
+    if not lines:
+        yield Complaint(_place(root, *_GOODS), "the certificate has no line of goods")
+    for line in lines:
+        if not sps.texts(line, "Description"):
+            yield Complaint(line, "the line has no description")
+
+
+@_rule("PHY-032")
+def lines_have_an_origin(root: etree._Element) -> Iterator[Complaint]:
+    """At least one country of origin per line (ISPM 12 §5)."""
+    for line in sps.lines(root):
+        if not any(sps.text(place, "ID") for place in sps.children(line, "OriginSPSCountry")):
+            yield Complaint(line, "the line has no country of origin")
+
+
+def _measures(line: etree._Element) -> Iterator[etree._Element]:
+    for name in _MEASURES:
+        yield from sps.children(line, name)
+    for process in sps.children(line, "AppliedSPSProcess"):
+        yield from sps.children(process, "CompletionSPSPeriod", "DurationMeasure")
+        yield from sps.children(process, "ApplicableSPSProcessCharacteristic", "ValueMeasure")
+
+
+@_rule("PHY-033")
+def units_are_known(root: etree._Element) -> Iterator[Complaint]:
+    """Recommendation 20, for every measure that says something."""
+    for line in sps.lines(root):
+        for measure in _measures(line):
+            unit = measure.get("unitCode", "")
+            if sps.text(measure) and not code_lists.contains("unit", unit):
+                message = "the unit is not in Recommendation 20"
+                yield Complaint(measure, message, {"unit": unit[:20]})
+
+
+@_rule("PHY-034")
+def packages_are_known(root: etree._Element) -> Iterator[Complaint]:
+    """Recommendation 21."""
+    for line in sps.lines(root):
+        for package in sps.children(line, "PhysicalSPSPackage"):
+            code = sps.text(package, "TypeCode")
+            if not code_lists.contains("package", code):
+                message = "the package type is not in Recommendation 21"
+                yield Complaint(package, message, {"type": code[:20]})
+
+
+@_rule("PHY-035")
+def gross_is_not_below_net(root: etree._Element) -> Iterator[Complaint]:
+    """Compared in kilograms, exactly."""
+    for line in sps.lines(root):
+        gross = sps.child(line, "GrossWeightMeasure")
+        heavy, light = kilograms(gross), kilograms(sps.child(line, "NetWeightMeasure"))
+        if gross is not None and heavy is not None and light is not None and heavy < light:
+            values = {"grossKg": str(heavy), "netKg": str(light)}
+            yield Complaint(gross, "the gross weight is below the net weight", values)
+
+
+@_rule("PHY-036")
+def packed_in_one_way(root: etree._Element) -> Iterator[Complaint]:
+    """Exactly one of PhysicalSPSPackage and the note OPTND (IPPC ePhyto mapping)."""
+    for line in sps.lines(root):
+        packages, note = sps.children(line, "PhysicalSPSPackage"), sps.noted(line, "OPTND")
+        if not packages and not note:
+            yield Complaint(line, "the line names no package")
+        elif packages and note:
+            yield Complaint(line, "the line names packages twice, in codes and in words")
+
+
+@_rule("PHY-037", Severity.WARNING)
+def lines_are_classified(root: etree._Element) -> Iterator[Complaint]:
+    """An EPPO or an HS code lets a machine compare the line with other documents."""
+    for line in sps.lines(root):
+        systems = {
+            sps.text(item, "SystemName").upper()
+            for item in sps.children(line, "ApplicableSPSClassification")
+            if sps.text(item, "ClassCode")
+        }
+        if not systems & {"EPPO", "HS"}:
+            yield Complaint(line, "the line has neither an EPPO nor an HS code")
+
+
+@_rule("PHY-038")
+def quantities_are_numbers(root: etree._Element) -> Iterator[Complaint]:
+    """Measures and package counts are decimals, not below zero unless a temperature."""
+    for line in sps.lines(root):
+        counted = sps.children(line, "PhysicalSPSPackage", "ItemQuantity")
+        for element in [*_measures(line), *counted]:
+            value = sps.number(element)
+            negative = value is not None and value < 0 and element.get("unitCode") != "CEL"
+            if sps.text(element) and (value is None or negative):
+                yield Complaint(element, "the quantity is no number or below zero")
+
+
+@_rule("PHY-050")
+def treatments_are_coded_as_agreed(root: etree._Element) -> Iterator[Complaint]:
+    """The type code is always ZZZ; what was done stands in the characteristics."""
+    for line in sps.lines(root):
+        for process in sps.children(line, "AppliedSPSProcess"):
+            if sps.text(process, "TypeCode") != "ZZZ":
+                yield Complaint(_place(process, "TypeCode"), "the treatment's type code is not ZZZ")
+
+
+@_rule("PHY-051", Severity.WARNING)
+def treatments_have_words(root: etree._Element) -> Iterator[Complaint]:
+    """TTFT, the full text, is what a person at the border reads."""
+    for line in sps.lines(root):
+        for process in sps.children(line, "AppliedSPSProcess"):
+            characteristics = sps.children(process, "ApplicableSPSProcessCharacteristic")
+            if not any(sps.text(item, "Description") == "TTFT" for item in characteristics):
+                yield Complaint(process, "the treatment has no full text (TTFT)")
+
+
+@_rule("PHY-060")
+def reexport_names_its_origin(root: etree._Element) -> Iterator[Complaint]:
+    """A re-export certificate (657) names the original certificate and its country."""
+    if sps.text(root, *_HEAD, "TypeCode") != "657":
+        return
+    said = {subject for subject, content, _ in sps.all_notes(root) if content}
+    for subject, what in (("RPCRF", "original certificate"), ("RPCCO", "original country")):
+        if subject not in said:
+            message = f"the re-export certificate does not name its {what} ({subject})"
+            yield Complaint(_place(root, *_HEAD), message, {"missing": subject})
+
+
+@_rule("PHY-062")
+def reexport_was_packed(root: etree._Element) -> Iterator[Complaint]:
+    """RPCPC must be True on a re-export certificate (IPPC ePhyto mapping)."""
+    if sps.text(root, *_HEAD, "TypeCode") != "657":
+        return
+    for subject, content, note in sps.all_notes(root):
+        if subject == "RPCPC" and content.lower() != "true":
+            yield Complaint(note, "the note RPCPC is not True")
