@@ -1,0 +1,1 @@
+"""The network this node belongs to: its member list, founding, joining, signing, following."""
