@@ -286,15 +286,18 @@ def rel_030_arrival(case: _Case) -> Condition:
 
 
 def _plant_decisions(case: _Case) -> list[PlantHealthFact]:
-    """Decisions on this container that stand or may stand, oldest first; refusals sort last."""
+    """Decisions on this container that were not taken back, oldest first.
+
+    One that is no longer valid for another reason still counts: a hold does not lapse by itself.
+    """
     return sorted(
         (
             each
             for each in case.facts.plant_health
             if each.document.covers(case.facts.container)
-            and each.document.standing not in (Standing.REVOKED, Standing.INVALID)
+            and each.document.standing is not Standing.REVOKED
         ),
-        key=lambda each: (each.decided_at, not each.accepted),
+        key=lambda each: (each.decided_at, each.document.issued_at, not each.accepted),
     )
 
 
@@ -321,10 +324,20 @@ def rel_040_plant_health(case: _Case) -> Condition:
 
 
 def _certificate_stands(case: _Case, decision: PlantHealthFact) -> Condition:
-    basis = (decision.document.digest, decision.certificate)
-    certificate = next(
-        (each for each in case.facts.others if each.digest == decision.certificate), None
-    )
+    """Met when every certificate of the acceptance stands; else what is wrong with the first."""
+    conditions = [_one_certificate(case, decision, each) for each in decision.certificates]
+    wrong = next((each for each in conditions if each.blocks), None)
+    if wrong or not conditions:
+        seen = decision.document.number
+        return wrong or Condition("REL-040", State.UNKNOWN, "certificate_not_held", seen)
+    basis = (decision.document.digest, *decision.certificates)
+    numbers = ", ".join(each.reason for each in conditions)
+    return Condition("REL-040", State.MET, "", numbers, basis)
+
+
+def _one_certificate(case: _Case, decision: PlantHealthFact, digest: str) -> Condition:
+    basis = (decision.document.digest, digest)
+    certificate = next((each for each in case.facts.others if each.digest == digest), None)
     if certificate is None:
         seen = decision.document.number
         return Condition("REL-040", State.UNKNOWN, "certificate_not_held", seen, basis)
@@ -343,10 +356,10 @@ def _customs_decisions(case: _Case) -> list[CustomsFact]:
             each
             for each in case.facts.customs
             if each.document.covers(case.facts.container)
-            and each.document.standing not in (Standing.REVOKED, Standing.INVALID)
+            and each.document.standing is not Standing.REVOKED
             and (left is None or each.decided_at <= left)
         ),
-        key=lambda each: (each.decided_at, not each.released),
+        key=lambda each: (each.decided_at, each.document.issued_at, not each.released),
     )
 
 

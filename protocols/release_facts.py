@@ -86,17 +86,17 @@ class TitleFact:
 
 @dataclass(frozen=True, slots=True)
 class PlantHealthFact:
-    """A plant-health decision and the digest of the certificate it was taken on."""
+    """A plant-health decision and the digests (hex) of the certificates it was taken on."""
 
     document: DocumentFact
     accepted: bool
-    certificate: str
+    certificates: tuple[str, ...]
     decided_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class CustomsFact:
-    """A customs decision; `held` when it detains or inspects, `released` when it clears."""
+    """A customs decision: it clears (`released`), or it detains, inspects or refuses."""
 
     document: DocumentFact
     released: bool

@@ -9,10 +9,9 @@ tells another story than the headers are all refused by that one comparison.
 
 from __future__ import annotations
 
-import io
 import re
 import struct
-import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 from schemas.errors import MalformedError, TooLargeError
@@ -23,8 +22,13 @@ if TYPE_CHECKING:
 MAX_ARCHIVE = 64 * 1024 * 1024
 MAX_MEMBERS = 2_000
 MAX_MEMBER = 16 * 1024 * 1024
-FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+STORED = 0
+_MADE_BY, _NEEDS = (3 << 8) | 20, 20  # APPNOTE §4.4.2: Unix, version 2.0
+_TIME, _DATE = 0, (1 << 5) | 1  # §4.4.6: 1 January 1980, midnight
+_MODE = 0o100644 << 16
 _LOCAL = struct.Struct("<4s5H3L2H")
+_CENTRAL = struct.Struct("<4s6H3L5H2L")
+_END = struct.Struct("<4s4H2LH")
 _LOCAL_SIGNATURE = b"PK\x03\x04"
 _NAME = re.compile(r"(?a:[a-z0-9][A-Za-z0-9._-]{0,150}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,150})?)")
 
@@ -35,22 +39,25 @@ def write(members: Mapping[str, bytes]) -> bytes:
     Raises MalformedError `archive_name` or TooLargeError `archive_too_large`.
     """
     _require_sizes(members)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(members):
-            archive.writestr(_entry(name), members[name])
-    return buffer.getvalue()
+    body, directory = bytearray(), bytearray()
+    for name in sorted(members):
+        local, central = _headers(name, members[name], len(body))
+        body += local + members[name]
+        directory += central
+    count = len(members)
+    end = _END.pack(b"PK\x05\x06", 0, 0, count, count, len(directory), len(body), 0)
+    return bytes(body + directory + end)
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
+def _headers(name: str, data: bytes, offset: int) -> tuple[bytes, bytes]:
+    """The local header and the directory entry of one member that begins at `offset`."""
     if not _NAME.fullmatch(name):
-        raise MalformedError(
-            "archive_name", "a member's name is a plain file in at most one folder"
-        )
-    entry = zipfile.ZipInfo(name, FIXED_TIME)
-    entry.create_system = 3
-    entry.external_attr = 0o100644 << 16
-    return entry
+        raise MalformedError("archive_name", "a member is a plain file in at most one folder")
+    size, crc, raw = len(data), zlib.crc32(data), name.encode("ascii")
+    common = (_NEEDS, 0, STORED, _TIME, _DATE, crc, size, size, len(raw), 0)
+    local = _LOCAL.pack(_LOCAL_SIGNATURE, *common) + raw
+    central = _CENTRAL.pack(b"PK\x01\x02", _MADE_BY, *common, 0, 0, 0, _MODE, offset) + raw
+    return local, central
 
 
 def _require_sizes(members: Mapping[str, bytes]) -> None:
@@ -91,7 +98,7 @@ def _member(data: bytes, start: int) -> tuple[str, bytes, int]:
         raise MalformedError("archive_malformed", "a local header is cut short")
     header = _LOCAL.unpack_from(data, start)
     method, packed, size, name_length, extra_length = (header[each] for each in (3, 7, 8, 9, 10))
-    if method != zipfile.ZIP_STORED or packed != size or extra_length:
+    if method != STORED or packed != size or extra_length:
         raise MalformedError("archive_malformed", "members are stored, without extra fields")
     begin = start + _LOCAL.size + name_length
     if size > MAX_MEMBER:
@@ -100,7 +107,5 @@ def _member(data: bytes, start: int) -> tuple[str, bytes, int]:
         raise MalformedError("archive_malformed", "a member is cut short")
     name = data[start + _LOCAL.size : begin].decode("ascii", "replace")
     if not _NAME.fullmatch(name):
-        raise MalformedError(
-            "archive_name", "a member's name is a plain file in at most one folder"
-        )
+        raise MalformedError("archive_name", "a member is a plain file in at most one folder")
     return name, data[begin : begin + size], begin + size

@@ -105,22 +105,27 @@ def cred_05_network(case: Case) -> Check:
     return Check("CRED-05", PASSED, evidence={"network": case.claims.network.hex()})
 
 
+def _is_official(roles: tuple[str, ...]) -> bool:
+    """Whether only authorities and issuing bodies sign this type."""
+    return OFFICIAL_ROLES.issuperset(roles)
+
+
 def _countries(claims: CredentialClaims, home: str, roles: tuple[str, ...]) -> tuple[str, ...]:
     """The countries for which a right would cover this document.
 
     A certificate of an issuing body speaks for the exporting country; other documents for the
     country of the node that signs.
     """
-    if "issuer" in roles and claims.export_country:
+    if _is_official(roles) and "issuer" in roles and claims.export_country:
         return (claims.export_country,)
-    return tuple(dict.fromkeys((home, claims.export_country or home)))
+    return (home,)
 
 
 def cred_06_right(case: Case) -> Check:
     """CRED-06: the issuer may issue this type for this country, on its date and when signed.
 
-    Where the list has no entry for the type and country at all, the node's role decides, except
-    for issuing bodies, whose rights are always listed one by one.
+    Where the list has no entry for the type and country at all, the node's role decides; but the
+    role `issuer` alone gives no right to a certificate: those are always listed one by one.
     """
     if case.claims is None:
         return not_reached("CRED-06")
@@ -149,7 +154,7 @@ def _may_issue(case: Case, claims: CredentialClaims, country: str, roles: tuple[
     if not listed:
         node = case.members.node(claims.issuer)
         assert node is not None
-        by_role = set(roles) - {"issuer"}
+        by_role = set(roles) - ({"issuer"} if _is_official(roles) else set())
         return country == node.country and bool(by_role.intersection(node.roles))
     return all(
         case.members.issuer_entry(claims.issuer, document_type, country, moment) is not None
@@ -286,7 +291,7 @@ def cred_11_recognition(case: Case) -> Check:
     if case.claims is None or case.verifier_country is None or case.issuer_country is None:
         return not_reached("CRED-11")
     claims = case.claims
-    if not OFFICIAL_ROLES.issuperset(registry.get(claims.document_type).issuer_roles):
+    if not _is_official(registry.get(claims.document_type).issuer_roles):
         return Check("CRED-11", PASSED, code="recognition_not_needed")
     agreement = case.members.agreement(
         case.verifier_country, case.issuer_country, claims.document_type, claims.valid_from

@@ -60,7 +60,7 @@ def at(minutes: int) -> datetime:
 
 
 def accepted(certificate: DocumentFact = PHYTO, paper: DocumentFact = ACCEPTED) -> PlantHealthFact:
-    return PlantHealthFact(paper, True, certificate.digest, paper.issued_at)
+    return PlantHealthFact(paper, True, (certificate.digest,), paper.issued_at)
 
 
 def story_a(**changes: object) -> ReleaseFacts:
@@ -201,9 +201,18 @@ def test_an_acceptance_whose_certificate_is_not_held_is_unknown() -> None:
     assert codes(decision(story_a(others=()))) == {"REL-040": "certificate_not_held"}
 
 
+def test_every_certificate_of_an_acceptance_must_stand() -> None:
+    second = document("PHY-2", "phytosanitary-certificate", standing=Standing.REVOKED)
+    both = PlantHealthFact(ACCEPTED, True, (PHYTO.digest, second.digest), ACCEPTED.issued_at)
+    facts = story_a(plant_health=(both,), others=(PHYTO, second))
+    assert codes(decision(facts)) == {"REL-040": "certificate_revoked"}
+    none = PlantHealthFact(ACCEPTED, True, (), ACCEPTED.issued_at)
+    assert codes(decision(story_a(plant_health=(none,)))) == {"REL-040": "certificate_not_held"}
+
+
 def test_a_refusal_by_plant_health_blocks_even_where_no_certificate_is_asked_for() -> None:
     refused = PlantHealthFact(
-        document("PHD-9", "plant-health-decision", CUSTOMS, 50), False, "", at(50)
+        document("PHD-9", "plant-health-decision", CUSTOMS, 50), False, (), at(50)
     )
     assert codes(decision(story_a(plant_health=(accepted(), refused)))) == {
         "REL-040": "plant_health_refused"

@@ -1,0 +1,236 @@
+"""What an evidence bundle holds, how its members are named, and its index.
+
+``index.json`` is RFC 8785 JSON and lists every member but itself and the two that prove it:
+``export.jws`` (the exporter's signed statement over the index) and ``export.tlog-proof`` (that
+statement's place in the exporter's witnessed log). Everything else is beyond doubt once those two
+hold.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from protocols import jws, leaf, times
+from protocols.digest import sha256
+from protocols.evidence import archive
+from protocols.fields import DID, Fields
+from protocols.leaf import Leaf, LeafKind
+from schemas import strict_json
+from schemas.errors import MalformedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from protocols.keys import Signer
+    from schemas.strict_json import JsonValue
+
+CODE = "evidence_malformed"
+TYP = "px-export+jws"
+INDEX, STATEMENT, STATEMENT_PROOF = "index.json", "export.jws", "export.tlog-proof"
+HISTORY, REPORT = "history.json", "report.json"
+PROVING = frozenset({INDEX, STATEMENT, STATEMENT_PROOF})
+_DOCUMENT = re.compile(r"documents/(\d{3})-([a-z0-9-]{1,80})\.vc")
+_OTHERS = (
+    re.compile(r"receipts/\d{3}\.(?:leaf|tlog-proof)"),
+    re.compile(r"members/\d{6}\.json"),
+    re.compile(r"status/\d{3}\.jwt"),
+    re.compile(r"titles/\d{3}\.json"),
+    re.compile(r"history\.json|report\.json"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BundledDocument:
+    """One document file with its receipt (leaf bytes and tlog-proof text), where there is one."""
+
+    type: str
+    file: bytes = field(repr=False)
+    entry: bytes = b""
+    proof: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleContents:
+    """Everything that goes into a bundle.
+
+    lists:    (version, signed bytes) of the member lists, without gaps, the last one in force
+    statuses: signed status lists, fetched for this export
+    titles:   title proofs (RFC 8785 bytes)
+    history:  events as JSON; report: what the exporter's own verification says per document
+    """
+
+    network: bytes
+    subject: str
+    documents: tuple[BundledDocument, ...]
+    lists: tuple[tuple[int, bytes], ...]
+    statuses: tuple[str, ...] = ()
+    titles: tuple[bytes, ...] = ()
+    history: tuple[Mapping[str, JsonValue], ...] = ()
+    report: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The members of a bundle with their index, still without the exporter's statement."""
+
+    members: Mapping[str, bytes]
+    index: bytes
+
+    @property
+    def index_digest(self) -> bytes:
+        """SHA-256 of index.json: what the exporter states."""
+        return sha256(self.index)
+
+
+def prepare(contents: BundleContents) -> Prepared:
+    """Name the members and write the index."""
+    members: dict[str, bytes] = {}
+    for number, document in enumerate(contents.documents, start=1):
+        members[f"documents/{number:03d}-{document.type}.vc"] = document.file
+        if document.proof:
+            members[f"receipts/{number:03d}.leaf"] = document.entry
+            members[f"receipts/{number:03d}.tlog-proof"] = document.proof.encode()
+    for version, signed in contents.lists:
+        members[f"members/{version:06d}.json"] = signed
+    for number, status in enumerate(contents.statuses, start=1):
+        members[f"status/{number:03d}.jwt"] = status.encode()
+    for number, title in enumerate(contents.titles, start=1):
+        members[f"titles/{number:03d}.json"] = title
+    members[HISTORY] = strict_json.canonical([dict(event) for event in contents.history])
+    members[REPORT] = strict_json.canonical(dict(contents.report))
+    return Prepared(members, write_index(contents.network, contents.subject, members))
+
+
+def write_index(network: bytes, subject: str, members: Mapping[str, bytes]) -> bytes:
+    """index.json over `members` (without the proving ones)."""
+    listed: list[JsonValue] = [
+        {"name": name, "sha256": sha256(data).hex(), "length": len(data)}
+        for name, data in sorted(members.items())
+        if name not in PROVING
+    ]
+    return strict_json.canonical(
+        {"v": 1, "network": network.hex(), "subject": subject, "members": listed}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """One listed member."""
+
+    name: str
+    sha256: bytes
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """index.json, read."""
+
+    network: bytes
+    subject: str
+    members: tuple[IndexEntry, ...]
+
+
+def read_index(data: bytes) -> Index:
+    """The index from its only spelling; raises MalformedError `evidence_malformed` or json_*."""
+    parsed = strict_json.loads_object(data, max_bytes=archive.MAX_MEMBER)
+    fields = Fields(parsed, CODE)
+    fields.integer("v", 1, 1)
+    members = tuple(
+        IndexEntry(
+            item.text("name"), item.digest("sha256"), item.integer("length", 0, archive.MAX_MEMBER)
+        )
+        for item in fields.children("members", archive.MAX_MEMBERS)
+    )
+    index = Index(fields.digest("network"), fields.text("subject", max_length=200), members)
+    if strict_json.canonical(parsed) != data or len({item.name for item in members}) != len(
+        members
+    ):
+        raise MalformedError(CODE, "the index is not in its canonical form", pointer=INDEX)
+    return index
+
+
+def known_name(name: str) -> bool:
+    """Whether a bundle may hold a member of that name."""
+    if name in PROVING or _DOCUMENT.fullmatch(name):
+        return True
+    return any(pattern.fullmatch(name) for pattern in _OTHERS)
+
+
+def document_of(name: str) -> tuple[str, str] | None:
+    """(number, type) of a document's member name."""
+    match = _DOCUMENT.fullmatch(name)
+    return (match[1], match[2]) if match else None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What the exporting node signs with its exchange key: this index, under this list, now."""
+
+    network: bytes
+    exporter: str
+    subject: str
+    index: bytes
+    list_version: int
+    list_digest: bytes
+    at: datetime
+    salt: bytes = field(repr=False)
+
+    def to_bytes(self) -> bytes:
+        """RFC 8785 payload of ``export.jws``."""
+        return strict_json.canonical(
+            {
+                "v": 1,
+                "network": self.network.hex(),
+                "from": self.exporter,
+                "subject": self.subject,
+                "index": self.index.hex(),
+                "members": {"version": self.list_version, "digest": self.list_digest.hex()},
+                "at": times.to_text(self.at),
+                "salt": self.salt.hex(),
+            }
+        )
+
+    def entry(self) -> bytes:
+        """The leaf (kind 12) that the exporter's log must hold."""
+        about = leaf.subject("export", self.subject, self.salt)
+        commit = leaf.commit(self.salt, sha256(self.to_bytes()))
+        return leaf.encode(Leaf(LeafKind.EXPORT, about, commit, None, times.to_ms(self.at)))
+
+
+def sign_statement(statement: Statement, signer: Signer) -> str:
+    """``export.jws``; `signer` holds the exchange key of `statement.exporter`."""
+    return jws.sign(statement.to_bytes(), typ=TYP, signer=signer)
+
+
+def read_statement(signed: jws.Jws) -> Statement:
+    """The statement of a parsed JWS; raises MalformedError `evidence_malformed` or json_*."""
+    fields = Fields(strict_json.loads_object(signed.payload), CODE)
+    fields.integer("v", 1, 1)
+    listed = fields.child("members")
+    statement = Statement(
+        network=fields.digest("network"),
+        exporter=fields.text("from", pattern=DID),
+        subject=fields.text("subject", max_length=200),
+        index=fields.digest("index"),
+        list_version=listed.integer("version", 1, 100_000),
+        list_digest=listed.digest("digest"),
+        at=fields.time("at"),
+        salt=fields.digest("salt"),
+    )
+    if statement.to_bytes() != signed.payload:
+        raise MalformedError(CODE, "the statement is not in its canonical form", pointer=STATEMENT)
+    return statement
+
+
+def assemble(prepared: Prepared, statement: str, proof: str) -> bytes:
+    """The bundle: members, index, signed statement and its tlog-proof, as one archive."""
+    proving = {
+        INDEX: prepared.index,
+        STATEMENT: statement.encode(),
+        STATEMENT_PROOF: proof.encode(),
+    }
+    return archive.write({**prepared.members, **proving})

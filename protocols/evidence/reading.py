@@ -1,0 +1,233 @@
+"""The parts of a bundle's verification that look into members: lists, documents, titles, report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from protocols import jws, member_list, status_list, times
+from protocols.evidence import contents
+from protocols.fields import Fields
+from protocols.members.trust import CLOCK_SKEW
+from protocols.registry import arbiter_of
+from protocols.title_proof import read_proof, verify_proof
+from protocols.verify.case import Case, Receipt
+from protocols.verify.receipt_steps import STEPS as LOG_STEPS
+from protocols.verify.receipt_steps import origin_of
+from protocols.verify.run import examine_document
+from schemas import strict_json
+from schemas.errors import MalformedError, RefusedError
+from schemas.findings import Check, Outcome, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from protocols.member_list import MemberList
+    from protocols.title_proof import ProvenTitle, TitleProof
+
+STATUS_STEP = "CRED-10"
+
+
+def as_text(data: bytes, name: str) -> str:
+    """A member as UTF-8 text; raises MalformedError `evidence_malformed`."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise MalformedError(contents.CODE, "a member is not text", pointer=name) from None
+
+
+def link(lists: Sequence[bytes], held: MemberList) -> MemberList | None:
+    """The last of `lists` as far as it links to `held` (R5); None when there is none.
+
+    Up to the version held, each list is authenticated by the digest its successor names; later
+    ones by the signatures of the roots before them (R4). Raises what `member_list.advance` raises,
+    and RefusedError `evidence_other_list` when nothing links.
+    """
+    unsigned = [_unsigned(signed) for signed in lists]
+    for older, newer in pairwise(unsigned):
+        if newer.version != older.version + 1 or newer.previous != older.digest:
+            raise RefusedError("evidence_other_list", "one list does not follow the other")
+    past = [item for item in unsigned if item.version <= held.version]
+    if not past:
+        return None
+    if past[-1].version < held.version:
+        return past[-1]
+    if past[-1].digest != held.digest:
+        raise RefusedError("evidence_other_list", "it is not the list held")
+    return member_list.open_chain(lists, held)
+
+
+def _unsigned(signed: bytes) -> MemberList:
+    envelope = jws.parse_multi(signed, typ=member_list.TYP)
+    if envelope.to_bytes() != signed:
+        raise MalformedError(contents.CODE, "a member list is not in its canonical form")
+    return member_list.read_payload(envelope.payload, signed)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedDocument:
+    """One document of a bundle, verified at the moment of the export."""
+
+    name: str
+    report: Report
+    has_receipt: bool
+
+    @property
+    def digest(self) -> str:
+        """Hex digest of the document, "" when it could not be opened."""
+        return self.report.subject
+
+    @property
+    def verdict(self) -> str:
+        """The verdict of its report, as the exporter's report must say too."""
+        return self.report.verdict.value
+
+    @property
+    def status(self) -> Check:
+        """The status step's check."""
+        found = self.report.check(STATUS_STEP)
+        assert found is not None
+        return found
+
+    @property
+    def fault(self) -> Check | None:
+        """The first credential step, status apart, that did not pass; failures first."""
+        return _first_wrong(
+            each
+            for each in self.report.checks
+            if each.id != STATUS_STEP and each.id not in LOG_STEPS
+        )
+
+    @property
+    def receipt_fault(self) -> Check | None:
+        """The first log step that did not pass."""
+        return _first_wrong(each for each in self.report.checks if each.id in LOG_STEPS)
+
+
+def _first_wrong(checks: Iterable[Check]) -> Check | None:
+    wrong = [each for each in checks if each.outcome is not Outcome.PASSED]
+    failed = [each for each in wrong if each.outcome is Outcome.FAILED]
+    return next(iter(failed or wrong), None)
+
+
+def check_documents(
+    members: Mapping[str, bytes], lists: MemberList, at: datetime
+) -> tuple[CheckedDocument, ...]:
+    """Every document of the bundle, verified at `at` with the bundle's status lists."""
+    statuses = _statuses(members)
+    return tuple(
+        _check_document(name, members, lists, at, statuses)
+        for name in sorted(members)
+        if contents.document_of(name)
+    )
+
+
+def _statuses(members: Mapping[str, bytes]) -> dict[str, str]:
+    """Signed status lists by URL; two for one URL are refused."""
+    found: dict[str, str] = {}
+    for name in sorted(members):
+        if not name.startswith("status/"):
+            continue
+        text = as_text(members[name], name)
+        url = status_list.parse_list(text)[1].url
+        if url in found:
+            raise MalformedError(contents.CODE, "two status lists have one name", pointer=name)
+        found[url] = text
+    return found
+
+
+def _check_document(
+    name: str,
+    members: Mapping[str, bytes],
+    lists: MemberList,
+    at: datetime,
+    statuses: Mapping[str, str],
+) -> CheckedDocument:
+    named = contents.document_of(name)
+    assert named is not None
+    receipt = _receipt(named[0], members)
+    case = Case(members[name], lists, at, receipt=receipt)
+    case.open()
+    case.status = statuses.get(case.claims.status.list_url) if case.claims else None
+    report, _ = examine_document(case, historical=True)
+    if case.claims is not None and case.claims.document_type != named[1]:
+        raise MalformedError(
+            contents.CODE, "a document has another type than its name", pointer=name
+        )
+    return CheckedDocument(name, report, receipt is not None)
+
+
+def _receipt(number: str, members: Mapping[str, bytes]) -> Receipt | None:
+    entry = members.get(f"receipts/{number}.leaf")
+    proof = members.get(f"receipts/{number}.tlog-proof")
+    if entry is None or proof is None:
+        return None
+    return Receipt(entry, as_text(proof, f"receipts/{number}.tlog-proof"))
+
+
+def stray_receipts(members: Mapping[str, bytes]) -> str:
+    """The name of a receipt member that belongs to no document or lacks its half, or ""."""
+    numbers = {named[0] for name in members if (named := contents.document_of(name))}
+    for name in sorted(members):
+        if not name.startswith("receipts/"):
+            continue
+        number = name.removeprefix("receipts/").partition(".")[0]
+        halves = {f"receipts/{number}.leaf", f"receipts/{number}.tlog-proof"}
+        if number not in numbers or not halves <= members.keys():
+            return name
+    return ""
+
+
+def check_title(data: bytes, lists: MemberList, at: datetime) -> dict[str, str]:
+    """What a title proof proves, under the registry that the list names.
+
+    Raises RefusedError `evidence_title` when no listed registry proves it, or it is of later than
+    the export.
+    """
+    proven = _proven(read_proof(data), lists)
+    if proven.at > at + CLOCK_SKEW:
+        raise RefusedError("evidence_title", "the proof is of later than the export")
+    return {
+        "title": proven.state.title.hex(),
+        "state": str(proven.state.state.value),
+        "asOf": times.to_text(proven.at),
+    }
+
+
+def _proven(proof: TitleProof, lists: MemberList) -> ProvenTitle:
+    """The proof checked under the listed registry whose log it names."""
+    origin = origin_of(proof.proof)
+    registry = lists.registry(origin)
+    if registry is None:
+        raise RefusedError("evidence_title", "its registry is not in the member list")
+    return verify_proof(proof, arbiter=arbiter_of(registry), network=lists.network)
+
+
+def read_report(data: bytes) -> dict[str, str]:
+    """Document digest → verdict, from report.json; raises MalformedError `evidence_malformed`."""
+    fields = Fields(strict_json.loads_object(data), contents.CODE)
+    return {
+        item.digest("digest").hex(): item.text("verdict")
+        for item in fields.children("documents", 2000)
+    }
+
+
+def read_history(data: bytes) -> int:
+    """How many events history.json tells; they must be in order of time."""
+    events = strict_json.loads(data)
+    if not isinstance(events, list):
+        raise MalformedError(
+            contents.CODE, "the history is a list of events", pointer=contents.HISTORY
+        )
+    moments = []
+    for number, event in enumerate(events):
+        if not isinstance(event, dict):
+            raise MalformedError(
+                contents.CODE, "an event is an object", pointer=f"{contents.HISTORY}/{number}"
+            )
+        moments.append(Fields(event, contents.CODE, f"/{number}").time("at"))
+    if moments != sorted(moments):
+        raise MalformedError(contents.CODE, "the events are not in order", pointer=contents.HISTORY)
+    return len(moments)

@@ -1,0 +1,282 @@
+"""EVI-01 … EVI-12: what a bundle proves, checked against the member list the verifier holds.
+
+Pure and offline. The moment of everything is the *witnessed* time of the export (EVI-07); nobody's
+word is taken for it. A list, key or policy in the bundle counts only as far as it links to the
+list held (R5). The report is marked historical: it speaks of that moment, and no release accepts
+it (R25).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from protocols import jws, times
+from protocols.digest import sha256
+from protocols.evidence import archive, contents, reading
+from protocols.evidence.contents import INDEX, STATEMENT, STATEMENT_PROOF
+from protocols.evidence.reading import as_text
+from protocols.member_list import KeyStanding, MemberList
+from protocols.members.trust import CLOCK_SKEW
+from protocols.verify.credential_steps import FAILED, PASSED, UNKNOWN, fault, not_reached
+from protocols.verify.receipt_steps import origin_of, verify_in_listed_log
+from schemas.errors import MalformedError, RefusedError, TradeError
+from schemas.findings import Check, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from protocols.evidence.contents import Index, Statement
+    from protocols.evidence.reading import CheckedDocument
+
+
+@dataclass(slots=True)
+class Bundle:
+    """A bundle under verification: given, and found so far."""
+
+    data: bytes
+    held: MemberList
+    members: dict[str, bytes] = field(default_factory=dict)
+    index: Index | None = None
+    signed: jws.Jws | None = None
+    statement: Statement | None = None
+    lists: MemberList | None = None
+    at: datetime | None = None
+    documents: tuple[CheckedDocument, ...] | None = None
+
+    def text(self, name: str) -> str:
+        """A member as ASCII or UTF-8 text; raises MalformedError `evidence_malformed`."""
+        if name not in self.members:
+            raise MalformedError(contents.CODE, "a member is missing", pointer=name)
+        return as_text(self.members[name], name)
+
+    def named(self, folder: str) -> list[str]:
+        """The members of a folder, in order of their names."""
+        return sorted(name for name in self.members if name.startswith(folder + "/"))
+
+
+def evi_01_container(bundle: Bundle) -> Check:
+    """EVI-01: the file is exactly the archive its members make, with known names only."""
+    bundle.members, exact = archive.read(bundle.data)
+    strange = sorted(name for name in bundle.members if not contents.known_name(name))
+    if strange:
+        return Check("EVI-01", FAILED, strange[0], "evidence_unknown_member")
+    if not exact:
+        return Check("EVI-01", FAILED, code="archive_not_exact")
+    return Check("EVI-01", PASSED, evidence={"members": len(bundle.members)})
+
+
+def evi_02_index(bundle: Bundle) -> Check:
+    """EVI-02: index.json is canonical and lists every member, no more and no fewer."""
+    if INDEX not in bundle.members:
+        return Check("EVI-02", FAILED, INDEX, "evidence_member_missing")
+    bundle.index = contents.read_index(bundle.members[INDEX])
+    listed = {item.name for item in bundle.index.members}
+    present = set(bundle.members) - contents.PROVING
+    if listed != present:
+        return Check("EVI-02", FAILED, min(listed ^ present), "evidence_index_incomplete")
+    return Check("EVI-02", PASSED, evidence={"sha256": sha256(bundle.members[INDEX]).hex()})
+
+
+def evi_03_members(bundle: Bundle) -> Check:
+    """EVI-03: every member has the digest and the length that the index says."""
+    if bundle.index is None:
+        return not_reached("EVI-03")
+    altered = [
+        item.name
+        for item in bundle.index.members
+        if item.name in bundle.members and not _matches(item, bundle.members[item.name])
+    ]
+    if altered:
+        return Check("EVI-03", FAILED, ", ".join(altered[:5]), "evidence_member_altered")
+    return Check("EVI-03", PASSED)
+
+
+def _matches(item: contents.IndexEntry, data: bytes) -> bool:
+    return item.length == len(data) and item.sha256 == sha256(data)
+
+
+def evi_04_statement(bundle: Bundle) -> Check:
+    """EVI-04: the exporter's statement is about this index, subject and network."""
+    bundle.signed = jws.parse(bundle.text(STATEMENT), typ=contents.TYP, max_bytes=65_536)
+    statement = contents.read_statement(bundle.signed)
+    bundle.statement = statement
+    if statement.index != sha256(bundle.members.get(INDEX, b"")):
+        return Check("EVI-04", FAILED, code="evidence_other_index")
+    index = bundle.index
+    if index is None:
+        return not_reached("EVI-04")
+    if (statement.network, statement.subject) != (index.network, index.subject):
+        return Check("EVI-04", FAILED, code="evidence_other_index")
+    evidence = {"from": statement.exporter, "subject": statement.subject}
+    return Check("EVI-04", PASSED, evidence=evidence)
+
+
+def evi_05_member_list(bundle: Bundle) -> Check:
+    """EVI-05: the bundle's lists link to the list held, and end at the one stated (R5).
+
+    A bundle made under an older list than the verifier's is INDETERMINATE: what has changed since
+    may be just what matters.
+    """
+    statement, held = bundle.statement, bundle.held
+    if statement is None:
+        return not_reached("EVI-05")
+    if statement.network != held.network:
+        return Check("EVI-05", FAILED, code="evidence_other_network")
+    lists = [bundle.members[name] for name in bundle.named("members")]
+    last = reading.link(lists, held)
+    if last is None or (last.version, last.digest) != (
+        statement.list_version,
+        statement.list_digest,
+    ):
+        return Check("EVI-05", FAILED, code="evidence_other_list")
+    if last.version < held.version:
+        told = f"{last.version} < {held.version}"
+        return Check("EVI-05", UNKNOWN, told, "evidence_list_older")
+    bundle.lists = last
+    return Check("EVI-05", PASSED, evidence={"version": last.version, "digest": last.digest.hex()})
+
+
+def evi_06_exporter(bundle: Bundle) -> Check:
+    """EVI-06: the statement is signed with a listed exchange key of the exporter (R1, R3)."""
+    signed, statement, members = bundle.signed, bundle.statement, bundle.lists
+    if signed is None or statement is None or members is None:
+        return not_reached("EVI-06")
+    key = members.key(signed.kid)
+    if key is None or key.purpose != "exchange" or key.did != statement.exporter:
+        return Check("EVI-06", FAILED, signed.kid, "evidence_key_refused")
+    if key.standing(statement.at, proven=True) is not KeyStanding.VALID:
+        return Check("EVI-06", FAILED, signed.kid, "evidence_key_refused")
+    jws.verify(signed, key.public)
+    return Check("EVI-06", PASSED, evidence={"kid": signed.kid})
+
+
+def evi_07_export_time(bundle: Bundle) -> Check:
+    """EVI-07: the statement is in the exporter's own listed log and a quorum saw it there (R17).
+
+    The witnesses' median time is the moment of the bundle.
+    """
+    statement, members = bundle.statement, bundle.lists
+    if statement is None or members is None:
+        return not_reached("EVI-07")
+    proof = bundle.text(STATEMENT_PROOF)
+    logs = {entry.origin for entry in members.logs_of(statement.exporter)}
+    if origin_of(proof) not in logs:
+        return Check("EVI-07", FAILED, code="evidence_other_log")
+    result = verify_in_listed_log(members, statement.entry(), proof)
+    if result.witness_time is None:
+        return Check("EVI-07", UNKNOWN, code="unwitnessed")
+    seen = times.from_ms(result.witness_time * 1000)
+    if seen + CLOCK_SKEW < statement.at:
+        return Check("EVI-07", FAILED, code="evidence_from_future")
+    bundle.at = seen
+    evidence = {"time": times.to_text(seen), "witnesses": sorted(result.witness_times)}
+    return Check("EVI-07", PASSED, evidence=evidence)
+
+
+def evi_08_documents(bundle: Bundle) -> Check:
+    """EVI-08: every document verifies at that moment, its status apart (CRED-01 … CRED-12)."""
+    if bundle.at is None or bundle.lists is None:
+        return not_reached("EVI-08")
+    bundle.documents = reading.check_documents(bundle.members, bundle.lists, bundle.at)
+    if not bundle.documents:
+        return Check("EVI-08", FAILED, code="evidence_without_documents")
+    for document in bundle.documents:
+        wrong = document.fault
+        if wrong is not None:
+            told = f"{document.name}: {wrong.id} {wrong.code}".strip()
+            return Check("EVI-08", wrong.outcome, told, "evidence_document")
+    return Check("EVI-08", PASSED, evidence={"documents": len(bundle.documents)})
+
+
+def evi_09_status(bundle: Bundle) -> Check:
+    """EVI-09: for every document a status list of its issuer, fresh at that moment, is there."""
+    if bundle.documents is None:
+        return not_reached("EVI-09")
+    for document in bundle.documents:
+        if document.status.outcome is UNKNOWN:
+            told = f"{document.name}: {document.status.code}"
+            return Check("EVI-09", UNKNOWN, told, "evidence_status")
+    revoked = [item.name for item in bundle.documents if item.status.outcome is FAILED]
+    return Check("EVI-09", PASSED, evidence={"revoked": revoked})
+
+
+def evi_10_receipts(bundle: Bundle) -> Check:
+    """EVI-10: every receipt places its document's leaf in a listed log, not after the export."""
+    if bundle.documents is None or bundle.at is None:
+        return not_reached("EVI-10")
+    for document in bundle.documents:
+        wrong = document.receipt_fault
+        if wrong is not None:
+            told = f"{document.name}: {wrong.id} {wrong.code}".strip()
+            return Check("EVI-10", wrong.outcome, told, "evidence_receipt")
+    stray = reading.stray_receipts(bundle.members)
+    if stray:
+        return Check("EVI-10", FAILED, stray, "evidence_receipt")
+    held = [item for item in bundle.documents if item.has_receipt]
+    return Check("EVI-10", PASSED, evidence={"receipts": len(held)})
+
+
+def evi_11_titles(bundle: Bundle) -> Check:
+    """EVI-11: every title proof leads to a witnessed root of its listed registry (R21, R22)."""
+    if bundle.lists is None or bundle.at is None:
+        return not_reached("EVI-11")
+    proven = [
+        reading.check_title(bundle.members[name], bundle.lists, bundle.at)
+        for name in bundle.named("titles")
+    ]
+    return Check("EVI-11", PASSED, evidence={"titles": proven})
+
+
+def evi_12_report(bundle: Bundle) -> Check:
+    """EVI-12: the exporter's report and history say what the documents themselves say."""
+    if bundle.documents is None:
+        return not_reached("EVI-12")
+    told = reading.read_report(bundle.members.get(contents.REPORT, b""))
+    seen = {item.digest: item.verdict for item in bundle.documents}
+    if told != seen:
+        return Check("EVI-12", FAILED, code="evidence_report_differs")
+    events = reading.read_history(bundle.members.get(contents.HISTORY, b""))
+    return Check("EVI-12", PASSED, evidence={"events": events})
+
+
+STEPS: tuple[tuple[str, Callable[[Bundle], Check]], ...] = (
+    ("EVI-01", evi_01_container),
+    ("EVI-02", evi_02_index),
+    ("EVI-03", evi_03_members),
+    ("EVI-04", evi_04_statement),
+    ("EVI-05", evi_05_member_list),
+    ("EVI-06", evi_06_exporter),
+    ("EVI-07", evi_07_export_time),
+    ("EVI-08", evi_08_documents),
+    ("EVI-09", evi_09_status),
+    ("EVI-10", evi_10_receipts),
+    ("EVI-11", evi_11_titles),
+    ("EVI-12", evi_12_report),
+)
+
+
+def verify_bundle(data: bytes, held: MemberList) -> Report:
+    """Verify an evidence bundle against the member list `held`. No network, no clock.
+
+    Never raises for a bad file. PASSED says: these documents stood, or are shown as revoked, at
+    the witnessed moment of the export, for a verifier who holds this list.
+    """
+    bundle = Bundle(data, held)
+    checks = tuple(_step(check_id, step, bundle) for check_id, step in STEPS)
+    subject = bundle.statement.subject if bundle.statement else ""
+    at = times.to_text(bundle.at) if bundle.at else ""
+    return Report(subject, at, checks, historical=True)
+
+
+def _step(check_id: str, step: Callable[[Bundle], Check], bundle: Bundle) -> Check:
+    if not bundle.members and check_id != "EVI-01":
+        return not_reached(check_id)
+    try:
+        return step(bundle)
+    except RefusedError as error:
+        outcome = UNKNOWN if error.code == "log_not_listed" else FAILED
+        return fault(check_id, error, outcome)
+    except TradeError as error:
+        return fault(check_id, error)
