@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ECDSA_PURPOSES = frozenset({"credential", "exchange", "title", "release", "approval"})
-ED25519_PURPOSES = frozenset({"log", "witness", "registry", "registry-witness"})
+# A root key signs member lists; it is named in the list's roots, not among a node's keys (R4).
+ED25519_PURPOSES = frozenset({"log", "witness", "registry", "registry-witness", "root"})
 PURPOSES = ECDSA_PURPOSES | ED25519_PURPOSES
 _FILE = re.compile(r"([a-z-]+)-([1-9][0-9]{0,4})\.pem")
 _PARTY = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")

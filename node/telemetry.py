@@ -68,20 +68,21 @@ class Telemetry:
 
     def request(self, request: web.Request, status: int, seconds: float) -> None:
         """Counts one answered request and logs it; refusals are told louder."""
-        route = request.get("route")
+        from node.http.routes import CODE, PEER, REQUEST_ID, ROUTE, TRACE
+
+        route = request.get(ROUTE)
         tag = route.tag if route else "none"
         self._requests.labels(tag, str(status)).inc()
         self._seconds.labels(tag).observe(seconds)
         fields = {
-            "request": request["id"],
+            "request": request[REQUEST_ID],
             "method": request.method,
             "path": request.path,
             "status": status,
             "ms": round(seconds * 1000, 1),
         }
-        for name in ("peer", "code", "trace"):
-            if name in request:
-                fields[name] = request[name]
+        told = {"peer": request.get(PEER), "code": request.get(CODE), "trace": request.get(TRACE)}
+        fields |= {name: value for name, value in told.items() if value is not None}
         tell = self.log.warning if status >= 500 else self.log.debug
         tell("http.answered", **fields)
 

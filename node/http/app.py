@@ -20,7 +20,7 @@ from aiohttp import web
 from node.http.idempotency import IdempotencyKeys
 from node.http.peer_auth import PeerGuard, require_operator
 from node.http.problems import fault, http_problem, problem
-from node.http.routes import Auth
+from node.http.routes import CODE, PEER, REQUEST_ID, ROUTE, TRACE, Auth
 from schemas.errors import TradeError, UnavailableError
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Application:
             access_log=None,
             handle_signals=False,
             keepalive_timeout=self._node.settings.http.keepalive,
+            lingering_time=1.0,
             shutdown_timeout=2.0,
         )
         await self._runner.setup()
@@ -70,10 +71,10 @@ class Application:
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         begun = time.perf_counter()
-        request["id"] = secrets.token_hex(8)
+        request[REQUEST_ID] = secrets.token_hex(8)
         response = await self._guarded(request, handler)
         if not response.prepared:
-            response.headers["Px-Request"] = request["id"]
+            response.headers["Px-Request"] = request[REQUEST_ID]
             self._say_members(request, response)
         self._node.telemetry.request(request, response.status, time.perf_counter() - begun)
         return response
@@ -85,28 +86,33 @@ class Application:
         try:
             return await handler(request)
         except TradeError as error:
-            request["code"] = error.code
+            request[CODE] = error.code
             return problem(error, request)
         except web.HTTPException as error:
             return error if error.status < 400 else http_problem(error, request)
         except TimeoutError:
             late = UnavailableError("deadline_exceeded", "the request took too long")
-            request["code"] = late.code
+            request[CODE] = late.code
             response = problem(late, request)
             response.force_close()
             return response
         except Exception:
             # The one place for it: our mistake; the traceback goes to the log.
-            self._node.telemetry.log.exception("http.fault", request=request["id"])
-            return fault(request["id"])
+            self._node.telemetry.log.exception("http.fault", request=request[REQUEST_ID])
+            return fault(request[REQUEST_ID])
 
     async def _serve(self, route: Route, request: web.Request) -> web.StreamResponse:
         deadline = route.deadline or self._node.settings.limits.handler_deadline
-        request["route"] = route
+        request[ROUTE] = route
         self._take_trace(request)
         capped = request.clone(client_max_size=route.max_body)
-        async with asyncio.timeout(deadline):
-            return await self._admitted(route, capped)
+        try:
+            async with asyncio.timeout(deadline):
+                return await self._admitted(route, capped)
+        finally:
+            # The clone has its own state; the log line is written from the original.
+            if PEER in capped:
+                request[PEER] = capped[PEER]
 
     async def _admitted(self, route: Route, request: web.Request) -> web.StreamResponse:
         length = request.content_length
@@ -114,7 +120,7 @@ class Application:
             raise web.HTTPRequestEntityTooLarge(route.max_body, length)
         if route.auth is Auth.PEER:
             call = await self._peers.admit(request)
-            request["peer"] = call.did
+            request[PEER] = call.did
         elif route.auth is Auth.OPERATOR:
             require_operator(request, self._node.token)
             if route.method == "POST" and "Idempotency-Key" in request.headers:
@@ -125,11 +131,11 @@ class Application:
         """W3C traceparent: logged and at hand for calls that follow from this one."""
         trace = request.headers.get("traceparent", "")
         if _TRACE.fullmatch(trace):
-            request["trace"] = trace
+            request[TRACE] = trace
 
     def _say_members(self, request: web.Request, response: web.StreamResponse) -> None:
         """Every answer to a peer tells which member list we hold (R4)."""
-        route: Route | None = request.get("route")
+        route = request.get(ROUTE)
         members = self._node.members.current
         if route is not None and route.auth is Auth.PEER and members is not None:
             response.headers["Px-Members"] = f"{members.version};{members.digest.hex()}"

@@ -8,6 +8,7 @@ import orjson
 from aiohttp import web
 
 from node.http.problems import lang
+from node.http.routes import PEER
 from schemas.errors import MalformedError
 
 if TYPE_CHECKING:
@@ -47,8 +48,7 @@ async def read_json(request: web.Request) -> dict[str, JsonValue]:
 
 def peer(request: web.Request) -> str:
     """The DID of the node that made this call; for routes with Auth.PEER."""
-    did: str = request["peer"]
-    return did
+    return request[PEER]
 
 
 def query_int(request: web.Request, name: str, default: int, *, low: int, high: int) -> int:

@@ -55,3 +55,11 @@ class Route:
     max_body: int = DEFAULT_MAX_BODY
     deadline: float | None = None
     parameters: tuple[Parameter, ...] = ()
+
+
+# What the guard tells about a request: its id, its route, the calling node, the problem's code.
+REQUEST_ID = web.RequestKey("id", str)
+ROUTE = web.RequestKey("route", Route)
+PEER = web.RequestKey("peer", str)
+CODE = web.RequestKey("code", str)
+TRACE = web.RequestKey("trace", str)
