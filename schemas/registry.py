@@ -110,11 +110,7 @@ def _definition(key: str) -> Definition:
 @cache
 def _definitions() -> Mapping[str, Definition]:
     folder = resources.files("schemas") / "documents"
-    names = sorted(
-        item.name
-        for item in folder.iterdir()
-        if item.joinpath("profile.json").is_file() or item.joinpath("example.xml").is_file()
-    )
+    names = sorted(item.name for item in folder.iterdir() if item.joinpath("__init__.py").is_file())
     definitions: dict[str, Definition] = {}
     for name in names:
         definition: Definition = import_module(f"schemas.documents.{name}").DOCUMENT
