@@ -78,8 +78,8 @@ def test_a_real_authoritys_certificate_is_read_with_warnings_only() -> None:
     assert fields["grossKg"] is None  # and no weight
     assert fields["hs"] == ["060290"]
     assert fields["references"] == [
-        {"type": "phytosanitary-certificate", "number": "3214356"},
         {"type": "import-permit", "number": "DFGG 1111"},
+        {"type": "phytosanitary-certificate", "number": "3214356"},
         {"type": "phytosanitary-certificate", "number": "677636"},
     ]
     assert [item.get("filename") for item in fields["facts"]["documents"]][5] == "UkjentFiltype"

@@ -94,13 +94,14 @@ def test_little_is_enough() -> None:
         "description": ["Ginger"],
         "origins": [{"country": "CN"}],
         "notes": [{"subject": "OPTND", "content": "10 cartons"}],
-        "treatments": [{"typeCode": "ZZZ", "end": "2026-11-16"}],
+        "treatments": [{"typeCode": "ZZZ", "end": "2026-11-16"}, {"typeCode": "ZZZ"}],
     }
     facts = {
         "number": "1",
         "typeCode": "851",
         "statusCode": "70",
         "issuedAt": "2026-11-18T01:30:00.000Z",
+        "place": "Qingdao",
         "exportCountry": "CN",
         "importCountry": "NL",
         "lines": [line],
@@ -108,3 +109,4 @@ def test_little_is_enough() -> None:
     fields, findings = sps.examine(sps.write(facts))
     assert {item.rule for item in findings} == {"PHY-037", "PHY-051"}
     assert fields["facts"]["lines"] == [line]
+    assert b"Signatory" not in sps.write(facts | {"place": ""})
