@@ -1,6 +1,6 @@
 """From leaves to a signed checkpoint, in the order that R14 demands.
 
-1 tiles durable · 2 intent (size, root, fencing epoch) durable · 3 sign · 4 note durable · 5 publish.
+Tiles durable, intent (size, root, fencing epoch) durable, sign, note durable, publish: five steps.
 Signing is deterministic, so whatever a crash interrupts is simply done again with the same result.
 The publisher keeps the tree in memory; leaves come from the database, which alone is the truth.
 """
@@ -80,6 +80,8 @@ class LogPublisher:
         published = self._published()
         if published is not None:
             self._require_prefix(published.size, published.root, "the log folder shows")
+            # It is published last, so the tiles below it were durable.
+            self._durable = published.size
 
     def _published(self) -> Checkpoint | None:
         text = self.folder.published()
@@ -107,11 +109,7 @@ class LogPublisher:
         return Checkpoint(self.identity.origin, self.tree.size, self.tree.root())
 
     def write_tiles(self, size: int) -> None:
-        """Step 1. Blocks until the tiles for `size` leaves are on disk.
-
-        After a start everything is written once more: rewriting costs little, missing tiles cost
-        a log its proofs.
-        """
+        """Step 1. Blocks until the tiles for `size` leaves are on disk."""
         self.folder.write(self.tree, self._durable, size)
         self._durable = size
 

@@ -55,11 +55,10 @@ class WitnessAnswer:
     forked_with: str | None = None
 
 
-def state(conn: Connection, origin: str) -> HeldState | None:
-    """What is held of a log."""
-    row = conn.execute(
-        select(witness_states).where(witness_states.c.origin == origin).with_for_update()
-    ).one_or_none()
+def state(conn: Connection, origin: str, *, lock: bool = False) -> HeldState | None:
+    """What is held of a log; `lock` holds the row until the end of a writing transaction."""
+    query = select(witness_states).where(witness_states.c.origin == origin)
+    row = conn.execute(query.with_for_update() if lock else query).one_or_none()
     return None if row is None else HeldState(row[0], row[1], bytes(row[2]), row[3], row[4])
 
 
@@ -82,7 +81,7 @@ def add_checkpoint(
         return WitnessAnswer(
             refusal=MalformedError("witness_old_size_too_large", "old size beyond the checkpoint")
         )
-    held = state(conn, head.origin)
+    held = state(conn, head.origin, lock=True)
     if request.old != (held.size if held else 0):
         return _conflict(held, head)
     refusal = _inconsistent(request, held, head)
@@ -148,7 +147,7 @@ def adopt(conn: Connection, head: Checkpoint, text: str, now_ms: int) -> bool:
     After a restore from an old copy the lost state may not be cosigned behind; whoever is ahead
     shows how far the log was. False when ours is as large.
     """
-    held = state(conn, head.origin)
+    held = state(conn, head.origin, lock=True)
     if held is not None and held.size >= head.size:
         return False
     put_state(conn, head, text, now_ms)

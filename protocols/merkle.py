@@ -185,6 +185,44 @@ def verify_consistency(
         raise _refuse(code, "the proof leads to other roots")
 
 
+class Frontier:
+    """The right edge of a tree: enough to append and to know the root, in at most 2 kB.
+
+    An audit that continues from a frontier has proven that the log only grew since.
+    """
+
+    __slots__ = ("_hashes", "size")
+
+    def __init__(self, size: int = 0, hashes: bytes = b"") -> None:
+        """`hashes`: the perfect subtrees from left to right, as `to_bytes` gives them."""
+        if len(hashes) != HASH_SIZE * size.bit_count():
+            raise ValueError("a frontier has one hash per set bit of its size")
+        self.size = size
+        self._hashes = [hashes[at : at + HASH_SIZE] for at in range(0, len(hashes), HASH_SIZE)]
+
+    def append(self, leaf: bytes) -> None:
+        """Append one leaf hash."""
+        size, result = self.size, leaf
+        while size & 1:
+            result = node_hash(self._hashes.pop(), result)
+            size >>= 1
+        self._hashes.append(result)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """The root of all leaves so far."""
+        if not self._hashes:
+            return EMPTY_ROOT
+        result = self._hashes[-1]
+        for left in reversed(self._hashes[:-1]):
+            result = node_hash(left, result)
+        return result
+
+    def to_bytes(self) -> bytes:
+        """The hashes, to continue later."""
+        return b"".join(self._hashes)
+
+
 class Tree:
     """An append-only tree in memory: all perfect subtree hashes, 64 bytes per leaf.
 

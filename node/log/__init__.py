@@ -1,0 +1,1 @@
+"""The node's log and its witnessing of partners' logs."""

@@ -1,0 +1,110 @@
+"""Calls between a log and the witnesses of its policy."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from protocols import cosignature, log_policy, note
+from protocols.digest import sha256
+from protocols.log_policy import Policy
+from protocols.witness_protocol import (
+    NONCE_SIZE,
+    AddCheckpoint,
+    WitnessState,
+    open_state,
+    parse_size_answer,
+)
+from schemas.errors import RefusedError, TradeError, UnavailableError
+
+if TYPE_CHECKING:
+    from node.runtime import Node
+    from protocols.checkpoint import Checkpoint
+    from protocols.log_policy import Witness
+    from protocols.member_list import LogEntry, MemberList
+    from protocols.note import Signature, VerifierKey
+    from protocols.seams import Answer
+
+NO_POLICY = Policy()
+
+
+def policy_of(entry: LogEntry | None) -> Policy:
+    """The witness policy of a listed log; without a text, nobody witnesses."""
+    return log_policy.parse(entry.policy) if entry is not None and entry.policy else NO_POLICY
+
+
+def log_key_of(entry: LogEntry) -> VerifierKey:
+    """The key of a listed log; its name must be the origin."""
+    key = note.parse_vkey(entry.vkey)
+    if key.name != entry.origin:
+        raise RefusedError("checkpoint_origin_mismatch", "the listed key has another name")
+    return key
+
+
+def did_of(members: MemberList, key: VerifierKey) -> str | None:
+    """The member that holds a witness key."""
+    for listed in members.keys.values():
+        if listed.purpose == "witness" and listed.public.raw() == key.public_key:
+            return listed.did
+    return None
+
+
+def origin_hash(origin: str) -> str:
+    """How a log is named in a path: SHA-256 of its origin, in hexadecimal (tlog-witness)."""
+    return sha256(origin.encode()).hex()
+
+
+async def _call(
+    node: Node, witness: Witness, method: str, path: str, body: bytes, deadline: float
+) -> Answer:
+    members = node.members.current
+    did = did_of(members, witness.key) if members else None
+    if did is None:
+        raise UnavailableError("peer_unreachable", f"nobody listed holds {witness.key.name}")
+    headers = {"Content-Type": "application/octet-stream"} if body else {}
+    return await node.client.call(did, method, path, body, headers=headers, deadline=deadline)
+
+
+async def ask_state(
+    node: Node, witness: Witness, log_key: VerifierKey, *, deadline: float
+) -> tuple[Checkpoint | None, str]:
+    """The last checkpoint that a witness holds of a log, and its note (R15).
+
+    Raises UnavailableError when it could not be learned, what `open_state` raises for a wrong
+    answer.
+    """
+    members = node.members.current
+    network = members.network if members else bytes(32)
+    asked = WitnessState(network, secrets.token_bytes(NONCE_SIZE), log_key.name)
+    path = f"/witness/1/{origin_hash(log_key.name)}/state?nonce={asked.nonce.hex()}"
+    answer = await _call(node, witness, "GET", path, b"", deadline)
+    if answer.status != 200:
+        raise UnavailableError("peer_unreachable", f"the witness answered {answer.status}")
+    return open_state(answer.body, asked, witness.key, log_key)
+
+
+async def ask_cosignature(
+    node: Node, witness: Witness, request: AddCheckpoint, body: str, *, deadline: float
+) -> tuple[Signature, int] | int:
+    """A witness's line over checkpoint text `body` and its time, or the size it stands at (409).
+
+    Raises UnavailableError when the outcome is unknown, RefusedError when the witness refuses.
+    """
+    answer = await _call(
+        node, witness, "POST", "/witness/1/add-checkpoint", request.to_bytes(), deadline
+    )
+    if answer.status == 409:
+        return parse_size_answer(answer.body)
+    if answer.status != 200:
+        raise _refusal(answer)
+    for line in note.parse_signature_lines(answer.body.decode("utf-8", "replace")):
+        if line.names(witness.key):
+            return line, cosignature.verify(body, line, witness.key)
+    raise RefusedError("cosignature_invalid", "the witness answered without its cosignature")
+
+
+def _refusal(answer: Answer) -> TradeError:
+    detail = f"the witness answered {answer.status}"
+    if answer.status >= 500 or answer.status in (401, 429):
+        return UnavailableError("peer_unreachable", detail)
+    return RefusedError("witness_inconsistent", detail)

@@ -1,0 +1,180 @@
+"""The log over HTTP: checkpoint and hash tiles for anybody, entries and proofs for peers.
+
+Entries are not public: they are salted, but when somebody acted is nobody's business but the
+network's (C2SP tlog-tiles serves the rest as static, cacheable files).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from ledger import checkpoints, log
+from ledger.tiles import parse_path
+from node.http.helpers import (
+    hex_digest,
+    json_response,
+    query_int,
+    query_text,
+    read_json,
+)
+from node.http.routes import JSON, Auth, Parameter, Route
+from protocols import note
+from schemas.errors import MalformedError, NotFoundError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from node.log.service import LogService
+
+_NOTE = "text/plain; charset=utf-8"
+_BYTES = "application/octet-stream"
+_FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+_FRESH = {"Cache-Control": "no-cache"}
+MAX_ENTRIES = 256
+_MAX_INDEX = 2**53 - 1
+_INTEGER = {"type": "integer", "minimum": 0}
+_TEXT = {"type": "string"}
+AUDIT_BUDGET = 3.0
+AUDIT_DEADLINE = 30.0
+
+
+def log_routes(service: LogService) -> list[Route]:
+    """All routes of a `LogService`."""
+    return [*_public(service), *_for_peers(service), *_for_operator(service)]
+
+
+def _public(service: LogService) -> list[Route]:
+    async def checkpoint(_request: web.Request) -> web.Response:
+        text = await service.node.store.read(_newest_note)
+        if text is None:
+            raise NotFoundError("log_checkpoint_not_found", "nothing was signed yet")
+        return web.Response(body=text.encode(), headers={**_FRESH, "Content-Type": _NOTE})
+
+    async def tile(request: web.Request) -> web.Response:
+        publisher = service.publisher
+        if publisher is None:
+            raise NotFoundError("log_tile_not_found", "this node has no log")
+        data = publisher.folder.read(parse_path(request.match_info["path"]))
+        return web.Response(body=data, headers={**_FOR_EVER, "Content-Type": _BYTES})
+
+    return [
+        Route(
+            "GET", "/log/checkpoint", checkpoint, Auth.OPEN, "The log's newest checkpoint", "log"
+        ),
+        Route("GET", "/log/tile/{path:[0-9].*}", tile, Auth.OPEN, "A tile of hashes", "log"),
+    ]
+
+
+def _newest_note(conn: Connection) -> str | None:
+    stored = checkpoints.newest(conn, signed=True)
+    return None if stored is None else checkpoints.cosigned_note(conn, stored)
+
+
+def _for_peers(service: LogService) -> list[Route]:
+    async def entries(request: web.Request) -> web.Response:
+        start = query_int(request, "start", 0, low=0, high=_MAX_INDEX)
+        limit = query_int(request, "limit", MAX_ENTRIES, low=1, high=MAX_ENTRIES)
+        found = await service.node.store.read(log.read, start, start + limit)
+        return web.Response(body=bundle([leaf.entry for leaf in found]), content_type=_BYTES)
+
+    async def proof(request: web.Request) -> web.Response:
+        leaf = query_text(request, "leaf")
+        if leaf is None:
+            raise MalformedError("log_request_malformed", "leaf is a leaf hash in hexadecimal")
+        receipt = await service.receipt(hex_digest(leaf, "leaf"))
+        if receipt is None:
+            raise NotFoundError("log_leaf_not_found", "no checkpoint covers that leaf")
+        headers = {"Content-Type": _NOTE, "Px-Witnessed": str(receipt.witnessed).lower()}
+        return web.Response(body=receipt.text.encode(), headers=headers)
+
+    async def consistency(request: web.Request) -> web.Response:
+        size = service.publisher.tree.size if service.publisher else 0
+        new = query_int(request, "new", size, low=0, high=size)
+        old = query_int(request, "old", 0, low=0, high=new)
+        hashes = service.publisher.tree.consistency_proof(old, new) if service.publisher else ()
+        return json_response([note.encode64(item) for item in hashes])
+
+    return [
+        Route(
+            "GET",
+            "/log/entries",
+            entries,
+            Auth.PEER,
+            "Entries, each after its 16-bit length, at most 256",
+            "log",
+            parameters=(
+                Parameter("start", "index of the first entry", _INTEGER),
+                Parameter("limit", "entries at most", _INTEGER),
+            ),
+        ),
+        Route(
+            "GET",
+            "/log/proof",
+            proof,
+            Auth.PEER,
+            "The receipt of a leaf (tlog-proof)",
+            "log",
+            parameters=(Parameter("leaf", "leaf hash in hexadecimal", _TEXT, required=True),),
+        ),
+        Route(
+            "GET",
+            "/log/consistency",
+            consistency,
+            Auth.PEER,
+            "The proof that a smaller tree is part of a larger one",
+            "log",
+            parameters=(
+                Parameter("old", "size of the smaller tree", _INTEGER),
+                Parameter("new", "size of the larger tree", _INTEGER),
+            ),
+        ),
+    ]
+
+
+def bundle(entries: list[bytes]) -> bytes:
+    """An entry bundle: each entry after its big-endian 16-bit length (C2SP tlog-tiles)."""
+    return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
+
+
+def unbundle(data: bytes) -> list[bytes]:
+    """The entries of a bundle; raises MalformedError `log_request_malformed`."""
+    found, at = [], 0
+    while at < len(data):
+        end = at + 2 + int.from_bytes(data[at : at + 2], "big")
+        if end > len(data) or at + 2 > len(data):
+            raise MalformedError("log_request_malformed", "an entry bundle is cut off")
+        found.append(data[at + 2 : end])
+        at = end
+    return found
+
+
+def _for_operator(service: LogService) -> list[Route]:
+    async def show(_request: web.Request) -> web.Response:
+        return json_response(await service.show())
+
+    async def audit(request: web.Request) -> web.Response:
+        from node.log.audit import Auditor
+
+        body = await read_json(request)
+        origin, genesis = body.get("origin", service.origin), body.get("genesis", False)
+        if not isinstance(origin, str) or not isinstance(genesis, bool):
+            raise MalformedError("log_request_malformed", "origin is a text, genesis true or false")
+        auditor = Auditor(service.node, service)
+        progress = await auditor.advance(origin, genesis=genesis, budget=AUDIT_BUDGET)
+        return json_response(progress.to_json())
+
+    return [
+        Route("GET", "/v1/log", show, Auth.OPERATOR, "The node's log at a glance", "log"),
+        Route(
+            "POST",
+            "/v1/log/audit",
+            audit,
+            Auth.OPERATOR,
+            "Verify a log from its entries; call again until it is done",
+            "log",
+            request={JSON: {"type": "object"}},
+            deadline=AUDIT_DEADLINE,
+        ),
+    ]

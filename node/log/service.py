@@ -1,0 +1,371 @@
+"""The node's own log: checkpoints at least every second while something is new, and receipts.
+
+Order and restart follow R14 and R15. Losing all witnesses stops nothing: receipts are marked
+unwitnessed and upgraded when a quorum answers. A store that is older than what was signed seals
+the log: it signs nothing more and says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ledger import checkpoints, log
+from ledger.publisher import LogIdentity, LogPublisher
+from ledger.tiles import TileFolder
+from node.log import partners
+from node.log.gathering import Gatherer
+from protocols import log_policy, note
+from protocols.log_proof import LogProof
+from schemas.errors import ConflictError, RefusedError, SettingsError, TradeError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from ledger.checkpoints import StoredCheckpoint
+    from ledger.log import StoredLeaf
+    from node.http.routes import Route
+    from node.runtime import Node
+    from protocols.checkpoint import Checkpoint
+    from protocols.log_policy import Policy, Witness
+    from protocols.member_list import LogEntry, MemberList
+
+CONFIRM_PAUSE = 0.5
+CALL_DEADLINE = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogReceipt:
+    """A leaf's place under a signed checkpoint: the tlog-proof text and whether a quorum signed.
+
+    entry:  the entry bytes whose leaf hash is `leaf_hash`
+    origin: the log's origin line
+    """
+
+    leaf_hash: bytes
+    entry: bytes
+    origin: str
+    index: int
+    size: int
+    text: str
+    witnessed: bool
+
+
+class LogService:
+    """`node.log`."""
+
+    name = "log"
+
+    def __init__(self, node: Node) -> None:
+        """Reads nothing yet."""
+        self.node = node
+        self.publisher: LogPublisher | None = None
+        self.fault: TradeError | None = None
+        self.confirmed = False
+        self._policy: Policy = partners.NO_POLICY
+        self._gatherer: Gatherer | None = None
+        self._publishing: asyncio.Task[None] | None = None
+        self._gathering: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._signed = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._last_size = 0
+
+    def routes(self) -> Sequence[Route]:
+        """The log over HTTP; see `node.log.routes`."""
+        from node.log.routes import log_routes
+
+        return log_routes(self)
+
+    async def start(self) -> None:
+        """Rebuild the tree, compare it with what was signed, begin to publish."""
+        if not self.node.keys.has("log"):
+            self.fault = SettingsError("key_missing", "this node has no log key")
+            return
+        self.node.members.watch(self._members_changed)
+        self.node.store.after_commit(self._wake.set)
+        try:
+            await self._open()
+        except (SettingsError, ConflictError) as error:
+            self._seal(error)
+            return
+        self._restart_gathering()
+        self._publishing = asyncio.create_task(self._run(), name="log.publish")
+
+    async def stop(self) -> None:
+        """End the loops; nothing is left half-way, see R14."""
+        tasks = [task for task in (self._publishing, self._gathering) if task is not None]
+        self._publishing = self._gathering = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def ready(self) -> str | None:
+        """Not ready when the log is sealed; waiting for partners is no fault of this node."""
+        return None if self.fault is None else str(self.fault)
+
+    # -- identity and policy -------------------------------------------------------------------
+
+    @property
+    def origin(self) -> str:
+        """The log's origin line."""
+        return self.publisher.identity.origin if self.publisher else ""
+
+    @property
+    def policy(self) -> Policy:
+        """The witness policy in force."""
+        return self._policy
+
+    def entry(self) -> LogEntry | None:
+        """This log in the member list: the entry that names its key."""
+        members = self.node.members.current
+        raw = self.node.keys.signer("log").public().raw()
+        for entry in members.logs_of(self.node.did) if members else ():
+            if partners.log_key_of(entry).public_key == raw:
+                return entry
+        return None
+
+    def _identity(self) -> LogIdentity:
+        signer, entry = self.node.keys.signer("log"), self.entry()
+        if entry is not None:
+            return LogIdentity(partners.log_key_of(entry), signer.sign)
+        number = int(signer.kid.rpartition("-")[2])
+        key = note.log_key(self.node.did, signer.public().raw(), number)
+        return LogIdentity(key, signer.sign)
+
+    async def _open(self) -> None:
+        identity = self._identity()
+        publisher = LogPublisher(identity, TileFolder(self.node.home.log))
+        while found := await self.node.store.read(publisher.pending_hashes):
+            publisher.extend(found)
+        await self.node.store.read(publisher.verify)
+        await self.node.store.write(publisher.take_over)
+        newest = await self.node.store.read(publisher.newest_signed)
+        self._last_size = newest.size if newest else 0
+        self.publisher = publisher
+        self._take_policy()
+
+    def _take_policy(self) -> None:
+        policy = partners.policy_of(self.entry())
+        log_policy.check(policy, self.origin)
+        self._policy = policy
+
+    def _members_changed(self, _members: MemberList) -> None:
+        """A new list may name our log or other witnesses."""
+        if self.publisher is None or self.fault is not None:
+            return
+        before = (self.publisher.identity.origin, self._policy)
+        try:
+            identity = self._identity()
+            if identity.origin != before[0] and self._last_size:
+                raise SettingsError("log_sealed", "the member list names this log differently")
+            self.publisher.identity = identity
+            self._take_policy()
+        except TradeError as error:
+            self._seal(error)
+            return
+        if (self.origin, self._policy) != before:
+            self.confirmed = False
+            self._restart_gathering()
+
+    def _restart_gathering(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+        assert self.publisher is not None
+        self._gatherer = Gatherer(self.node, self.publisher, self._policy, self._progress)
+        self._wake.set()
+        if self._policy.quorum != log_policy.NONE:
+            self._gathering = asyncio.create_task(self._gather(), name="log.gather")
+
+    # -- publishing ----------------------------------------------------------------------------
+
+    def _seal(self, error: TradeError) -> None:
+        """Sign nothing more, and say so."""
+        self.fault = error
+        self.node.telemetry.log.error("log.sealed", code=error.code, detail=error.detail)
+        self._progress()
+
+    async def _run(self) -> None:
+        interval = self.node.settings.log.checkpoint_interval
+        while self.fault is None:
+            await self._wake.wait()
+            self._wake.clear()
+            pause = interval
+            try:
+                if not await self._turn():
+                    pause = CONFIRM_PAUSE
+                    self._wake.set()
+            except (SettingsError, ConflictError) as error:
+                self._seal(error)
+            except (UnavailableError, OSError) as error:
+                self.node.telemetry.log.warning("log.publish_failed", error=str(error))
+                self._wake.set()
+            await asyncio.sleep(pause)
+
+    async def _gather(self) -> None:
+        assert self._gatherer is not None
+        while True:
+            try:
+                await self._gatherer.run(self._signed)
+            except UnavailableError as error:
+                self.node.telemetry.log.warning("log.gather_failed", error=str(error))
+                await asyncio.sleep(CONFIRM_PAUSE)
+
+    async def _turn(self) -> bool:
+        """Publish what is new; False when partners have yet to confirm the last state."""
+        assert self.publisher is not None
+        if not self.confirmed:
+            self.confirmed = await self._confirm()
+            if not self.confirmed:
+                return False
+        publisher = self.publisher
+        while found := await self.node.store.read(publisher.pending_hashes):
+            publisher.extend(found)
+        if publisher.tree.size > self._last_size:
+            await self._publish(publisher)
+        return True
+
+    async def _publish(self, publisher: LogPublisher) -> None:
+        """The steps of R14, each durable before the next."""
+        head = publisher.head()
+        await asyncio.to_thread(publisher.write_tiles, head.size)
+        await self.node.store.write(publisher.intend, head, self.node.clock.now_ms())
+        text = publisher.sign(head)
+        await self.node.store.write(self._record, head, text)
+        await asyncio.to_thread(publisher.publish, text)
+        self._last_size = head.size
+        self._signed.set()
+        self._progress()
+
+    def _record(self, conn: Connection, head: Checkpoint, text: str) -> None:
+        from node.store import events
+
+        assert self.publisher is not None
+        self.publisher.record(conn, head, text)
+        detail = {"origin": head.origin, "size": head.size, "root": head.root.hex()}
+        now = self.node.clock.now_ms()
+        events.record(conn, kind="checkpoint", at=now, actor=self.node.did, detail=detail)
+
+    def _progress(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    # -- R15 -----------------------------------------------------------------------------------
+
+    async def _confirm(self) -> bool:
+        """Whether enough witnesses to intersect every quorum hold nothing that we have not."""
+        needed = self._policy.confirmations(self.origin)
+        if needed <= 0:
+            return True
+        answers = await asyncio.gather(
+            *(self._confirmed_by(witness) for witness in self._policy.voters(self.origin))
+        )
+        return sum(answers) >= needed
+
+    async def _confirmed_by(self, witness: Witness) -> bool:
+        assert self.publisher is not None
+        identity, tree = self.publisher.identity, self.publisher.tree
+        try:
+            head, _ = await partners.ask_state(
+                self.node, witness, identity.key, deadline=CALL_DEADLINE
+            )
+        except (UnavailableError, RefusedError) as error:
+            self.node.telemetry.log.debug("log.unconfirmed", by=witness.key.name, code=error.code)
+            return False
+        if head is None:
+            return True
+        if head.size > tree.size:
+            raise SettingsError(
+                "log_behind_partners",
+                f"{witness.key.name} holds {head.size} leaves, we {tree.size}",
+            )
+        if tree.root(head.size) != head.root:
+            raise SettingsError("log_forked", f"{witness.key.name} holds another root")
+        return True
+
+    # -- receipts ------------------------------------------------------------------------------
+
+    async def receipt(self, leaf_hash: bytes) -> LogReceipt | None:
+        """The offline receipt of a leaf, or None while no signed checkpoint covers it.
+
+        It is under the earliest witnessed checkpoint that covers the leaf, for ever the same; as
+        long as there is none, under the newest signed one and marked unwitnessed (R17).
+        """
+        publisher = self.publisher
+        if publisher is None:
+            return None
+        found = await self.node.store.read(self._covered, leaf_hash)
+        if found is None or publisher.tree.size < found[1].size:
+            return None
+        leaf, stored, text = found
+        hashes = publisher.tree.inclusion_proof(leaf.index, stored.size)
+        return LogReceipt(
+            leaf_hash=leaf.hash,
+            entry=leaf.entry,
+            origin=self.origin,
+            index=leaf.index,
+            size=stored.size,
+            text=LogProof(leaf.index, hashes, text).to_text(),
+            witnessed=stored.witnessed_at is not None,
+        )
+
+    def _covered(
+        self, conn: Connection, leaf_hash: bytes
+    ) -> tuple[StoredLeaf, StoredCheckpoint, str] | None:
+        leaf = log.find(conn, leaf_hash)
+        stored = checkpoints.covering(conn, leaf.index) if leaf else None
+        if leaf is None or stored is None:
+            return None
+        return leaf, stored, checkpoints.cosigned_note(conn, stored)
+
+    async def wait_for(
+        self, leaf_hash: bytes, deadline: float = 5.0, *, witnessed: bool = True
+    ) -> LogReceipt | None:
+        """The receipt as soon as it is witnessed (or signed), or the best after `deadline` s."""
+        end = time.monotonic() + deadline
+        while True:
+            changed = self._changed
+            found = await self.receipt(leaf_hash)
+            goal = witnessed and self._policy.quorum != log_policy.NONE
+            left = end - time.monotonic()
+            if left <= 0 or self.fault or (found and (found.witnessed or not goal)):
+                return found
+            try:
+                await asyncio.wait_for(changed.wait(), left)
+            except TimeoutError:
+                return await self.receipt(leaf_hash)
+
+    # -- for people ----------------------------------------------------------------------------
+
+    async def show(self) -> dict[str, Any]:
+        """The log at a glance."""
+        publisher = self.publisher
+        leaves = await self.node.store.read(log.size)
+        signed = await self.node.store.read(checkpoints.newest, signed=True)
+        witnessed = await self.node.store.read(checkpoints.newest, witnessed=True)
+        return {
+            "origin": self.origin,
+            "vkey": publisher.identity.key.to_text() if publisher else None,
+            "leaves": leaves,
+            "signed": _head(signed),
+            "witnessed": _head(witnessed),
+            "confirmed": self.confirmed,
+            "policy": _policy_json(self._policy),
+            "witnesses": self._gatherer.standing() if self._gatherer else [],
+            "fault": None if self.fault is None else self.fault.problem(),
+        }
+
+
+def _head(stored: StoredCheckpoint | None) -> dict[str, Any] | None:
+    if stored is None:
+        return None
+    return {"size": stored.size, "root": stored.root.hex(), "at": stored.intended_at}
+
+
+def _policy_json(policy: Policy) -> dict[str, Any]:
+    return {"quorum": policy.smallest_quorum(), "witnesses": len(policy.witnesses)}
