@@ -252,11 +252,14 @@ def open_batch(base: Registry, members: MemberList, at_ms: int) -> BatchEntry:
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """Whole batches that were re-executed: their operations in order and the registry after."""
+    """Whole batches that were re-executed: the registry after all, and each step.
+
+    steps: per batch, the registry after it, its operations, and the entries up to its end
+    """
 
     registry: Registry
-    applied: tuple[Applied, ...]
-    changed: dict[bytes, TitleState]
+    changed: Mapping[bytes, TitleState]
+    steps: tuple[tuple[Registry, tuple[Applied, ...], int], ...]
 
 
 def execute(
@@ -268,7 +271,8 @@ def execute(
     hold or another state root; MalformedError `registry_entry_malformed`; UnavailableError
     `registry_members_unknown` when a batch's member list is not held here yet.
     """
-    registry, applied = base, list[Applied]()
+    registry, size = base, 0
+    steps: list[tuple[Registry, tuple[Applied, ...], int]] = []
     changed: dict[bytes, TitleState] = {}
 
     def current(title: bytes) -> TitleState | None:
@@ -284,9 +288,10 @@ def execute(
         closing, registry = run.close()
         if closing != root:
             raise RefusedError("registry_batch_invalid", "its state root is another one")
-        applied += run.applied
+        size += len(operations) + 2
+        steps.append((registry, tuple(run.applied), size))
         changed |= {done.state.title: done.state for done in run.applied}
-    return Executed(registry, tuple(applied), changed)
+    return Executed(registry, changed, tuple(steps))
 
 
 def _apply_strictly(run: Execution, text: str) -> None:

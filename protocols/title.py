@@ -193,10 +193,11 @@ def apply(
 
     `replaced` is the state of the title that an ISSUE names as its predecessor. Raises
     RefusedError `title_operation_expired`, `title_bad_recipient`, `title_not_negotiable`,
-    `title_offer_expired`, `title_ending_mismatch`; ConflictError `title_exists`,
-    `title_seq_conflict`, `title_ended`, `title_state_forbids`, `title_offer_open`,
-    `title_replaces_unended`; ForbiddenError `title_not_possessor`, `title_not_holder`,
-    `title_not_issuer`, `title_not_recipient`; NotFoundError `title_never_issued`.
+    `title_offer_expired`, `title_offer_other_entry`, `title_ending_mismatch`; ConflictError
+    `title_exists`, `title_seq_conflict`, `title_seq_ahead`, `title_ended`,
+    `title_state_forbids`, `title_offer_open`, `title_replaces_unended`; ForbiddenError
+    `title_not_possessor`, `title_not_holder`, `title_not_issuer`, `title_not_recipient`;
+    NotFoundError `title_never_issued`.
     """
     if at > operation.deadline:
         raise RefusedError("title_operation_expired", "the operation's deadline has passed")
@@ -245,7 +246,8 @@ def _move(state: TitleState | None, operation: Operation, at: datetime) -> Title
         raise NotFoundError("title_never_issued", "this title was never issued here")
     if operation.seq != state.seq:
         raise ConflictError(
-            "title_seq_conflict",
+            # Behind is lost for ever; ahead may only have overtaken the one it builds on.
+            "title_seq_conflict" if operation.seq < state.seq else "title_seq_ahead",
             f"the title is at {state.seq}, the operation builds on {operation.seq}",
             seq=state.seq,
         )

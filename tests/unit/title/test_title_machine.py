@@ -105,9 +105,13 @@ def test_an_operation_after_its_deadline_is_void() -> None:
     assert step(issued(), Kind.TRANSFER, "exp-a", "bank", deadline=NOW).seq == 2
 
 
-@pytest.mark.parametrize("seq", [0, 2, 3])
-def test_an_operation_that_builds_on_another_seq_loses(seq: int) -> None:
-    assert refused(issued(), Kind.TRANSFER, "exp-a", "bank", seq=seq) == "title_seq_conflict"
+def test_an_operation_that_builds_on_a_passed_seq_loses() -> None:
+    assert refused(issued(), Kind.TRANSFER, "exp-a", "bank", seq=0) == "title_seq_conflict"
+
+
+@pytest.mark.parametrize("seq", [2, 3])
+def test_an_operation_that_overtook_another_has_not_lost(seq: int) -> None:
+    assert refused(issued(), Kind.TRANSFER, "exp-a", "bank", seq=seq) == "title_seq_ahead"
 
 
 def test_endorsing_takes_possession_and_the_title_together() -> None:
