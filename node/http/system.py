@@ -10,6 +10,7 @@ from aiohttp import web
 from node.http.helpers import json_response, query_int
 from node.http.routes import JSON, Auth, Parameter, Route
 from node.store import events
+from protocols.times import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,9 +103,23 @@ class SystemService:
             ),
         }
 
+    def _members(self) -> dict[str, Any] | None:
+        """The list in force with its end and the other nodes' addresses."""
+        members = self._node.members.current
+        if members is None:
+            return None
+        others = (node for node in members.nodes if node.did != self._node.did)
+        return {
+            "version": members.version,
+            "digest": members.digest.hex(),
+            "expires": to_text(members.expires),
+            "peers": {node.did: node.endpoint for node in others},
+        }
+
     async def _status(self, _request: web.Request) -> web.Response:
         node, unready = self._node, self._node.unready()
         body = self._who() | {
+            "members": self._members(),
             "home": str(node.home.path),
             "store": node.store.dialect,
             "country": node.settings.node.country,

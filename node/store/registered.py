@@ -22,6 +22,7 @@ MODULES = (
     "node.evidence.tables",
     "node.trace.tables",
     "ledger.tables",
+    "ledger.registry_tables",
 )
 
 
