@@ -65,10 +65,12 @@ def transport_modes(document: Document) -> Iterator[Complaint]:
 @COMMON_RULES.warning("DOC-006")
 def container_check_digits(document: Document) -> Iterator[Complaint]:
     """Container numbers have the right check digit."""
-    for number in containers(document):
+    listed = [*objects(document, "containers"), *objects(document, "scope", "containers")]
+    for place, item in listed:
+        number = text(item, "number") or ""
         if not check_digits.is_valid("iso6346", number):
             yield Complaint(
-                "/containers",
+                f"{place}/number",
                 "the container number has no valid ISO 6346 check digit",
                 {"container": number},
             )

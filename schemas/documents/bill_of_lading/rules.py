@@ -237,7 +237,7 @@ NO_COUNTRY = "ZZ"  # DCSA's code for an unknown country in tax references
 
 @RULES.warning("BOL-018")
 def codes_are_in_their_lists(document: Document) -> Iterator[Complaint]:
-    """Countries, currencies and package codes; UNECE Rec 21 codes the drum type "4G" etc. too."""
+    """Countries, currencies and package codes are in their lists."""
     for place, name, value in walk(document):
         if name in CODED and isinstance(value, str) and value != NO_COUNTRY:
             list_id, sentence = CODED[name]

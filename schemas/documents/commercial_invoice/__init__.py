@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import TYPE_CHECKING
 
 from schemas import code_lists
@@ -30,6 +30,9 @@ TYPE = DocumentType(
 )
 RULES = RuleBook(COMMON_RULES)
 
+# Wide enough for the exact product of the longest quantity and price a profile allows.
+EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
+
 
 @RULES.error("INV-001")
 def amount_of_a_line(document: Document) -> Iterator[Complaint]:
@@ -39,7 +42,7 @@ def amount_of_a_line(document: Document) -> Iterator[Complaint]:
         amount = decimal(line, "amount")
         if quantity is None or price is None or amount is None:
             continue
-        expected = (quantity * price).quantize(amount, ROUND_HALF_UP)
+        expected = EXACT.quantize(EXACT.multiply(quantity, price), amount)
         if expected != amount:
             yield Complaint(
                 f"{place}/amount",

@@ -68,16 +68,15 @@ def class_of_the_number(document: Document) -> Iterator[Complaint]:
 
 
 @RULES.error("DGD-002")
-def packing_group_where_there_is_one(document: Document) -> Iterator[Complaint]:
-    """Classes 1, 2 and 7 and lithium batteries have no packing group; class 3 always has one."""
+def no_packing_group_where_there_is_none(document: Document) -> Iterator[Complaint]:
+    """Classes 1, 2 and 7 and lithium batteries have no packing group (IMDG 2.0.1.3)."""
     for place, goods in _dangerous(document):
         hazard, number = text(goods, "class") or "", text(goods, "unNumber")
-        given = "packingGroup" in goods
-        none = hazard[:1] in WITHOUT_PACKING_GROUP or number in LITHIUM
-        if (none and given) or (hazard == "3" and not given):
+        without = hazard[:1] in WITHOUT_PACKING_GROUP or number in LITHIUM
+        if without and "packingGroup" in goods:
             yield Complaint(
                 f"{place}/packingGroup",
-                "the packing group is missing where there is one, or given where there is none",
+                "a packing group is given where there is none",
                 {"un": number, "class": hazard},
             )
 

@@ -1,6 +1,6 @@
 """Preferential certificate of origin (UNTDID 864): RCEP, ATIGA, ACFTA, and back-to-back proofs.
 
-Rules COO-010 … COO-022 follow chapter 3 of the RCEP agreement where they name an article; they
+Rules COO-010 … COO-021 follow chapter 3 of the RCEP agreement where they name an article; they
 check the proof, never the origin itself (that is the origin engine's work).
 """
 
@@ -41,7 +41,8 @@ PARTIES = {
 }
 RCEP = frozenset({"RCEP_COO", "RCEP_DOO"})
 LONGEST_YEAR = timedelta(days=366)
-ISSUED_AT_SHIPMENT = timedelta(days=3)
+# ATIGA and ACFTA count issue up to three days after shipment as at shipment; RCEP has no grace.
+GRACE = timedelta(days=3)
 
 
 def _parties(document: Document) -> frozenset[str]:
@@ -104,7 +105,8 @@ def _after_shipment(document: Document) -> timedelta | None:
 def retroactive_issue_is_marked(document: Document) -> Iterator[Complaint]:
     """A proof issued after shipment is marked ISSUED RETROACTIVELY (RCEP 3.17(8))."""
     late = _after_shipment(document)
-    if late and late > ISSUED_AT_SHIPMENT and not flag(document, "issuedRetroactively"):
+    grace = timedelta(0) if text(document, "kind") in RCEP else GRACE
+    if late and late > grace and not flag(document, "issuedRetroactively"):
         yield Complaint("/issuedRetroactively", "issued after shipment, but not marked so")
 
 
