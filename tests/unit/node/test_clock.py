@@ -1,0 +1,36 @@
+"""Clocks: aware, in UTC, and movable where a test wants it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta, timezone
+
+from node.clock import ManualClock, ShiftedClock, SystemClock
+
+
+def test_the_systems_clock_is_aware_and_in_utc() -> None:
+    clock = SystemClock()
+    assert clock.now().tzinfo is UTC
+    assert abs(clock.now_ms() - clock.now().timestamp() * 1000) < 1000
+
+
+def test_a_shifted_clock_is_wrong_by_its_shift() -> None:
+    clock = ShiftedClock(-600)
+    assert abs(SystemClock().now() - clock.now() - timedelta(seconds=600)) < timedelta(seconds=5)
+    assert SystemClock().now_ms() - clock.now_ms() >= 600_000
+
+
+async def test_a_manual_clock_wakes_those_whose_moment_has_come() -> None:
+    clock = ManualClock(datetime(2026, 1, 1, 8, tzinfo=timezone(timedelta(hours=8))))
+    assert clock.now() == datetime(2026, 1, 1, tzinfo=UTC)
+    assert clock.now_ms() == 1_767_225_600_000
+    short, long = (asyncio.create_task(clock.sleep(seconds)) for seconds in (1, 10))
+    await asyncio.sleep(0)
+    clock.advance(2)
+    await short
+    await asyncio.sleep(0)
+    assert not long.done()
+    clock.advance(9)
+    await long
+    await asyncio.wait_for(clock.sleep(0), 1)
+    await SystemClock().sleep(0)
