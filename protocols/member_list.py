@@ -26,6 +26,7 @@ from protocols.members.entries import (
     RegistryEntry,
     Roots,
 )
+from protocols.members.export import open_export, read_export, walk, write_export
 from protocols.members.trust import (
     MEDIA_TYPE,
     TYP,
@@ -62,11 +63,15 @@ __all__ = [
     "diff",
     "keep_past_keys",
     "open_chain",
+    "open_export",
     "open_founding",
     "peek_version",
+    "read_export",
     "read_payload",
     "require_root",
     "require_same",
     "sign_list",
     "signatures_counted",
+    "walk",
+    "write_export",
 ]
