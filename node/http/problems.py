@@ -83,7 +83,7 @@ def fault(request_id: str) -> web.Response:
 
 def from_problem(status: int, body: Mapping[str, Any]) -> TradeError:
     """The error a problem document tells of, as the family its code or its status belongs to."""
-    code = str(body.get("code", "http_refused"))
+    code = str(body.get("code", "http_refused" if status < 500 else "internal_fault"))
     entry = explain(code)
     family = FAMILIES.get(entry.family if entry else "") or _BY_STATUS.get(status)
     family = family or UnavailableError
