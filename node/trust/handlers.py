@@ -45,7 +45,7 @@ class TrustHandlers:
             Route("POST", JOIN, self._join, Auth.OPEN, "Ask to be listed, proven by every key", tag,
                   request={joining.MEDIA_TYPE: _OBJECT, JSON: _OBJECT},
                   responses={202: "The request waits for the roots"}, max_body=joining.MAX_BYTES),
-            Route("GET", JOIN + "/{id}", self._join_state, Auth.OPEN, "Where a request stands", tag),
+            Route("GET", JOIN + "/{id}", self._join_state, Auth.OPEN, "The state of a request", tag),
             Route("POST", PROPOSALS, self._proposal, Auth.PEER,
                   "Hand over a next list that misses signatures", tag,
                   request={member_list.MEDIA_TYPE: _OBJECT}, max_body=MAX_PAGE_BYTES),
@@ -74,7 +74,8 @@ class TrustHandlers:
     async def _members(self, request: web.Request) -> web.Response:
         start = query_int(request, "from", 1, low=1, high=1_000_000)
         lists = await self._node.store.read(rows.signed_lists, start, 100)
-        page, size = [], 0
+        page: list[bytes] = []
+        size = 0
         for signed in lists:
             size += len(signed)
             if page and size > MAX_PAGE_BYTES:
