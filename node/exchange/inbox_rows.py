@@ -28,7 +28,7 @@ HELD, READY, VOIDED = "held", "ready", "void"
 DELIVERED, REFUSED = "delivered", "refused"
 
 
-def proof_of(row: Row[Any], text: str, tree: Tree) -> ItemReceipt:
+def proof_of(row: Any, text: str, tree: Tree) -> ItemReceipt:
     """An inbox row's item receipt, from the receipt's text and tree."""
     return ItemReceipt(
         receipt=text,

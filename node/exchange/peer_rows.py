@@ -44,7 +44,7 @@ def _fresh(did: str) -> dict[str, Any]:
     }
 
 
-def change_peer(conn: Connection, did: str, **values: Any) -> None:
+def change_peer(conn: Connection, did: str, /, **values: Any) -> None:
     """Writes some columns of the peer's row."""
     lock_peer(conn, did)
     conn.execute(update(peers).where(peers.c.did == did).values(**values))
