@@ -121,8 +121,10 @@ def tracking_of(delivery: Delivery) -> Tracking:
     return next(said for said, ours in _DELIVERIES.items() if ours is delivery)
 
 
-def acknowledgement(delivery: Delivery, message: str = "") -> tuple[str, dict[str, str]]:
-    """The hub operation by which a receiver answers, with its message where it takes one.
+def acknowledgement(
+    delivery: Delivery, hub_tracking_number: str, message: str = ""
+) -> tuple[str, dict[str, str]]:
+    """The hub operation by which a receiver answers, and its arguments in the hub's words.
 
     Only stored, validated and rejected are answers; anything else raises RefusedError
     hub_no_answer: what we do not know yet is not told.
@@ -131,7 +133,8 @@ def acknowledgement(delivery: Delivery, message: str = "") -> tuple[str, dict[st
         raise RefusedError("hub_no_answer", f"{delivery} is no answer of a receiver")
     operation, takes_message = _ACKNOWLEDGEMENTS[delivery]
     name = "warningMessage" if delivery is Delivery.VALIDATED else "message"
-    return operation, {name: message} if takes_message else {}
+    told = {name: message} if takes_message else {}
+    return operation, {"hubTrackingNumber": hub_tracking_number, **told}
 
 
 def header_for(fields: Mapping[str, Any]) -> EnvelopeHeader:

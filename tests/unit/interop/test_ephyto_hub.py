@@ -131,27 +131,27 @@ def test_r13_a_failed_delivery_is_not_a_refusal() -> None:
 
 
 def test_three_answers_of_a_receiver() -> None:
-    assert ephyto_hub.acknowledgement(Delivery.STORED, "unused") == (
+    assert ephyto_hub.acknowledgement(Delivery.STORED, "7", "unused") == (
         "AcknowledgeEnvelopeReceipt",
-        {},
+        {"hubTrackingNumber": "7"},
     )
-    assert ephyto_hub.acknowledgement(Delivery.VALIDATED, "one warning") == (
+    assert ephyto_hub.acknowledgement(Delivery.VALIDATED, "7", "one warning") == (
         "AdvancedAcknowledgeEnvelopeReceipt",
-        {"warningMessage": "one warning"},
+        {"hubTrackingNumber": "7", "warningMessage": "one warning"},
     )
-    assert ephyto_hub.acknowledgement(Delivery.REJECTED, "no number") == (
+    assert ephyto_hub.acknowledgement(Delivery.REJECTED, "7", "no number") == (
         "AcknowledgeFailedEnvelopeReceipt",
-        {"message": "no number"},
+        {"hubTrackingNumber": "7", "message": "no number"},
     )
     with pytest.raises(RefusedError) as caught:
-        ephyto_hub.acknowledgement(Delivery.PENDING)
+        ephyto_hub.acknowledgement(Delivery.PENDING, "7")
     assert caught.value.code == "hub_no_answer"
 
 
 def test_every_operation_and_state_is_in_the_hubs_description() -> None:
     wsdl = shared_path("vectors/documents/ephyto_xml/ippc_hub_prod.wsdl").read_text("utf-8")
     operations = [
-        ephyto_hub.acknowledgement(state)[0]
+        ephyto_hub.acknowledgement(state, "7")[0]
         for state in (Delivery.STORED, Delivery.VALIDATED, Delivery.REJECTED)
     ]
     for word in [*operations, *HEADER.members(), *(item.value for item in Tracking)]:
