@@ -17,7 +17,13 @@ from yarl import URL
 
 from protocols.digest import sha256
 from protocols.seams import Answer, Transport
-from schemas.errors import MalformedError, RefusedError, TooLargeError, UnavailableError
+from schemas.errors import (
+    MalformedError,
+    RefusedError,
+    TooLargeError,
+    TradeError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -151,15 +157,14 @@ class PeerClient(Transport):
         return self._session
 
     def _notice(self, did: str, answer: Answer) -> None:
-        """The peer tells which member list it holds (R4); unreadable words are ignored."""
+        """The peer tells which member list it holds (R4); odd words are logged."""
         from protocols.http_signature import read_members_claim
 
         text = answer.headers.get("px-members")
         if text is None:
             return
         try:
-            claim = read_members_claim(text)
-        except MalformedError:
-            self._node.telemetry.log.warning("peer.members_unreadable", peer=did)
-            return
-        self._node.seen_members(did, claim)
+            self._node.seen_members(did, read_members_claim(text))
+        except TradeError as error:
+            # The alarm is raised where lists are judged; this call was answered all the same.
+            self._node.telemetry.log.warning("peer.members_odd", peer=did, code=error.code)

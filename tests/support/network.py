@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from node.keystore import KeyStore
 from node.settings import load
+from node.trust.founding import founding_file
 from protocols import member_list
 from protocols.member_list import ListedKey, MemberListDraft, NodeEntry, Roots
 from tests.support.running import make_home, running_node
@@ -84,6 +85,8 @@ def make_network(
     if change is not None:
         draft = change(draft, keys)
     signed = member_list.sign_list(draft.payload(), [root])
+    for home in homes.values():
+        founding_file(home).write_bytes(member_list.write_export([signed]))
     return Made(homes, member_list.open_founding(signed, now=now))
 
 
@@ -94,8 +97,15 @@ async def running_network(
     clock: Clock | None = None,
     services: Iterable[tuple[str, Callable[[Node], Service]]] | None = None,
 ) -> AsyncIterator[dict[str, Node]]:
-    """All nodes of the network, started, by short name; the list is in force at each."""
+    """All nodes of the network, started, by short name; the list is in force at each.
+
+    services: what to compose instead of everything that exists
+    """
     chosen = None if services is None else tuple(services)
+
+    def put_in_force(node: Node) -> None:
+        node.members.replace(made.members)
+
     async with AsyncExitStack() as stack:
         nodes: dict[str, Node] = {}
         for name, home in made.homes.items():
@@ -104,7 +114,7 @@ async def running_network(
                     home,
                     clock=clock,
                     services=chosen,
-                    prepare=lambda node: node.members.replace(made.members),
+                    prepare=None if chosen is None else put_in_force,
                 )
             )
         yield nodes
