@@ -91,8 +91,8 @@ def add_checkpoint(
 
 
 def _bad_signature(error: TradeError) -> TradeError:
-    """An unreadable note is malformed (400); a readable one without the log's signature is 403."""
-    if isinstance(error, MalformedError):
+    """A text that is no checkpoint is 400; one without a verifying signature of the log is 403."""
+    if error.code == "checkpoint_malformed":
         return error
     return ForbiddenError("witness_bad_signature", "invalid signature: " + error.detail)
 

@@ -62,11 +62,14 @@ class WitnessService:
     name = "witness"
 
     def __init__(self, node: Node) -> None:
-        """Reads nothing yet."""
+        """Reads nothing yet; takes evidence that other members announce."""
         self.node = node
         self._confirmed: set[str] = set()
         self._confirming: dict[str, asyncio.Lock] = {}
         self.monitor = Monitor(self)
+        exchange = getattr(node, "exchange", None)
+        if exchange is not None:
+            exchange.on(fork_evidence.TYPE, EquivocationHandler(self))
 
     def routes(self) -> Sequence[Route]:
         """add-checkpoint, the held checkpoints, the answer to R15's question, and a summary."""
@@ -115,10 +118,7 @@ class WitnessService:
         ]
 
     async def start(self) -> None:
-        """Take part in announcing evidence, and watch for split views."""
-        exchange = getattr(self.node, "exchange", None)
-        if exchange is not None:
-            exchange.on(fork_evidence.TYPE, EquivocationHandler(self))
+        """Watch for split views."""
         self.monitor.start()
 
     async def stop(self) -> None:

@@ -77,6 +77,13 @@ def test_vkeys_survive_writing_and_reading():
     assert SIGNER.key.organisation == "cn-rail.example"
 
 
+def test_keys_are_named_after_the_member_that_holds_them():
+    raw = SIGNER.key.public_key
+    assert note.log_key("did:web:cn-rail.example", raw, 2).name == "cn-rail.example/log/2"
+    witness = note.witness_key("did:web:cn-port.example", raw)
+    assert (witness.name, witness.algorithm) == ("cn-port.example/witness/1", note.COSIGNATURE)
+
+
 @pytest.mark.parametrize(
     "vkey",
     [

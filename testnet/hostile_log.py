@@ -1,0 +1,112 @@
+"""A log that shows two histories, for the test network and the tests; never part of a node.
+
+It holds a listed log key, makes two conflicting signed checkpoints of one size, and hands them to
+the log's witnesses with properly signed calls, as an operator who means harm would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from node.log import partners
+from protocols import checkpoint, note
+from protocols.checkpoint import Checkpoint
+from protocols.merkle import Tree, leaf_hash
+from protocols.witness_protocol import AddCheckpoint, parse_size_answer
+from schemas.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from node.runtime import Node
+    from protocols.log_policy import Witness
+    from protocols.seams import Answer
+
+DEADLINE = 5.0
+ATTEMPTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class TwoHeads:
+    """Two signed checkpoints of one log and one size, and the trees behind them."""
+
+    honest: str
+    forged: str
+    size: int
+    trees: tuple[Tree, Tree]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What one witness answered to one head: HTTP status, and the cosignature lines or problem."""
+
+    witness: str
+    head: str
+    status: int
+    body: bytes
+
+
+def two_heads(
+    log_key: note.VerifierKey, sign: Callable[[bytes], bytes], leaf_hashes: Sequence[bytes]
+) -> TwoHeads:
+    """Continue a log of `leaf_hashes` in two ways, by one more leaf each, and sign both."""
+    trees = tuple(
+        Tree([*leaf_hashes, leaf_hash(f"history {number}".encode())]) for number in (1, 2)
+    )
+    notes = [
+        checkpoint.sign(Checkpoint(log_key.name, tree.size, tree.root()), log_key, sign).to_text()
+        for tree in trees
+    ]
+    return TwoHeads(notes[0], notes[1], trees[0].size, (trees[0], trees[1]))
+
+
+async def show_both(node: Node, *, split: bool = False) -> list[Reply]:
+    """Make the node's own log equivocate before the witnesses of its policy.
+
+    split: show half of the witnesses the one head and half the other, so that no witness sees
+           both; otherwise every witness is shown both. The node's own publishing must be stopped.
+    """
+    entry = node.log.entry()
+    assert entry is not None
+    publisher = node.log.publisher
+    hashes = [publisher.tree.hash_at(0, index) for index in range(publisher.tree.size)]
+    heads = two_heads(partners.log_key_of(entry), publisher.identity.sign, hashes)
+    witnesses = partners.policy_of(entry).voters(entry.origin)
+    calls = [
+        _submit(node, witness, heads, which)
+        for number, witness in enumerate(witnesses)
+        for which in ((number % 2,) if split else (number % 2, 1 - number % 2))
+    ]
+    if split:
+        return list(await asyncio.gather(*calls))
+    return [await call for call in calls]
+
+
+async def _submit(node: Node, witness: Witness, heads: TwoHeads, which: int) -> Reply:
+    """Hand in one head, with the proof from where the witness says it stands."""
+    text, tree = (heads.honest, heads.forged)[which], heads.trees[which]
+    name, old = ("honest", "forged")[which], 0
+    answer: Answer | None = None
+    for _ in range(ATTEMPTS):
+        request = AddCheckpoint(old, tree.consistency_proof(old, heads.size), text)
+        answer = await _post(node, witness, request)
+        if answer.status != 409:
+            break
+        told = parse_size_answer(answer.body)
+        if told > heads.size or told == old:
+            break
+        old = told
+    assert answer is not None
+    return Reply(witness.key.name, name, answer.status, answer.body)
+
+
+async def _post(node: Node, witness: Witness, request: AddCheckpoint) -> Answer:
+    members = node.members.current
+    did = partners.did_of(members, witness.key) if members else None
+    if did is None:
+        raise UnavailableError("peer_unreachable", f"nobody listed holds {witness.key.name}")
+    return await node.client.call(
+        did, "POST", "/witness/1/add-checkpoint", request.to_bytes(), deadline=DEADLINE
+    )
