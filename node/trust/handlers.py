@@ -45,7 +45,7 @@ class TrustHandlers:
             Route("POST", JOIN, self._join, Auth.OPEN, "Ask to be listed, proven by every key", tag,
                   request={joining.MEDIA_TYPE: _OBJECT, JSON: _OBJECT},
                   responses={202: "The request waits for the roots"}, max_body=joining.MAX_BYTES),
-            Route("GET", JOIN + "/{id}", self._join_state, Auth.OPEN, "The state of a request", tag),
+            Route("GET", JOIN + "/{id}", self._join_state, Auth.OPEN, "A request", tag),
             Route("POST", PROPOSALS, self._proposal, Auth.PEER,
                   "Hand over a next list that misses signatures", tag,
                   request={member_list.MEDIA_TYPE: _OBJECT}, max_body=MAX_PAGE_BYTES),

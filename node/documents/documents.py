@@ -1,0 +1,281 @@
+"""Documents in the store: synchronous functions over a passed connection.
+
+A received document enters through `put_received`, which takes only a `Verified` one (DESIGN §1.4);
+one whose verdict is INDETERMINATE may be kept, marked so, by `put_undecided`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Row, Select, insert, select, update
+
+from node.documents.tables import documents, recipients
+from node.store import dialect
+from protocols import times
+from protocols.credential import DocumentFile
+from protocols.status_list import StatusEntry
+from schemas import strict_json
+from schemas.errors import NotFoundError
+from schemas.findings import Outcome
+
+if TYPE_CHECKING:
+    from protocols.credential import CredentialClaims
+    from protocols.verify import Document, Verified
+    from schemas.findings import Report
+
+ISSUED, RECEIVED = "issued", "received"
+MAX_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """One row. file are the bytes as issued or received; times are milliseconds UTC."""
+
+    n: int
+    digest: bytes
+    type: str
+    number: str
+    consignment: str | None
+    issuer: str
+    export_country: str | None
+    import_country: str | None
+    subject: bytes
+    salt: bytes = field(repr=False)
+    payload_digest: bytes
+    payload_type: str
+    media_type: str
+    file: bytes = field(repr=False)
+    valid_from: int
+    valid_until: int
+    status_list_url: str
+    status_index: int
+    origin: str
+    received_at: int
+    sender: str | None
+    verdict: str | None
+    report: str | None = field(repr=False)
+    leaf: bytes | None
+    revoked_at: int | None
+
+    @property
+    def status(self) -> StatusEntry:
+        """Where its status stands."""
+        return StatusEntry(self.status_list_url, self.status_index)
+
+    @property
+    def payload(self) -> bytes:
+        """The document's own bytes."""
+        return DocumentFile.from_bytes(self.file).payload
+
+    def to_json(self) -> dict[str, Any]:
+        """For the API: without file, salt and report."""
+        body = {
+            "digest": self.digest.hex(),
+            "type": self.type,
+            "number": self.number,
+            "consignment": self.consignment,
+            "issuer": self.issuer,
+            "exportCountry": self.export_country,
+            "importCountry": self.import_country,
+            "payloadDigest": self.payload_digest.hex(),
+            "payloadType": self.payload_type,
+            "mediaType": self.media_type,
+            "size": len(self.file),
+            "validFrom": times.to_text(times.from_ms(self.valid_from)),
+            "validUntil": times.to_text(times.from_ms(self.valid_until)),
+            "origin": self.origin,
+            "receivedAt": times.to_text(times.from_ms(self.received_at)),
+            "sender": self.sender,
+            "verdict": self.verdict,
+            "leaf": self.leaf.hex() if self.leaf else None,
+            "status": {
+                "list": self.status_list_url,
+                "index": self.status_index,
+                "revoked": self.revoked_at is not None,
+                "revokedAt": _moment(self.revoked_at),
+            },
+        }
+        return {name: value for name, value in body.items() if value is not None}
+
+
+def _moment(ms: int | None) -> str | None:
+    return None if ms is None else times.to_text(times.from_ms(ms))
+
+
+def put_issued(
+    conn: Connection, claims: CredentialClaims, file: DocumentFile, *, leaf: bytes, now_ms: int
+) -> None:
+    """Keep what this node issued."""
+    values = _values(claims, file, now_ms) | {"origin": ISSUED, "leaf": leaf}
+    conn.execute(insert(documents).values(**values))
+
+
+def put_received(
+    conn: Connection,
+    verified: Verified[Document],
+    *,
+    sender: str,
+    now_ms: int,
+    leaf: bytes | None = None,
+) -> bool:
+    """Keep a verified document; False when it is here already, which then stays as it was."""
+    return _put(conn, verified.value, verified.report, sender, now_ms, leaf)
+
+
+def put_undecided(
+    conn: Connection,
+    document: Document,
+    report: Report,
+    *,
+    sender: str,
+    now_ms: int,
+    leaf: bytes | None = None,
+) -> bool:
+    """Keep a document about which not everything could be found out yet; it changes no state."""
+    if report.verdict is not Outcome.INDETERMINATE:
+        raise ValueError("only an undecided document is kept this way")
+    return _put(conn, document, report, sender, now_ms, leaf)
+
+
+def _put(
+    conn: Connection,
+    document: Document,
+    report: Report,
+    sender: str,
+    now_ms: int,
+    leaf: bytes | None,
+) -> bool:
+    values = _values(document.claims, document.file, now_ms) | {
+        "consignment": document.claims.consignment or document.view.consignment,
+        "origin": RECEIVED,
+        "sender": sender,
+        "leaf": leaf,
+        **_report_values(report),
+    }
+    return dialect.insert_or_ignore(conn, documents, values)
+
+
+def _report_values(report: Report) -> dict[str, Any]:
+    text = strict_json.canonical(report.to_json()).decode()
+    return {"verdict": report.verdict.value, "report": text}
+
+
+def _values(claims: CredentialClaims, file: DocumentFile, now_ms: int) -> dict[str, Any]:
+    return {
+        "digest": file.digest,
+        "type": claims.document_type,
+        "number": claims.number,
+        "consignment": claims.consignment,
+        "issuer": claims.issuer,
+        "export_country": claims.export_country,
+        "import_country": claims.import_country,
+        "subject": claims.subject_digest(),
+        "salt": claims.salt,
+        "payload_digest": claims.payload.digest,
+        "payload_type": claims.payload.media_type,
+        "media_type": file.media_type,
+        "file": file.to_bytes(),
+        "valid_from": times.to_ms(claims.valid_from),
+        "valid_until": times.to_ms(claims.valid_until),
+        "status_list_url": claims.status.list_url,
+        "status_index": claims.status.index,
+        "received_at": now_ms,
+    }
+
+
+def set_report(conn: Connection, digest: bytes, report: Report) -> None:
+    """Put a newer report and its verdict in the place of the old one."""
+    change = update(documents).where(documents.c.digest == digest)
+    conn.execute(change.values(**_report_values(report)))
+
+
+def get(conn: Connection, digest: bytes) -> StoredDocument | None:
+    """The document with that identity."""
+    return _one(conn, select(documents).where(documents.c.digest == digest))
+
+
+def require(conn: Connection, digest: bytes) -> StoredDocument:
+    """The document with that identity; raises NotFoundError `document_unknown`."""
+    found = get(conn, digest)
+    if found is None:
+        raise NotFoundError("document_unknown", "no document with this digest is here")
+    return found
+
+
+def find(
+    conn: Connection,
+    *,
+    type: str | None = None,  # noqa: A002 the column's word
+    consignment: str | None = None,
+    number: str | None = None,
+    origin: str | None = None,
+    after: int = 0,
+    limit: int = MAX_PAGE,
+) -> list[StoredDocument]:
+    """Documents in the order they came, at most min(limit, 500), numbered above `after`."""
+    query = select(documents).where(documents.c.n > after)
+    wanted = {"type": type, "consignment": consignment, "number": number, "origin": origin}
+    for name, value in wanted.items():
+        if value is not None:
+            query = query.where(documents.c[name] == value)
+    page = query.order_by(documents.c.n).limit(max(1, min(limit, MAX_PAGE)))
+    return [_stored(row) for row in conn.execute(page)]
+
+
+def on_list(conn: Connection, url: str) -> list[StoredDocument]:
+    """Documents whose status stands in that list."""
+    rows = conn.execute(select(documents).where(documents.c.status_list_url == url))
+    return [_stored(row) for row in rows]
+
+
+def mark_revoked(conn: Connection, digest: bytes, now_ms: int) -> None:
+    """The signed list says so; the first time counts."""
+    conn.execute(
+        update(documents)
+        .where(documents.c.digest == digest, documents.c.revoked_at.is_(None))
+        .values(revoked_at=now_ms)
+    )
+
+
+def add_recipient(conn: Connection, digest: bytes, did: str, now_ms: int) -> None:
+    """Remember to whom a document went: revocations follow it (R11)."""
+    values = {"digest": digest, "did": did, "at": now_ms, "told": False}
+    dialect.insert_or_ignore(conn, recipients, values)
+
+
+def recipients_of(conn: Connection, digest: bytes) -> list[str]:
+    """To whom the document went from here."""
+    query = select(recipients.c.did).where(recipients.c.digest == digest)
+    return list(conn.execute(query.order_by(recipients.c.at, recipients.c.did)).scalars())
+
+
+def untold(conn: Connection, digests: Sequence[bytes]) -> dict[str, list[bytes]]:
+    """Per recipient, which of these documents it was sent and not yet told about."""
+    query = select(recipients.c.did, recipients.c.digest).where(
+        recipients.c.digest.in_(digests), recipients.c.told.is_(False)
+    )
+    found: dict[str, list[bytes]] = {}
+    for did, digest in conn.execute(query.order_by(recipients.c.did, recipients.c.at)):
+        found.setdefault(did, []).append(bytes(digest))
+    return found
+
+
+def mark_told(conn: Connection, digests: Sequence[bytes], did: str) -> None:
+    """The revocation of these documents is on its way to that recipient."""
+    conn.execute(
+        update(recipients)
+        .where(recipients.c.digest.in_(digests), recipients.c.did == did)
+        .values(told=True)
+    )
+
+
+def _one(conn: Connection, query: Select[Any]) -> StoredDocument | None:
+    row = conn.execute(query).one_or_none()
+    return None if row is None else _stored(row)
+
+
+def _stored(row: Row[Any]) -> StoredDocument:
+    return StoredDocument(**row._asdict())
