@@ -4,6 +4,9 @@ The same rule is asked when a document is issued and when it is verified. Certif
 bodies need a right in the list, by type and country; what a role issues by its nature (a carrier
 its bill of lading) needs one only where the list names rights for that type and country; types
 without any role may be issued by every member.
+
+A type is *official* when only authorities and issuing bodies sign it; a trader's invoice, which an
+issuing body may pass on too, is not.
 """
 
 from __future__ import annotations
@@ -15,6 +18,14 @@ if TYPE_CHECKING:
     from protocols.member_list import MemberList
     from schemas.view import DocumentType
 
+OFFICIAL_ROLES = frozenset({"issuer", "customs", "plant-health"})
+
+
+def is_official(document_type: DocumentType) -> bool:
+    """Whether only authorities and issuing bodies sign this type."""
+    roles = document_type.issuer_roles
+    return bool(roles) and OFFICIAL_ROLES.issuperset(roles)
+
 
 def countries_of(
     document_type: DocumentType, home: str, export_country: str | None
@@ -24,9 +35,8 @@ def countries_of(
     A certificate of an issuing body speaks for the exporting country; other documents for the
     country of the node that signs.
     """
-    if "issuer" in document_type.issuer_roles and export_country:
-        return (export_country,)
-    return tuple(dict.fromkeys((home, export_country or home)))
+    certifies = is_official(document_type) and "issuer" in document_type.issuer_roles
+    return (export_country,) if certifies and export_country else (home,)
 
 
 def country_of_right(
@@ -56,5 +66,7 @@ def _may_issue(
     if any((entry.document_type, entry.country) == named for entry in members.issuers):
         return members.issuer_entry(did, document_type.key, country, at) is not None
     node = members.node(did)
-    by_role = set(document_type.issuer_roles) - {"issuer"}
+    by_role = set(document_type.issuer_roles)
+    if is_official(document_type):
+        by_role -= {"issuer"}
     return node is not None and country == node.country and not by_role.isdisjoint(node.roles)

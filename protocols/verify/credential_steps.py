@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocols import jws, status_list, times, vcdm
+from protocols import jws, rights, status_list, times, vcdm
 from protocols.member_list import Freshness, KeyStanding
 from protocols.status_list import Status, StatusList
 from schemas import registry
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from protocols.verify.case import Case
     from schemas.view import View
 
-#: Roles by which a document is an authority's statement, which a foreign country must recognise.
-OFFICIAL_ROLES = frozenset({"issuer", "customs", "plant-health"})
 PASSED, FAILED, UNKNOWN = Outcome.PASSED, Outcome.FAILED, Outcome.INDETERMINATE
 
 
@@ -105,27 +103,10 @@ def cred_05_network(case: Case) -> Check:
     return Check("CRED-05", PASSED, evidence={"network": case.claims.network.hex()})
 
 
-def _is_official(roles: tuple[str, ...]) -> bool:
-    """Whether only authorities and issuing bodies sign this type."""
-    return OFFICIAL_ROLES.issuperset(roles)
-
-
-def _countries(claims: CredentialClaims, home: str, roles: tuple[str, ...]) -> tuple[str, ...]:
-    """The countries for which a right would cover this document.
-
-    A certificate of an issuing body speaks for the exporting country; other documents for the
-    country of the node that signs.
-    """
-    if _is_official(roles) and "issuer" in roles and claims.export_country:
-        return (claims.export_country,)
-    return (home,)
-
-
 def cred_06_right(case: Case) -> Check:
     """CRED-06: the issuer may issue this type for this country, on its date and when signed.
 
-    Where the list has no entry for the type and country at all, the node's role decides; but the
-    role `issuer` alone gives no right to a certificate: those are always listed one by one.
+    The rule itself is `protocols.rights`, the same that is asked when a document is issued.
     """
     if case.claims is None:
         return not_reached("CRED-06")
@@ -133,33 +114,26 @@ def cred_06_right(case: Case) -> Check:
     if node is None:
         return Check("CRED-06", UNKNOWN, claims.issuer, "issuer_not_listed")
     try:
-        roles = registry.get(claims.document_type).issuer_roles
+        document_type = registry.get(claims.document_type)
     except RefusedError as error:
         return fault("CRED-06", error)
-    for country in _countries(claims, node.country, roles):
-        if _may_issue(case, claims, country, roles):
-            case.issuer_country = country
-            evidence = {"issuer": claims.issuer, "country": country}
-            return Check("CRED-06", PASSED, node.name, evidence=evidence)
-    return Check("CRED-06", FAILED, claims.document_type, "issuer_without_right")
-
-
-def _may_issue(case: Case, claims: CredentialClaims, country: str, roles: tuple[str, ...]) -> bool:
-    document_type = claims.document_type
-    listed = [
-        entry
-        for entry in case.members.issuers
-        if (entry.document_type, entry.country) == (document_type, country)
-    ]
-    if not listed:
-        node = case.members.node(claims.issuer)
-        assert node is not None
-        by_role = set(roles) - ({"issuer"} if _is_official(roles) else set())
-        return country == node.country and bool(by_role.intersection(node.roles))
-    return all(
-        case.members.issuer_entry(claims.issuer, document_type, country, moment) is not None
-        for moment in (claims.valid_from, max(claims.valid_from, case.signed_by))
-    )
+    # On its date and, as a date can be back-dated, at the moment it is proven to be signed by.
+    moments = (claims.valid_from, max(claims.valid_from, case.signed_by))
+    countries = {
+        rights.country_of_right(
+            case.members,
+            claims.issuer,
+            document_type,
+            export_country=claims.export_country,
+            at=moment,
+        )
+        for moment in moments
+    }
+    if len(countries) != 1 or None in countries:
+        return Check("CRED-06", FAILED, claims.document_type, "issuer_without_right")
+    case.issuer_country = countries.pop()
+    evidence = {"issuer": claims.issuer, "country": case.issuer_country}
+    return Check("CRED-06", PASSED, node.name, evidence=evidence)
 
 
 def cred_07_time(case: Case) -> Check:
@@ -291,7 +265,7 @@ def cred_11_recognition(case: Case) -> Check:
     if case.claims is None or case.verifier_country is None or case.issuer_country is None:
         return not_reached("CRED-11")
     claims = case.claims
-    if not _is_official(registry.get(claims.document_type).issuer_roles):
+    if not rights.is_official(registry.get(claims.document_type)):
         return Check("CRED-11", PASSED, code="recognition_not_needed")
     agreement = case.members.agreement(
         case.verifier_country, case.issuer_country, claims.document_type, claims.valid_from
