@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from schemas import strict_xml
 from schemas.sps.deviations import deviations
+from schemas.sps.elements import Node
 from schemas.sps.facts import view_fields
 from schemas.sps.layout import ROOT
 from schemas.sps.rules import RULES, future_issue, rule_findings
@@ -48,9 +49,9 @@ def examine(
     an error, PHY-013. Raises MalformedError or TooLargeError (xml_…) only when the bytes are no XML
     that may be read at all; other XML than a certificate gives PHY-002.
     """
-    root = strict_xml.parse(payload)
+    root = Node(strict_xml.parse(payload))
     found = list(deviations(root))
-    if strict_xml.local_name(root) != ROOT:
+    if root.name != ROOT:
         return {"number": None, "facts": {}, "pointers": {}}, tuple(found)
     found += rule_findings(root)
     if at is not None:

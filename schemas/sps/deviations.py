@@ -6,16 +6,17 @@ thousand lines does not give a thousand warnings.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from schemas.findings import Finding, Severity
+from schemas.sps.elements import path_of
 from schemas.sps.layout import GENERATIONS, LAYOUT, NAMESPACE, ROOT
-from schemas.strict_xml import local_name, namespace, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lxml import etree
+    from schemas.sps.elements import Node
 
 _SENTENCES = {
     "unqualified": "an element has no namespace, as the IPPC hub describes some",
@@ -27,15 +28,21 @@ _SENTENCES = {
 }
 
 
-def deviations(root: etree._Element) -> Iterator[Finding]:
+_POSITIONS = {
+    name: {child: place for place, child in enumerate(children)}
+    for name, children in LAYOUT.items()
+}
+
+
+def deviations(root: Node) -> Iterator[Finding]:
     """PHY-002 when this is no certificate of a known generation, then PHY-003 once per kind."""
     generation = generation_of(root)
-    if generation not in GENERATIONS or local_name(root) != ROOT:
+    if generation not in GENERATIONS or root.name != ROOT:
         message = "the root element is not a certificate of UN/CEFACT generation 17 or 8"
         yield Finding("PHY-002", Severity.ERROR, path_of(root), message)
-    if local_name(root) != ROOT:
+    if root.name != ROOT:
         return
-    places: dict[str, list[etree._Element]] = {}
+    places: dict[str, list[Node]] = {}
     for kind, element in _all(root, generation):
         places.setdefault(kind, []).append(element)
     for kind, elements in places.items():
@@ -44,30 +51,30 @@ def deviations(root: etree._Element) -> Iterator[Finding]:
         yield Finding("PHY-003", Severity.WARNING, place, _SENTENCES[kind], values)
 
 
-def generation_of(root: etree._Element) -> str:
+def generation_of(root: Node) -> str:
     """The generation of the certificate's namespace, "" when it is of another kind."""
-    match = NAMESPACE.fullmatch(namespace(root))
+    match = NAMESPACE.fullmatch(root.namespace)
     return match.group(2) if match and match.group(1).lower() == ROOT.lower() else ""
 
 
-def _all(root: etree._Element, generation: str) -> Iterator[tuple[str, etree._Element]]:
-    for element in root.iter():
-        kind = _namespace_fault(element, generation)
+def _all(root: Node, generation: str) -> Iterator[tuple[str, Node]]:
+    for node in root.walk():
+        kind = _namespace_fault(node.namespace, generation)
         if kind:
-            yield kind, element
-        if kind == "foreign":
+            yield kind, node
+        if kind == "foreign" or not node.children:
             continue
-        known = LAYOUT.get(local_name(element), ())
-        places = [known.index(name) for name in map(local_name, element) if name in known]
-        if places != sorted(places):
-            yield "order", element
-        for child in element:
-            if local_name(child) not in known:
-                yield "unknown", child
+        known = _POSITIONS.get(node.name, {})
+        places = [known.get(child.name, -1) for child in node.children]
+        unknown = [child for child, place in zip(node.children, places, strict=True) if place < 0]
+        yield from (("unknown", child) for child in unknown)
+        standing = [place for place in places if place >= 0]
+        if standing != sorted(standing):
+            yield "order", node
 
 
-def _namespace_fault(element: etree._Element, generation: str) -> str:
-    name = namespace(element)
+@lru_cache(maxsize=64)
+def _namespace_fault(name: str, generation: str) -> str:
     if not name:
         return "unqualified"
     match = NAMESPACE.fullmatch(name)

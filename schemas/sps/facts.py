@@ -15,18 +15,17 @@ from schemas.fields import KILOGRAMS
 from schemas.sps import elements as sps
 from schemas.sps.deviations import generation_of
 from schemas.sps.status import status_of
-from schemas.strict_xml import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from lxml import etree
+    from schemas.sps.elements import Node
 
 _ADDRESS = ("LineOne", "LineTwo", "LineThree", "LineFour", "LineFive")
 _NO_HIERARCHY = 4  # UNTDID 7075: 1 inner, 2 intermediate, 3 outer, 4 no packaging hierarchy
 
 
-def view_fields(root: etree._Element) -> dict[str, Any]:
+def view_fields(root: Node) -> dict[str, Any]:
     """The members of the normalised view (see `schemas.sps.examine`)."""
     facts = facts_of(root)
     goods = sps.lines(root)
@@ -49,7 +48,7 @@ def view_fields(root: etree._Element) -> dict[str, Any]:
     }
 
 
-def facts_of(root: etree._Element) -> dict[str, Any]:
+def facts_of(root: Node) -> dict[str, Any]:
     """Everything of the certificate that is read, as JSON; absent members are left out."""
     document, consignment = sps.child(root, "SPSExchangedDocument"), _consignment(root)
     code = sps.text(document, "StatusCode")
@@ -73,11 +72,11 @@ def facts_of(root: etree._Element) -> dict[str, Any]:
     }
 
 
-def _consignment(root: etree._Element) -> etree._Element | None:
+def _consignment(root: Node) -> Node | None:
     return sps.child(root, "SPSConsignment")
 
 
-def _consignment_facts(consignment: etree._Element | None) -> dict[str, Any]:
+def _consignment_facts(consignment: Node | None) -> dict[str, Any]:
     port = sps.child(consignment, "UnloadingBaseportSPSLocation")
     cargo = ("IncludedSPSConsignmentItem", "NatureIdentificationSPSCargo", "TypeCode")
     return _present(
@@ -105,12 +104,12 @@ def _present(**members: Any) -> dict[str, Any]:
 
 
 def _each(
-    element: etree._Element | None, name: str, read: Callable[[etree._Element], dict[str, Any]]
+    element: Node | None, name: str, read: Callable[[Node], dict[str, Any]]
 ) -> list[dict[str, Any]]:
     return [fields for node in sps.children(element, name) if (fields := read(node))]
 
 
-def _moment(element: etree._Element | None) -> str:
+def _moment(element: Node | None) -> str:
     """RFC 3339 in UTC with milliseconds; a bare date as it is; "" when it cannot be read."""
     value = sps.moment_text(element)
     moment = sps.moment(value)
@@ -125,7 +124,7 @@ def _moment(element: etree._Element | None) -> str:
     return utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def _signature(element: etree._Element | None) -> dict[str, Any]:
+def _signature(element: Node | None) -> dict[str, Any]:
     return {
         "signedAt": _moment(sps.child(element, "ActualDateTime")),
         "place": sps.text(element, "IssueSPSLocation", "Name"),
@@ -135,17 +134,17 @@ def _signature(element: etree._Element | None) -> dict[str, Any]:
     }
 
 
-def _clause(element: etree._Element) -> dict[str, Any]:
+def _clause(element: Node) -> dict[str, Any]:
     return _present(id=sps.text(element, "ID"), text=sps.text(element, "Content"))
 
 
-def _notes(element: etree._Element | None) -> list[dict[str, str]]:
+def _notes(element: Node | None) -> list[dict[str, str]]:
     if element is None:
         return []
     return [{"subject": subject, "content": said} for subject, said, _ in sps.notes(element)]
 
 
-def _referenced(element: etree._Element) -> dict[str, Any]:
+def _referenced(element: Node) -> dict[str, Any]:
     attachment = sps.child(element, "AttachmentBinaryObject")
     return _present(
         number=sps.text(element, "ID"),
@@ -153,17 +152,17 @@ def _referenced(element: etree._Element) -> dict[str, Any]:
         relationship=sps.text(element, "RelationshipTypeCode"),
         issuedAt=_moment(sps.child(element, "IssueDateTime")),
         information=sps.text(element, "Information"),
-        filename=attachment.get("filename", "") if attachment is not None else "",
+        filename=attachment.get("filename") if attachment is not None else "",
     )
 
 
-def _party(element: etree._Element | None) -> dict[str, Any]:
+def _party(element: Node | None) -> dict[str, Any]:
     address = sps.child(element, "SpecifiedSPSAddress")
     lines = [line for name in _ADDRESS if (line := sps.text(address, name))]
     return _present(name=sps.text(element, "Name"), address=lines)
 
 
-def _transport(element: etree._Element) -> dict[str, Any]:
+def _transport(element: Node) -> dict[str, Any]:
     return _present(
         voyage=sps.text(element, "ID"),
         mode=sps.text(element, "ModeCode"),
@@ -171,7 +170,7 @@ def _transport(element: etree._Element) -> dict[str, Any]:
     )
 
 
-def _equipment(element: etree._Element) -> dict[str, Any]:
+def _equipment(element: Node) -> dict[str, Any]:
     number = sps.child(element, "ID")
     return _present(
         number=sps.equipment_number(number) if number is not None else "",
@@ -183,7 +182,7 @@ def _equipment(element: etree._Element) -> dict[str, Any]:
     )
 
 
-def _line(line: etree._Element) -> dict[str, Any]:
+def _line(line: Node) -> dict[str, Any]:
     return _present(
         sequence=sps.text(line, "SequenceNumeric"),
         description=sps.texts(line, "Description"),
@@ -202,13 +201,13 @@ def _line(line: etree._Element) -> dict[str, Any]:
     )
 
 
-def _measure(element: etree._Element | None) -> dict[str, Any]:
+def _measure(element: Node | None) -> dict[str, Any]:
     if element is None:
         return {}
-    return _present(value=sps.text(element), unit=element.get("unitCode", ""))
+    return _present(value=sps.text(element), unit=element.get("unitCode"))
 
 
-def _classification(element: etree._Element) -> dict[str, Any]:
+def _classification(element: Node) -> dict[str, Any]:
     return _present(
         system=sps.text(element, "SystemName"),
         code=sps.text(element, "ClassCode"),
@@ -216,7 +215,7 @@ def _classification(element: etree._Element) -> dict[str, Any]:
     )
 
 
-def _package(element: etree._Element) -> dict[str, Any]:
+def _package(element: Node) -> dict[str, Any]:
     return _present(
         level=sps.text(element, "LevelCode"),
         type=sps.text(element, "TypeCode"),
@@ -224,12 +223,12 @@ def _package(element: etree._Element) -> dict[str, Any]:
     )
 
 
-def _origin(element: etree._Element) -> dict[str, Any]:
+def _origin(element: Node) -> dict[str, Any]:
     region = sps.text(element, "SubordinateSPSCountrySubDivision", "Name")
     return _present(country=sps.text(element, "ID"), name=sps.text(element, "Name"), region=region)
 
 
-def _treatment(element: etree._Element) -> dict[str, Any]:
+def _treatment(element: Node) -> dict[str, Any]:
     period = sps.child(element, "CompletionSPSPeriod")
     return _present(
         typeCode=sps.text(element, "TypeCode"),
@@ -240,7 +239,7 @@ def _treatment(element: etree._Element) -> dict[str, Any]:
     )
 
 
-def _characteristic(element: etree._Element) -> dict[str, Any]:
+def _characteristic(element: Node) -> dict[str, Any]:
     said = sps.texts(element, "Description")
     value = _measure(sps.child(element, "ValueMeasure"))
     return _present(key="".join(said[:1]), texts=said[1:], value=value)
@@ -249,14 +248,14 @@ def _characteristic(element: etree._Element) -> dict[str, Any]:
 # --- what the common view asks for ----------------------------------------------------------------
 
 
-def kilograms(element: etree._Element | None) -> Decimal | None:
+def kilograms(element: Node | None) -> Decimal | None:
     """A weight in kilograms, None when it is absent or its unit is no weight we know."""
     value = sps.number(element)
-    factor = KILOGRAMS.get(element.get("unitCode", "")) if element is not None else None
+    factor = KILOGRAMS.get(element.get("unitCode")) if element is not None else None
     return None if value is None or factor is None else value * factor
 
 
-def _total_kilograms(lines: list[etree._Element], name: str) -> str | None:
+def _total_kilograms(lines: list[Node], name: str) -> str | None:
     weights = [kilograms(sps.child(line, name)) for line in lines]
     known = [weight for weight in weights if weight is not None]
     if not known or len(known) < len(weights):
@@ -264,13 +263,13 @@ def _total_kilograms(lines: list[etree._Element], name: str) -> str | None:
     return _plain(sum(known, Decimal(0)))
 
 
-def _total_packages(lines: list[etree._Element]) -> int | None:
+def _total_packages(lines: list[Node]) -> int | None:
     counts = [_packages_of(line) for line in lines]
     known = [count for count in counts if count is not None]
     return sum(known) if known and len(known) == len(counts) else None
 
 
-def _packages_of(line: etree._Element) -> int | None:
+def _packages_of(line: Node) -> int | None:
     """The packages one sees from outside: those of the outermost level the line names."""
     by_level: dict[int, Decimal] = {}
     for package in sps.children(line, "PhysicalSPSPackage"):
@@ -282,7 +281,7 @@ def _packages_of(line: etree._Element) -> int | None:
     return None if outermost is None else int(by_level[outermost])
 
 
-def _count(package: etree._Element) -> Decimal | None:
+def _count(package: Node) -> Decimal | None:
     count = sps.number(sps.child(package, "ItemQuantity"))
     return count if count is not None and count == int(count) else None
 
@@ -308,7 +307,7 @@ def _parties(facts: dict[str, Any]) -> dict[str, str]:
     return {role: name for role, name in named.items() if name}
 
 
-def _references(root: etree._Element) -> list[dict[str, str]]:
+def _references(root: Node) -> list[dict[str, str]]:
     kinds = {"RPCRF": "phytosanitary-certificate", "ADRPN": "phytosanitary-certificate"}
     kinds |= dict.fromkeys(sps.IMPORT_PERMIT, "import-permit")
     found = dict.fromkeys(
@@ -319,7 +318,7 @@ def _references(root: etree._Element) -> list[dict[str, str]]:
     return [{"type": kind, "number": said} for kind, said in found]
 
 
-def _pointers(root: etree._Element) -> dict[str, str]:
+def _pointers(root: Node) -> dict[str, str]:
     line = ("SPSConsignment", "IncludedSPSConsignmentItem", "IncludedSPSTradeLineItem")
     places = {
         "number": ("SPSExchangedDocument", "ID"),
@@ -334,4 +333,4 @@ def _pointers(root: etree._Element) -> dict[str, str]:
         "hs": (*line, "ApplicableSPSClassification"),
     }
     found = {member: sps.child(root, *path) for member, path in places.items()}
-    return {member: path_of(node) for member, node in found.items() if node is not None}
+    return {member: sps.path_of(node) for member, node in found.items() if node is not None}

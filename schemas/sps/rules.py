@@ -20,16 +20,14 @@ from schemas.sps import elements as sps
 from schemas.sps.facts import kilograms
 from schemas.sps.layout import SINGLE
 from schemas.sps.status import Status, status_of
-from schemas.strict_xml import local_name, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-    from lxml import etree
-    from lxml.etree import _Element
+    from schemas.sps.elements import Node
 
-    Check = Callable[[_Element], Iterator["Complaint"]]
+    Check = Callable[[Node], Iterator["Complaint"]]
 
 MAX_COMPLAINTS_PER_RULE = 20
 TYPE_CODES = frozenset({"851", "657"})
@@ -55,7 +53,7 @@ _GOODS = ("SPSConsignment",)
 class Complaint:
     """One place where a rule does not hold: the element, a plain sentence, the values seen."""
 
-    element: etree._Element
+    element: Node
     message: str
     values: Mapping[str, str] = field(default_factory=dict)
 
@@ -68,10 +66,10 @@ class Rule:
     severity: Severity
     check: Check
 
-    def findings(self, root: etree._Element) -> list[Finding]:
+    def findings(self, root: Node) -> list[Finding]:
         """The complaints as findings, at most `MAX_COMPLAINTS_PER_RULE` of them."""
         return [
-            Finding(self.id, self.severity, path_of(said.element), said.message, said.values)
+            Finding(self.id, self.severity, sps.path_of(said.element), said.message, said.values)
             for said in islice(self.check(root), MAX_COMPLAINTS_PER_RULE)
         ]
 
@@ -79,7 +77,7 @@ class Rule:
 RULES: dict[str, Rule] = {}
 
 
-def rule_findings(root: etree._Element) -> list[Finding]:
+def rule_findings(root: Node) -> list[Finding]:
     """All complaints of all rules, in the order of their numbers."""
     return [finding for rule_id in sorted(RULES) for finding in RULES[rule_id].findings(root)]
 
@@ -92,7 +90,7 @@ def _rule(rule_id: str, severity: Severity = Severity.ERROR) -> Callable[[Check]
     return register
 
 
-def _place(root: etree._Element, *path: str) -> etree._Element:
+def _place(root: Node, *path: str) -> Node:
     """The element at the path, or the nearest one above it that exists."""
     for end in range(len(path), 0, -1):
         found = sps.child(root, *path[:end])
@@ -102,30 +100,30 @@ def _place(root: etree._Element, *path: str) -> etree._Element:
 
 
 @_rule("PHY-004")
-def reads_in_one_way(root: etree._Element) -> Iterator[Complaint]:
+def reads_in_one_way(root: Node) -> Iterator[Complaint]:
     """Two readers of one certificate must see the same number, country and weight."""
-    for element in filter(sps.is_ours, root.iter()):
-        single = SINGLE.get(local_name(element), frozenset())
-        names = [local_name(child) for child in element if sps.is_ours(child)]
-        if len(once := [name for name in names if name in single]) > len(set(once)):
-            yield Complaint(element, "an element that may stand once only is repeated")
-        said = [element.text, *(child.tail for child in element)] if len(element) else []
-        if any(part and part.strip() for part in said):
-            yield Complaint(element, "text and elements are mixed")
+    for node in root.walk():
+        if not (node.children and sps.is_ours(node.namespace)):
+            continue
+        single = SINGLE.get(node.name, frozenset())
+        if any(len(node.named.get(name, ())) > 1 for name in single):
+            yield Complaint(node, "an element that may stand once only is repeated")
+        if sps.has_text(node):
+            yield Complaint(node, "text and elements are mixed")
 
 
 # --- the document ---------------------------------------------------------------------------------
 
 
 @_rule("PHY-010")
-def has_number(root: etree._Element) -> Iterator[Complaint]:
+def has_number(root: Node) -> Iterator[Complaint]:
     """A certificate without a number cannot be referred to, replaced or withdrawn."""
     if not sps.text(root, *_HEAD, "ID"):
         yield Complaint(_place(root, *_HEAD), "the certificate has no number")
 
 
 @_rule("PHY-011")
-def type_is_phytosanitary(root: etree._Element) -> Iterator[Complaint]:
+def type_is_phytosanitary(root: Node) -> Iterator[Complaint]:
     """UNTDID 1001: 851 phytosanitary certificate, 657 phytosanitary re-export certificate."""
     code = sps.text(root, *_HEAD, "TypeCode")
     if code not in TYPE_CODES:
@@ -134,7 +132,7 @@ def type_is_phytosanitary(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-013")
-def has_issue_date(root: etree._Element) -> Iterator[Complaint]:
+def has_issue_date(root: Node) -> Iterator[Complaint]:
     """See also `future_issue`."""
     place = _place(root, *_HEAD, "IssueDateTime")
     if sps.moment(sps.moment_text(sps.child(root, *_HEAD, "IssueDateTime"))) is None:
@@ -142,7 +140,7 @@ def has_issue_date(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-014")
-def inspected_before_issue(root: etree._Element) -> Iterator[Complaint]:
+def inspected_before_issue(root: Node) -> Iterator[Complaint]:
     """Only dates can be compared; authorities also write this note in words."""
     issued = sps.moment(sps.moment_text(sps.child(root, *_HEAD, "IssueDateTime")))
     for subject, content, note in sps.all_notes(root):
@@ -153,14 +151,14 @@ def inspected_before_issue(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-015")
-def has_status(root: etree._Element) -> Iterator[Complaint]:
+def has_status(root: Node) -> Iterator[Complaint]:
     """The status code is mandatory and a whole number in every dialect."""
     if not sps.text(root, *_HEAD, "StatusCode").isdecimal():
         yield Complaint(_place(root, *_HEAD, "StatusCode"), "the status is missing or no number")
 
 
 @_rule("PHY-016")
-def is_issued(root: etree._Element) -> Iterator[Complaint]:
+def is_issued(root: Node) -> Iterator[Complaint]:
     """A message that a certificate was withdrawn is no certificate; an unknown status is none."""
     code = sps.text(root, *_HEAD, "StatusCode")
     if code.isdecimal() and status_of(code) is not Status.ISSUED:
@@ -170,7 +168,7 @@ def is_issued(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-018", Severity.WARNING)
-def issue_date_has_zone(root: etree._Element) -> Iterator[Complaint]:
+def issue_date_has_zone(root: Node) -> Iterator[Complaint]:
     """Without a zone the moment of issue is known to half a day only; it is read as UTC."""
     value = sps.moment_text(sps.child(root, *_HEAD, "IssueDateTime"))
     if sps.moment(value) is not None and not sps.has_zone(value):
@@ -178,14 +176,14 @@ def issue_date_has_zone(root: etree._Element) -> Iterator[Complaint]:
         yield Complaint(place, "the date of issue has no time zone", {"issued": value})
 
 
-def future_issue(root: etree._Element, at: datetime) -> list[Finding]:
+def future_issue(root: Node, at: datetime) -> list[Finding]:
     """PHY-013 for a certificate issued after `at` (aware), clocks and zones being allowed for."""
     value = sps.moment_text(sps.child(root, *_HEAD, "IssueDateTime"))
     issued = sps.moment(value)
     allowed = CLOCKS_DIFFER if sps.has_zone(value) else ZONES_DIFFER
     if issued is None or issued - at <= allowed:
         return []
-    place = path_of(_place(root, *_HEAD, "IssueDateTime"))
+    place = sps.path_of(_place(root, *_HEAD, "IssueDateTime"))
     values = {"issued": value, "at": at.isoformat()}
     message = "the date of issue is in the future"
     return [Finding("PHY-013", Severity.ERROR, place, message, values)]
@@ -195,7 +193,7 @@ def future_issue(root: etree._Element, at: datetime) -> list[Finding]:
 
 
 @_rule("PHY-020")
-def countries_are_known(root: etree._Element) -> Iterator[Complaint]:
+def countries_are_known(root: Node) -> Iterator[Complaint]:
     """ISO 3166-1 alpha-2, for export, import, transit and origin."""
     for name in ("ExportSPSCountry", "ImportSPSCountry"):
         if not sps.text(root, *_GOODS, name, "ID"):
@@ -217,7 +215,7 @@ def countries_are_known(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-021")
-def crosses_a_border(root: etree._Element) -> Iterator[Complaint]:
+def crosses_a_border(root: Node) -> Iterator[Complaint]:
     """A certificate is for a border that the goods cross."""
     exporting = sps.text(root, *_GOODS, "ExportSPSCountry", "ID")
     if exporting and exporting == sps.text(root, *_GOODS, "ImportSPSCountry", "ID"):
@@ -227,7 +225,7 @@ def crosses_a_border(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-022", Severity.WARNING)
-def enters_the_importing_country(root: etree._Element) -> Iterator[Complaint]:
+def enters_the_importing_country(root: Node) -> Iterator[Complaint]:
     """UN/LOCODE (Recommendation 16); transit over a neighbour's port is real, hence a warning."""
     place = sps.child(root, *_GOODS, "UnloadingBaseportSPSLocation", "ID")
     code = sps.text(place)
@@ -238,7 +236,7 @@ def enters_the_importing_country(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-040")
-def container_numbers_check(root: etree._Element) -> Iterator[Complaint]:
+def container_numbers_check(root: Node) -> Iterator[Complaint]:
     """ISO 6346, for whatever has the form of a container number; trailers have other numbers."""
     for element in sps.children(root, *_GOODS, "UtilizedSPSTransportEquipment", "ID"):
         value = sps.equipment_number(element)
@@ -247,11 +245,11 @@ def container_numbers_check(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-070", Severity.WARNING)
-def attachments_are_known_files(root: etree._Element) -> Iterator[Complaint]:
+def attachments_are_known_files(root: Node) -> Iterator[Complaint]:
     """PDF, PNG, JPEG, GIF or TIFF by their first bytes, whatever the file name says."""
     path = (*_HEAD, "ReferenceSPSReferencedDocument", "AttachmentBinaryObject")
     for element in sps.children(root, *path):
-        content = "".join((element.text or "").split())
+        content = "".join((element.element.text or "").split())
         if not _start(content).startswith(_FILE_STARTS):
             yield Complaint(element, "the attachment is of no known type or not base64")
         elif len(content) * 3 // 4 > MAX_ATTACHMENT:
@@ -270,7 +268,7 @@ def _start(content: str) -> bytes:
 
 
 @_rule("PHY-030")
-def lines_count_upwards(root: etree._Element) -> Iterator[Complaint]:
+def lines_count_upwards(root: Node) -> Iterator[Complaint]:
     """SequenceNumeric rises from line to line; where it starts is the authority's choice."""
     last = -1
     for line in sps.lines(root):
@@ -284,7 +282,7 @@ def lines_count_upwards(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-031")
-def lines_say_what_they_are(root: etree._Element) -> Iterator[Complaint]:
+def lines_say_what_they_are(root: Node) -> Iterator[Complaint]:
     """A description is mandatory per line, and a certificate has at least one line."""
     lines = sps.lines(root)
     if not lines:
@@ -295,14 +293,14 @@ def lines_say_what_they_are(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-032")
-def lines_have_an_origin(root: etree._Element) -> Iterator[Complaint]:
+def lines_have_an_origin(root: Node) -> Iterator[Complaint]:
     """At least one country of origin per line (ISPM 12 §5)."""
     for line in sps.lines(root):
         if not any(sps.text(place, "ID") for place in sps.children(line, "OriginSPSCountry")):
             yield Complaint(line, "the line has no country of origin")
 
 
-def _measures(line: etree._Element) -> Iterator[etree._Element]:
+def _measures(line: Node) -> Iterator[Node]:
     for name in _MEASURES:
         yield from sps.children(line, name)
     for process in sps.children(line, "AppliedSPSProcess"):
@@ -311,18 +309,18 @@ def _measures(line: etree._Element) -> Iterator[etree._Element]:
 
 
 @_rule("PHY-033")
-def units_are_known(root: etree._Element) -> Iterator[Complaint]:
+def units_are_known(root: Node) -> Iterator[Complaint]:
     """Recommendation 20, for every measure that says something."""
     for line in sps.lines(root):
         for measure in _measures(line):
-            unit = measure.get("unitCode", "")
+            unit = measure.get("unitCode")
             if sps.text(measure) and not code_lists.contains("unit", unit):
                 message = "the unit is not in Recommendation 20"
                 yield Complaint(measure, message, {"unit": unit[:20]})
 
 
 @_rule("PHY-034")
-def packages_are_known(root: etree._Element) -> Iterator[Complaint]:
+def packages_are_known(root: Node) -> Iterator[Complaint]:
     """Recommendation 21."""
     for line in sps.lines(root):
         for package in sps.children(line, "PhysicalSPSPackage"):
@@ -333,7 +331,7 @@ def packages_are_known(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-035")
-def gross_is_not_below_net(root: etree._Element) -> Iterator[Complaint]:
+def gross_is_not_below_net(root: Node) -> Iterator[Complaint]:
     """Compared in kilograms, exactly."""
     for line in sps.lines(root):
         gross = sps.child(line, "GrossWeightMeasure")
@@ -344,7 +342,7 @@ def gross_is_not_below_net(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-036")
-def packed_in_one_way(root: etree._Element) -> Iterator[Complaint]:
+def packed_in_one_way(root: Node) -> Iterator[Complaint]:
     """Exactly one of PhysicalSPSPackage and the note OPTND (IPPC ePhyto mapping)."""
     for line in sps.lines(root):
         packages, note = sps.children(line, "PhysicalSPSPackage"), sps.noted(line, "OPTND")
@@ -355,7 +353,7 @@ def packed_in_one_way(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-037", Severity.WARNING)
-def lines_are_classified(root: etree._Element) -> Iterator[Complaint]:
+def lines_are_classified(root: Node) -> Iterator[Complaint]:
     """An EPPO or an HS code lets a machine compare the line with other documents."""
     for line in sps.lines(root):
         systems = {
@@ -368,7 +366,7 @@ def lines_are_classified(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-038")
-def quantities_are_numbers(root: etree._Element) -> Iterator[Complaint]:
+def quantities_are_numbers(root: Node) -> Iterator[Complaint]:
     """Measures and package counts are decimals, not below zero unless a temperature."""
     for line in sps.lines(root):
         counted = sps.children(line, "PhysicalSPSPackage", "ItemQuantity")
@@ -380,7 +378,7 @@ def quantities_are_numbers(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-050")
-def treatments_are_coded_as_agreed(root: etree._Element) -> Iterator[Complaint]:
+def treatments_are_coded_as_agreed(root: Node) -> Iterator[Complaint]:
     """The type code is always ZZZ; what was done stands in the characteristics."""
     for line in sps.lines(root):
         for process in sps.children(line, "AppliedSPSProcess"):
@@ -389,7 +387,7 @@ def treatments_are_coded_as_agreed(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-051", Severity.WARNING)
-def treatments_have_words(root: etree._Element) -> Iterator[Complaint]:
+def treatments_have_words(root: Node) -> Iterator[Complaint]:
     """TTFT, the full text, is what a person at the border reads."""
     for line in sps.lines(root):
         for process in sps.children(line, "AppliedSPSProcess"):
@@ -399,7 +397,7 @@ def treatments_have_words(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-060")
-def reexport_names_its_origin(root: etree._Element) -> Iterator[Complaint]:
+def reexport_names_its_origin(root: Node) -> Iterator[Complaint]:
     """A re-export certificate (657) names the original certificate and its country."""
     if sps.text(root, *_HEAD, "TypeCode") != "657":
         return
@@ -411,7 +409,7 @@ def reexport_names_its_origin(root: etree._Element) -> Iterator[Complaint]:
 
 
 @_rule("PHY-062")
-def reexport_was_packed(root: etree._Element) -> Iterator[Complaint]:
+def reexport_was_packed(root: Node) -> Iterator[Complaint]:
     """RPCPC must be True on a re-export certificate (IPPC ePhyto mapping)."""
     if sps.text(root, *_HEAD, "TypeCode") != "657":
         return

@@ -13,6 +13,7 @@ from lxml import etree
 from schemas.errors import MalformedError
 from schemas.findings import Severity
 from schemas.sps.deviations import deviations
+from schemas.sps.elements import Node
 from schemas.sps.layout import CERTIFICATE, DATA_TYPE, ENTITY
 from schemas.sps.rules import rule_findings
 
@@ -38,9 +39,10 @@ def write(facts: Fields) -> bytes:
     except (AttributeError, TypeError, ValueError):
         detail = "a member is of the wrong kind or holds a character that XML cannot carry"
         raise MalformedError("sps_not_writable", detail) from None
+    written = Node(root)
     faults = [
         finding
-        for finding in [*deviations(root), *rule_findings(root)]
+        for finding in [*deviations(written), *rule_findings(written)]
         if finding.severity is Severity.ERROR
     ]
     if faults:
