@@ -51,13 +51,15 @@ class MirrorAnswer:
     cosignature: the line to answer with
     old_size:    the size that is held, when the sender's idea of it was wrong
     refusal:     the problem to answer with
-    forked_with: the held note, when it and the submitted one prove two histories
+    forked_with: the held note, when it and the submitted one may prove two histories
+    proof:       the consistency proof between the two, when their sizes differ
     """
 
     cosignature: Signature | None = None
     old_size: int | None = None
     refusal: TradeError | None = None
     forked_with: str | None = None
+    proof: tuple[bytes, ...] = ()
 
 
 def mirror_log(origin: str) -> str:
@@ -144,7 +146,11 @@ class Mirror:
         if head.size <= tree.size and head.root != tree.root(head.size):
             mine = held(conn, self.arbiter.origin)
             refusal = RefusedError("registry_forked", "two roots for one size were signed")
-            return MirrorAnswer(refusal=refusal, forked_with=mine.note if mine else None)
+            if mine is None:
+                return MirrorAnswer(refusal=refusal)
+            sizes = sorted((head.size, mine.size))
+            proof = tree.consistency_proof(*sizes)
+            return MirrorAnswer(refusal=refusal, forked_with=mine.note, proof=proof)
         if request.old != tree.size:
             return MirrorAnswer(old_size=tree.size)
         if head.size != tree.size + len(request.entries):

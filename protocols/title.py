@@ -31,12 +31,12 @@ NO_HEAD = bytes(32)
 class State(StrEnum):
     """Where a title is. ENDED is absorbing; NONE is a title that was never issued."""
 
-    NONE = "none"
-    LIVE = "live"
-    OFFERED = "offered"
-    SURRENDERED = "surrendered"
-    ACCEPTED = "accepted"
-    ENDED = "ended"
+    NONE = "NONE"
+    LIVE = "LIVE"
+    OFFERED = "OFFERED"
+    SURRENDERED = "SURRENDERED"
+    ACCEPTED = "ACCEPTED"
+    ENDED = "ENDED"
 
 
 class Kind(StrEnum):
