@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 from node.client import PeerClient
@@ -156,15 +157,20 @@ class Node:
         self._say_where(listen=listen)
 
     async def stop(self) -> None:
-        """Stops listening, then the services in reverse order, then closes the store."""
-        if self._application is not None:
-            await self._application.close()
-            self._application = None
-        while self._started:
-            await self._started.pop().stop()
-        await self.client.close()
-        await self.store.close()
-        self.home.endpoint_file.unlink(missing_ok=True)
+        """Stops listening, then the services in reverse order, then closes the store.
+
+        One that fails in stopping does not keep the others from it.
+        """
+        async with AsyncExitStack() as stack:
+            stack.callback(self.home.endpoint_file.unlink, missing_ok=True)
+            stack.push_async_callback(self.store.close)
+            stack.push_async_callback(self.client.close)
+            for service in self._started:
+                stack.push_async_callback(service.stop)
+            self._started = []
+            if self._application is not None:
+                stack.push_async_callback(self._application.close)
+                self._application = None
 
     def seen_members(self, did: str, claim: MembersClaim) -> None:
         """A node showed which member list it holds (R4); the trust service judges."""

@@ -107,20 +107,21 @@ class PostgresqlStore(Store):
 
     async def _write_until_closed(self) -> None:
         assert self._queue is not None
-        queue, busy = self._queue, False
+        queue, last = self._queue, 1
         while (first := await queue.get()) is not None:
-            group, closing = await self._gather(queue, first, busy=busy)
-            busy = len(group) > 1
+            group, closing = await self._gather(queue, first, expected=last)
+            last = len(group)
             await self._commit(group)
             if closing:
                 break
 
     async def _gather(
-        self, queue: asyncio.Queue[_Job | None], first: _Job, *, busy: bool
+        self, queue: asyncio.Queue[_Job | None], first: _Job, *, expected: int
     ) -> tuple[list[_Job], bool]:
+        """As in the SQLite store: alone no wait; else until as many as last time have come."""
         group = [first]
         closing = self._take_waiting(queue, group)
-        if (busy or len(group) > 1) and not closing and len(group) < self.settings.group_cap:
+        if not closing and len(group) < min(expected, self.settings.group_cap):
             await asyncio.sleep(self.settings.linger)
             closing = self._take_waiting(queue, group)
         return group, closing

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_SLICES = 8
 
 
 @dataclass(slots=True)
@@ -130,11 +131,11 @@ class SqliteStore(Store):
             loop.call_soon_threadsafe(opened.set_exception, error)
             return
         loop.call_soon_threadsafe(opened.set_result, None)
-        busy = False
+        last = 1
         try:
             while (first := self._queue.get()) is not None:
-                group, closing = self._gather(first, busy=busy)
-                busy = len(group) > 1
+                group, closing = self._gather(first, expected=last)
+                last = len(group)
                 self._commit(connection, group)
                 if closing:
                     break
@@ -142,14 +143,22 @@ class SqliteStore(Store):
             connection.close()
             engine.dispose()
 
-    def _gather(self, first: _Job, *, busy: bool) -> tuple[list[_Job], bool]:
-        """The jobs that are committed together, and whether the store is closing after them."""
+    def _gather(self, first: _Job, *, expected: int) -> tuple[list[_Job], bool]:
+        """The jobs that are committed together, and whether the store is closing after them.
+
+        expected: how many came last time. Alone, a job does not wait; under load the group waits
+        in slices, until as many have come again, no more come, or the linger is over.
+        """
         group = [first]
         closing = self._take_waiting(group)
-        under_load = busy or len(group) > 1
-        if under_load and not closing and len(group) < self.settings.group_cap:
-            time.sleep(self.settings.linger)
+        for _ in range(_SLICES):
+            before = len(group)
+            if closing or before >= min(expected, self.settings.group_cap):
+                break
+            time.sleep(self.settings.linger / _SLICES)
             closing = self._take_waiting(group)
+            if len(group) == before:
+                break
         return group, closing
 
     def _take_waiting(self, group: list[_Job]) -> bool:
