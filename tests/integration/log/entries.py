@@ -1,0 +1,16 @@
+"""Entries as a node writes them."""
+
+from __future__ import annotations
+
+from protocols import leaf
+from protocols.digest import sha256
+from protocols.leaf import Leaf, LeafKind
+
+
+def some_entries(count: int) -> list[bytes]:
+    return [
+        leaf.encode(
+            Leaf(LeafKind.ISSUE, sha256(b"s%d" % number), sha256(b"c%d" % number), None, number)
+        )
+        for number in range(count)
+    ]

@@ -1,0 +1,54 @@
+"""Networks of real nodes that run only log and witness services."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from node.log.service import LogReceipt, LogService
+from node.log.witness_service import WitnessService
+from node.runtime import Node
+from protocols import log_proof
+from protocols.log_proof import ProofResult
+from protocols.member_list import MemberListDraft
+from protocols.members import policies
+from tests.support.network import Made, Member, did_of, make_network
+
+SERVICES = (("log", LogService), ("witness", WitnessService))
+WITNESSES = ("w1", "w2", "w3", "w4")
+FAST = {"log": {"checkpoint_interval": 0.05}}
+PURPOSES = ("exchange", "log", "witness")
+
+
+def made(
+    folder: Path, *, witnesses: tuple[str, ...] = WITNESSES, quorum: int | None = None
+) -> Made:
+    """A railway with a log, and its witnesses, which have logs too."""
+
+    def change(draft: MemberListDraft, _keys: Any) -> MemberListDraft:
+        logs = tuple(log for node in draft.nodes if (log := policies.log_of(node)))
+        draft = replace(draft, logs=logs)
+        if not witnesses:
+            return draft
+        return policies.with_witnesses(draft, [did_of(name) for name in witnesses], quorum)
+
+    member = Member(purposes=PURPOSES, settings=FAST)
+    return make_network(folder, dict.fromkeys(("rail", *witnesses), member), change=change)
+
+
+async def append(node: Node, *entries: bytes) -> bytes:
+    """Append entries in one transaction; the leaf hash of the last."""
+    from ledger import log
+
+    added = await node.store.write(log.append_all, entries, node.clock.now_ms())
+    return added[-1].hash
+
+
+def verified(node: Node, receipt: LogReceipt | None) -> ProofResult:
+    """The receipt under the member list's key and policy, strictly."""
+    assert receipt is not None
+    entry = node.members.current.log(receipt.origin)
+    return log_proof.verify(
+        receipt.text, receipt.entry, entry.vkey, entry.policy or "quorum none\n"
+    )
