@@ -1,8 +1,9 @@
 """A hostile stretch of network: an HTTP relay before one node, which can alter what passes.
 
-Untouched, it forwards every request byte for byte to the node behind it. Armed with a `Tamper`, it
-alters the first message batch in which the tamper finds what it looks for, as somebody who owns the
-line could: the signed document is changed and the transport digest (RFC 9530) is made to fit.
+Untouched, it forwards every request byte for byte to the node behind it. Armed, it alters the first
+message batch in which the tamper finds what it looks for, as somebody who owns the line could: the
+signed document is changed and the transport digest (RFC 9530) is made to fit. It can alter the
+answer to a batch, with the receipts in it, in the same way.
 """
 
 from __future__ import annotations
@@ -26,16 +27,21 @@ class Relay:
 
     def __init__(self, port: int, target_port: int) -> None:
         self.port = port
-        self.altered = 0
+        self.altered_requests = 0
+        self.altered_answers = 0
         self.answers: list[int] = []
         self._target = f"http://127.0.0.1:{target_port}"
-        self._tamper: Callable[[bytes], bytes | None] | None = None
+        self._tampers: dict[str, Callable[[bytes], bytes | None]] = {}
         self._runner: web.AppRunner | None = None
         self._session: ClientSession | None = None
 
-    def arm(self, tamper: Callable[[bytes], bytes | None]) -> None:
+    def arm_request(self, tamper: Callable[[bytes], bytes | None]) -> None:
         """Alters the next batch for which `tamper(body)` returns other bytes, once."""
-        self._tamper = tamper
+        self._tampers["request"] = tamper
+
+    def arm_answer(self, tamper: Callable[[bytes], bytes | None]) -> None:
+        """Alters the next answer to a batch for which `tamper(body)` returns other bytes, once."""
+        self._tampers["answer"] = tamper
 
     async def start(self) -> None:
         """Starts listening."""
@@ -58,7 +64,7 @@ class Relay:
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_HEADERS}
-        altered = self._alter(request, body)
+        altered = self._alter("request", request, body)
         if altered is not None:
             body = altered
             digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
@@ -72,15 +78,20 @@ class Relay:
         except (ClientError, TimeoutError):
             return web.Response(status=502)
         if altered is not None:
+            self.altered_requests += 1
             self.answers.append(answer.status)
+        elif answer.status == 200:
+            forged = self._alter("answer", request, content)
+            self.altered_answers += forged is not None
+            content = content if forged is None else forged
         kept = {k: v for k, v in answer.headers.items() if k.lower() not in _HOP_HEADERS}
         return web.Response(status=answer.status, body=content, headers=kept)
 
-    def _alter(self, request: web.Request, body: bytes) -> bytes | None:
-        if self._tamper is None or request.path != "/px/1/messages" or request.method != "POST":
+    def _alter(self, side: str, request: web.Request, body: bytes) -> bytes | None:
+        tamper = self._tampers.get(side)
+        if tamper is None or request.path != "/px/1/messages" or request.method != "POST":
             return None
-        altered = self._tamper(body)
+        altered = tamper(body)
         if altered is not None:
-            self._tamper = None
-            self.altered += 1
+            del self._tampers[side]
         return altered

@@ -1,0 +1,353 @@
+"""The faults of the story: each is injected for real, and what should catch it is looked for."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import signal
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from protocols import base64url
+from protocols.exchange import frames
+from protocols.fields import Fields
+from protocols.title import Kind, Operation, Party
+from protocols.title_json import read_state
+from protocols.title_operation import sign_operation
+from schemas import strict_json
+from testnet.operator import ProblemError, eventually
+from testnet.world import did
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from testnet.run import Run
+    from testnet.stage import Issued
+
+OUTAGE: Final = 15.0
+FAST_OUTAGE: Final = 3.0
+TRUE_WEIGHT, FALSE_WEIGHT = b"26460", b"29460"
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """One fault: its id in the story, whether it was caught, and what caught it."""
+
+    id: str
+    caught: bool
+    seen: str
+
+    def to_json(self) -> dict[str, Any]:
+        """For report.json."""
+        return {"id": self.id, "caught": self.caught, "seen": self.seen}
+
+
+def _begin(run: Run, fault: str) -> None:
+    run.stage.screen.say("fault", name=run.word(f"fault_{fault}"))
+
+
+def _end(run: Run, fault: str, *, caught: bool, seen: str) -> None:
+    run.faults[fault] = Injected(fault, caught, seen)
+    run.stage.expectations.expect(f"fault {fault} is caught", caught, seen)
+    if caught:
+        run.stage.screen.say("caught", name=run.word(f"fault_{fault}"))
+
+
+# A document altered in transit and on a copy.
+
+
+async def altered(run: Run) -> Issued:
+    """The packing list of A is altered on the line before nl-customs; so is its receipt."""
+    stage, relay = run.stage, run.relay
+    _begin(run, "altered")
+    relay.arm_request(_forge_weight)
+    relay.arm_answer(_forge_receipt)
+    packing = await stage.issue("A", "packing-list", ["nl-customs"])
+    await stage.arrived(packing, ["nl-customs"])
+    kept = await stage.operators["nl-customs"].raw(
+        f"/v1/documents/{packing.digest}", accept="application/vc+jwt"
+    )
+    copy = _forged_document(kept)
+    assert copy is not None
+    report = await stage.operators["nl-customs"].post_bytes(
+        "/v1/verify", copy, "application/vc+jwt"
+    )
+    told = strict_json.canonical(report)
+    named = TRUE_WEIGHT in told and FALSE_WEIGHT in told
+    stage.expectations.expect(
+        "the altered copy fails and both weights are named",
+        report["verdict"] == "FAILED" and named,
+        told[:2000],
+    )
+    refused = bool(relay.answers) and all(400 <= status < 500 for status in relay.answers)
+    failed = next((item for item in report["checks"] if item["outcome"] == "FAILED"), {})
+    _end(
+        run,
+        "altered",
+        caught=relay.altered_requests == 1 and refused and report["verdict"] == "FAILED" and named,
+        seen=f"on the line: HTTP {relay.answers}; the copy: {failed.get('id')}, 26460 ≠ 29460 kg",
+    )
+    return packing
+
+
+def _forge_weight(batch: bytes) -> bytes | None:
+    found = frames.decode(batch)
+    forged = [_forged_document(frame.body) for frame in found]
+    if not any(forged):
+        return None
+    pairs = zip(found, forged, strict=True)
+    return frames.encode(replace(old, body=new) if new else old for old, new in pairs)
+
+
+def _forged_document(file: bytes) -> bytes | None:
+    head, _, rest = file.partition(b".")
+    payload, _, signature = rest.partition(b".")
+    try:
+        text = base64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4))
+    except ValueError:
+        return None
+    if TRUE_WEIGHT not in text or b'"packing-list"' not in text:
+        return None
+    forged = base64url.encode(text.replace(TRUE_WEIGHT, FALSE_WEIGHT)).encode()
+    return b".".join((head, forged, signature))
+
+
+def _forge_receipt(answer: bytes) -> bytes | None:
+    """Another signature under the first receipt of the answer."""
+    content = strict_json.loads_object(answer)
+    receipts = content.get("receipts")
+    if not isinstance(receipts, list) or not receipts or not isinstance(receipts[0], str):
+        return None
+    head, payload, signature = receipts[0].split(".")
+    turned = base64url.encode(bytes(64 - len(b"forged")) + b"forged")
+    assert turned != signature
+    return strict_json.canonical(
+        content | {"receipts": [f"{head}.{payload}.{turned}", *receipts[1:]]}
+    )
+
+
+# Two transfers of one bill, through two platforms, in the same second.
+
+
+async def double_transfer(run: Run, bill: Issued) -> None:
+    """exp-a signs two transfers from one head; exactly one wins, the same one everywhere."""
+    stage, title = run.stage, run.stage.titles["A"]
+    _begin(run, "double-transfer")
+    shown = await stage.operators["nhl"].get(f"/v1/titles/{title}")
+    rivals = {"bank": "nl-port", "financier-2": "sg-port"}
+    order = list(rivals)
+    stage.chance.shuffle(order)
+    answers = await asyncio.gather(
+        *(_relay(run, rivals[to], _transfer(run, shown, to)) for to in order)
+    )
+    won = [to for to, answer in zip(order, answers, strict=True) if "refusal" not in answer]
+    lost = [answer for answer in answers if "refusal" in answer]
+    possessors = await _possessors(run, title, ("nhl", "nl-port", "sg-port"))
+    caught = len(won) == 1 and len(lost) == 1 and set(possessors.values()) == {did(won[0])}
+    signed = bool(lost) and lost[0]["refusal"].count(".") == 2
+    _end(
+        run,
+        "double-transfer",
+        caught=caught and signed,
+        seen=f"{', '.join(won) or 'nobody'} holds {bill.number} at {len(possessors)} nodes;"
+        f" {len(lost)} signed refusal",
+    )
+    stage.expectations.require("exactly one transfer wins", caught, f"{answers} {possessors}")
+    if won[0] != "bank":  # The story goes on with the bank, so the financier gives it back.
+        await stage.operate("A", "sg-port", "TRANSFER", by="financier-2", to="exp-a")
+        await stage.operate("A", "nhl", "TRANSFER", by="exp-a", to="bank")
+    stage.screen.step("A")
+
+
+def _transfer(run: Run, shown: Mapping[str, Any], to: str) -> str:
+    world = run.stage.world
+    signer = world.actors["nhl"].keys().parties()[did("exp-a")]
+    state = read_state(Fields(shown["state"], "title_state_malformed"))
+    recipient = run.members.party(did(to))
+    assert recipient is not None
+    operation = Operation(
+        network=run.members.network,
+        arbiter=bytes.fromhex(shown["arbiter"]),
+        title=state.title,
+        seq=state.seq,
+        kind=Kind.TRANSFER,
+        sender=Party(did("exp-a"), signer.public().thumbprint()),
+        recipient=Party(did(to), recipient.keys[0].public.thumbprint()),
+        entry=bytes(32),
+        deadline=datetime.now(UTC) + timedelta(hours=1),
+    )
+    return sign_operation(operation, signer)
+
+
+async def _relay(run: Run, actor: str, operation: str) -> Mapping[str, Any]:
+    """The answer, or the problem that carries the signed refusal."""
+    path = f"/v1/titles/{run.stage.titles['A']}/operations"
+    try:
+        answer: Mapping[str, Any] = await run.stage.operators[actor].post(
+            path, {"operation": operation}
+        )
+    except ProblemError as problem:
+        if problem.status != 409:
+            raise
+        return {"refusal": "", **problem.problem}
+    return answer
+
+
+async def _possessors(run: Run, title: str, nodes: tuple[str, ...]) -> dict[str, str]:
+    """Who is in possession by the word of each node, once all of them know the final state."""
+    seen: dict[str, str] = {}
+
+    async def look() -> bool:
+        for actor in nodes:
+            try:
+                shown = await run.stage.operators[actor].get(f"/v1/titles/{title}")
+            except ProblemError:
+                return False
+            seen[actor] = shown["state"]["possessor"]["did"] if shown["final"] else ""
+        return (
+            len(set(seen.values())) == 1
+            and did("exp-a") not in seen.values()
+            and all(seen.values())
+        )
+
+    await eventually(look, deadline=10)
+    return seen
+
+
+# A certificate revoked between acceptance and gate-out.
+
+
+async def phyto_revoked(run: Run, phyto: Issued, container: str) -> None:
+    """Release flips to HOLD with reason and next step; the replacement turns it green again."""
+    stage = run.stage
+    _begin(run, "phyto-revoked")
+    begin = time.monotonic()
+    await stage.operators[phyto.actor].post(
+        f"/v1/documents/{phyto.digest}/revoke", {"reason": "wrong treatment date"}
+    )
+    decision = await stage.release_is("A", "nl-port", container, "HOLD")
+    seconds = time.monotonic() - begin
+    unmet = [item for item in decision["conditions"] if item["state"] != "met"]
+    explained = bool(unmet) and all(item.get("reason") and item.get("next") for item in unmet)
+    code = await stage.refused(
+        "a release order on a revoked certificate",
+        "nl-port",
+        lambda: stage.sign_release("A", "nl-port", container),
+    )
+    replacement = await stage.issue(
+        "A",
+        "phytosanitary-certificate",
+        ["nl-customs", "nl-port", "sg-port"],
+        replaces=phyto.number,
+    )
+    await stage.arrived(replacement, ["nl-customs", "nl-port"])
+    plant = await stage.issue(
+        "A",
+        "plant-health-decision",
+        ["nl-port"],
+        certificate=replacement.number,
+        digests={replacement.number: replacement.digest},
+        revision=2,
+    )
+    await stage.arrived(plant, ["nl-port"])
+    await stage.release_is("A", "nl-port", container, "RELEASE")
+    _end(
+        run,
+        "phyto-revoked",
+        caught=explained and bool(code),
+        seen=f"HOLD after {seconds:.1f} s: {unmet[0]['id'] if unmet else 'nothing'};"
+        f" replaced by {replacement.number}",
+    )
+
+
+# A node that is off for a while.
+
+
+async def node_off(run: Run) -> None:
+    """kz-rail is off while the documents of C are sent to it; it catches up in order."""
+    stage = run.stage
+    to = ["kz-rail"]
+    first = await stage.issue("C", "aeo-status", to)
+    invoice = await stage.issue("C", "commercial-invoice", to)
+    await asyncio.gather(stage.arrived(first, to), stage.arrived(invoice, to))
+    seconds = FAST_OUTAGE if run.fast else OUTAGE
+    _begin(run, "node-off")
+    stage.screen.say("node_off", actor="kz-rail", seconds=f"{seconds:g}")
+    await run.switch_off("kz-rail", signal.SIGKILL)
+    papers = [
+        await stage.issue("C", key, to)
+        for key in (
+            "master-transport-document",
+            "road-leg-note",
+            "rail-consignment-note",
+            "quality-certificate",
+        )
+    ]
+    await asyncio.sleep(seconds)
+    waiting = sum([await _waiting(run, actor) for actor in ("cn-rail", "cn-cert")])
+    unwitnessed = await _newest_is_unwitnessed(run, "nl-port")
+    await run.switch_on("kz-rail")
+    stage.screen.say("node_on", actor="kz-rail")
+    await asyncio.gather(*(stage.arrived(item, to, deadline=30) for item in papers))
+    stage.expectations.expect(
+        "with one of three witnesses off, nl-port's newest checkpoint is unwitnessed",
+        unwitnessed,
+        unwitnessed,
+    )
+    _end(
+        run,
+        "node-off",
+        caught=waiting >= len(papers),
+        seen=f"{waiting} messages waited; all arrived",
+    )
+
+
+async def _waiting(run: Run, actor: str) -> int:
+    answer = await run.stage.operators[actor].get("/v1/outbox", state="queued", limit="500")
+    return sum(1 for row in answer["messages"] if row["peer"] == did("kz-rail"))
+
+
+async def _newest_is_unwitnessed(run: Run, actor: str) -> bool:
+    """Whether the node says that its newest checkpoint lacks its witnesses (R17)."""
+    shown = await run.stage.operators[actor].get("/v1/log")
+    witnessed = (shown["witnessed"] or {}).get("size", 0)
+    return bool(shown["signed"]["size"] > witnessed)
+
+
+# A node that shows two histories.
+
+
+async def two_heads(run: Run) -> None:
+    """cn-rail's log signs two checkpoints of one size; its witnesses refuse and keep both."""
+    stage = run.stage
+    _begin(run, "two-heads")
+    await run.switch_off("cn-rail", signal.SIGTERM)
+    replies = await run.show_two_heads("cn-rail")
+    refused = [reply for reply in replies if reply.status in {409, 422}]
+    witnesses = sorted({reply.witness for reply in replies})
+    both = [name for name in witnesses if _cosigned_both(replies, name)]
+
+    async def marked() -> bool:
+        return all([await _marks(run, actor, "cn-rail") for actor in stage.world.witnesses])
+
+    known = bool(await eventually(marked, deadline=10))
+    await run.switch_on("cn-rail")
+    _end(
+        run,
+        "two-heads",
+        caught=bool(refused) and not both and known,
+        seen=f"{len(refused)} refusals by {len(witnesses)} witnesses; cn-rail is marked: {known}",
+    )
+    stage.screen.step("C")
+
+
+def _cosigned_both(replies: list[Any], witness: str) -> bool:
+    heads = {reply.head for reply in replies if reply.witness == witness and reply.status == 200}
+    return len(heads) == 2
+
+
+async def _marks(run: Run, actor: str, marked: str) -> bool:
+    shown = await run.stage.operators[actor].get("/v1/log")
+    return any(item["did"] == did(marked) for item in shown.get("marked", ()))

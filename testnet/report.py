@@ -1,0 +1,143 @@
+"""What is left when the story is over: a table, `report.json`, `index.html` with pictures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from node.trace.picture import history_svg, history_table
+from protocols import times
+from protocols.trace import TraceEvent
+from testnet import consignments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from testnet.run import Run
+
+# What a picture of eleven nodes leaves out: the table below it and report.json have everything.
+_TOO_FINE = frozenset({"checkpoint", "witnessed", "sent", "receipted", "validated", "member-list"})
+
+
+def write(run: Run) -> dict[str, Any]:
+    """Writes `report.json` and `index.html`; the report."""
+    report = _report(run)
+    text = json.dumps(report, ensure_ascii=False, indent=1)
+    (run.out / "report.json").write_text(text + "\n", encoding="utf-8")
+    (run.out / "index.html").write_text(_page(run, report), encoding="utf-8")
+    return report
+
+
+def _report(run: Run) -> dict[str, Any]:
+    failed = run.expectations.failed
+    return {
+        "held": not failed,
+        "seed": run.seed,
+        "fast": run.fast,
+        "seconds": {"ready": round(run.ready_seconds, 2), "story": round(run.story_seconds, 2)},
+        "memoryBytes": run.memory,
+        "accounts": run.accounts.to_json(),
+        "faults": [fault.to_json() for fault in consignments.injected(run)],
+        "expectations": {
+            "held": len(run.expectations.all) - len(failed),
+            "all": [item.to_json() for item in run.expectations.all],
+        },
+        "files": ["index.html", "evidence-A.zip", "members.json", "report.json"],
+    }
+
+
+def _totals(run: Run, report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The rows of the last table: what, how much."""
+    accounts, faults = report["accounts"], report["faults"]
+    caught = sum(fault["caught"] for fault in faults)
+    rows = [
+        ("documents", accounts["documents"]),
+        ("messages", accounts["messages"]),
+        ("receipts", accounts["receipts"]),
+        ("checkpoints", accounts["witnessedCheckpoints"]),
+        ("faults", f"{len(faults)} / {caught}"),
+        ("lost", len(accounts["lost"])),
+        ("seconds", report["seconds"]["story"]),
+        ("memory", round(report["memoryBytes"] / 2**20)),
+        ("expectations", f"{report['expectations']['held']} / {len(run.expectations.all)}"),
+    ]
+    return [(run.word(f"sum_{name}"), str(value)) for name, value in rows]
+
+
+def _page(run: Run, report: Mapping[str, Any]) -> str:
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    text = (resources.files("testnet") / "index.html.j2").read_text(encoding="utf-8")
+    histories = {name: _events(run, name) for name in consignments.LANES}
+    return environment.from_string(text).render(
+        lang="zh" if run.lang == "zh" else "en",
+        word=run.word,
+        totals=_totals(run, report),
+        faults=report["faults"],
+        failed=run.expectations.failed,
+        pictures=[
+            {
+                "id": name,
+                "ucr": run.stage.ucr(name),
+                "lane": run.word(f"lane_{name.lower()}"),
+                "svg": Markup(history_svg(_coarse(events), run.lang)),  # noqa: S704 made by us
+                "table": Markup(history_table(events, run.lang)),  # noqa: S704 made by us
+            }
+            for name, events in histories.items()
+        ],
+        files=report["files"],
+    )
+
+
+def _coarse(events: list[TraceEvent]) -> list[TraceEvent]:
+    return [event for event in events if event.kind not in _TOO_FINE]
+
+
+def _events(run: Run, consignment: str) -> list[TraceEvent]:
+    """What all nodes tell of a consignment, each in its own lane, by the actors' names."""
+    events = []
+    for actor, trace in run.traces.get(consignment, {}).items():
+        name = run.stage.world.name(actor, run.lang)
+        for item in trace["events"]:
+            told = {key: value for key, value in item.items() if key not in {"word", "at", "actor"}}
+            events.append(TraceEvent(at=times.from_text(item["at"]), actor=name, **told))
+    return sorted(events, key=lambda event: (event.at, event.number))
+
+
+def show(run: Run, report: Mapping[str, Any], *, as_json: bool) -> None:
+    """The totals and what was caught, to a person; or the report, to a program."""
+    if as_json:
+        sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    totals = Table(show_header=False, box=None, padding=(0, 2))
+    for what, value in _totals(run, report):
+        totals.add_row(what, value)
+    faults = Table(title=run.word("faults_head"), title_justify="left")
+    for head in ("fault_column", "seen"):
+        faults.add_column(run.word(head))
+    for fault in report["faults"]:
+        sign = "✔" if fault["caught"] else "✘"
+        faults.add_row(f"{sign} {run.word('fault_' + fault['id'])}", fault["seen"])
+    console.print(totals, faults)
+    for item in run.expectations.failed:
+        console.print(f"✘ {run.word('not_held')}: {item.name}: {item.seen}", markup=False)
+    files = "  ".join(str(run.out / name) for name in report["files"])
+    console.print(f"{run.word('files')}: {files}", markup=False, soft_wrap=True)
+
+
+def show_addresses(run: Run, *, as_json: bool) -> None:
+    """Where the nodes answer that ``--keep`` left running, and how to stop them."""
+    if as_json:
+        return
+    sys.stdout.write(f"{run.word('urls')}:\n")
+    for name, url in run.urls().items():
+        sys.stdout.write(f"  {name:<12} {url}\n")
+    sys.stdout.write(f"{run.word('stop')} --out {run.out}\n")
