@@ -25,9 +25,14 @@ from schemas.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from node.exchange.service import ExchangeService
     from node.home import Home
     from node.http.routes import Route
+    from node.log.service import LogService
+    from node.log.witness_service import WitnessService
     from node.settings import Settings
+    from node.title.registry_service import RegistryService
+    from node.trust.service import TrustService
     from protocols.http_signature import MembersClaim
     from protocols.member_list import MemberList
     from protocols.seams import Clock
@@ -78,13 +83,13 @@ class Node:
     """The composition. Services are reached as attributes named after them."""
 
     # Set by `compose`, each by its own service's name.
-    trust: Any
+    trust: TrustService
     documents: Any
-    exchange: Any
-    log: Any
-    witness: Any
+    exchange: ExchangeService
+    log: LogService
+    witness: WitnessService
     title: Any
-    registry: Any
+    registry: RegistryService
     verification: Any
     release: Any
     evidence: Any

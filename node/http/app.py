@@ -75,6 +75,8 @@ class Application:
         response = await self._guarded(request, handler)
         if not response.prepared:
             response.headers["Px-Request"] = request[REQUEST_ID]
+            response.headers["Server"] = "pratique"
+            response.headers["X-Content-Type-Options"] = "nosniff"
             self._say_members(request, response)
         self._node.telemetry.request(request, response.status, time.perf_counter() - begun)
         return response
@@ -105,19 +107,20 @@ class Application:
         deadline = route.deadline or self._node.settings.limits.handler_deadline
         request[ROUTE] = route
         self._take_trace(request)
-        capped = request.clone(client_max_size=route.max_body)
+        cap = min(route.max_body, self._node.settings.limits.max_body)
+        capped = request.clone(client_max_size=cap)
         try:
             async with asyncio.timeout(deadline):
-                return await self._admitted(route, capped)
+                return await self._admitted(route, capped, cap)
         finally:
             # The clone has its own state; the log line is written from the original.
             if PEER in capped:
                 request[PEER] = capped[PEER]
 
-    async def _admitted(self, route: Route, request: web.Request) -> web.StreamResponse:
+    async def _admitted(self, route: Route, request: web.Request, cap: int) -> web.StreamResponse:
         length = request.content_length
-        if length is not None and length > route.max_body:
-            raise web.HTTPRequestEntityTooLarge(route.max_body, length)
+        if length is not None and length > cap:
+            raise web.HTTPRequestEntityTooLarge(cap, length)
         if route.auth is Auth.PEER:
             call = await self._peers.admit(request)
             request[PEER] = call.did

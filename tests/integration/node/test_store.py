@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text, func, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from node.settings import StoreSettings
 from node.store import dialect
-from node.store.store import defer, schema_version
+from node.store.store import defer, open_store, schema_version
 from schemas.errors import RefusedError, UnavailableError
+from tests.support.process import ROOT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy import Connection
 
     from node.store.store import Store
+
+WRITER = """
+import asyncio, itertools, sys
+from node.settings import StoreSettings
+from node.store.store import open_store
+
+def insert(connection, number):
+    connection.exec_driver_sql(f"insert into jobs(id) values ({number})")
+
+async def write(store, numbers):
+    for number in numbers:
+        await store.write(insert, number)
+        sys.stdout.write(f"{number}\\n")
+        sys.stdout.flush()
+
+async def main():
+    store = open_store(f"sqlite:///{sys.argv[1]}", StoreSettings())
+    await store.start()
+    await store.write(lambda c: c.exec_driver_sql("create table jobs (id integer primary key)"))
+    await asyncio.gather(*(write(store, itertools.count(first, 20)) for first in range(20)))
+
+asyncio.run(main())
+"""
 
 metadata = MetaData()
 jobs = Table(
@@ -189,6 +219,51 @@ async def test_locks_are_statements_both_engines_understand(store: Store) -> Non
 
 async def test_an_empty_database_has_no_version(store: Store) -> None:
     assert await store.read(schema_version) is None
+
+
+async def test_r13_a_full_disk_is_unavailable_and_passes(tmp_path: Path) -> None:
+    """SQLite with a bounded file stands for the disk; half a job is never kept."""
+    store = open_store(f"sqlite:///{tmp_path}/full.sqlite3", StoreSettings())
+    await store.start()
+    await store.write(create)
+
+    def limit(connection: Connection, pages: int) -> None:
+        connection.exec_driver_sql(f"pragma max_page_count={pages}").close()
+
+    def large(connection: Connection) -> None:
+        add(connection, 1)
+        add(connection, 2, name="x" * 1_000_000)
+
+    await store.write(limit, 20)
+    outcomes = await asyncio.gather(
+        store.write(add, 3), store.write(large), store.write(add, 4), return_exceptions=True
+    )
+    assert isinstance(outcomes[1], UnavailableError)
+    kept = [number for number in (outcomes[0], outcomes[2]) if isinstance(number, int)]
+    assert await store.read(names) == [str(number) for number in kept]
+    await store.write(limit, 1_000_000)
+    await store.write(large)
+    assert len(await store.read(names)) == len(kept) + 2
+    await store.close()
+
+
+def test_r9_whatever_was_answered_survives_a_kill(tmp_path: Path) -> None:
+    """The process is killed in the middle of its writing; every acknowledged row is there."""
+    file = tmp_path / "killed.sqlite3"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(file)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    with writer.stdout as lines:
+        seen = [int(lines.readline()) for _ in range(300)]
+        writer.kill()
+        seen += [int(line) for line in lines.read().split("\n")[:-1]]
+    writer.wait()
+    connection = sqlite3.connect(file)
+    stored = {number for (number,) in connection.execute("select id from jobs")}
+    connection.close()
+    assert set(seen) <= stored
+    assert len(seen) >= 300
 
 
 async def test_a_failing_commit_fails_every_job_of_its_group_as_unavailable(
