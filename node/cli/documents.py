@@ -1,0 +1,134 @@
+"""`pratique issue`, `revoke`, `documents`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from node.cli import output
+from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
+from schemas.errors import MalformedError, TooLargeError
+
+MAX_BYTES = 5 * 1024 * 1024
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command("issue")(issue)
+    app.command("revoke")(revoke)
+    app.command("documents")(documents)
+
+
+def issue(
+    file: Annotated[Path, typer.Argument(help="The document: JSON or XML.")],
+    home: HomeOption = DEFAULT_HOME,
+    type_: Annotated[str, typer.Option("--type", help="Its type; else it is detected.")] = "",
+    consignment: Annotated[str, typer.Option(help="UCR of the consignment.")] = "",
+    export_country: Annotated[str, typer.Option(help="Exporting country, if not in it.")] = "",
+    import_country: Annotated[str, typer.Option(help="Importing country, if not in it.")] = "",
+    valid_until: Annotated[str, typer.Option(help="RFC 3339 time, if not in it.")] = "",
+    to: Annotated[list[str] | None, typer.Option(help="Send it to this DID at once.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--output", help="Write the file.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Examine a document, sign it, log it, and perhaps send it."""
+    import base64
+
+    from node.operator import operator
+
+    wanted = {
+        "type": type_,
+        "consignment": consignment,
+        "exportCountry": export_country,
+        "importCountry": import_country,
+        "validUntil": valid_until,
+    }
+    body: dict[str, Any] = {name: value for name, value in wanted.items() if value}
+    body["payload"] = base64.b64encode(_read(file)).decode()
+    with operator(home, lang=output.lang()) as client:
+        document = client.post("/v1/documents", body)
+        path = f"/v1/documents/{document['digest']}"
+        if to:
+            document |= client.post(f"{path}/send", {"to": to})
+        if out is not None:
+            headers = {"Accept": document["mediaType"]}
+            out.write_bytes(client.request("GET", path, headers=headers).body)
+    if as_json:
+        output.print_json(document)
+        return
+    output.line(f"{document['type']} {document['number']} {document['digest']}")
+    for did in to or []:
+        output.line(f"  to {did}")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as source:
+            data = source.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise MalformedError("file_unreadable", f"{file}: {error.strerror}") from None
+    if len(data) > MAX_BYTES:
+        raise TooLargeError("document_too_large", f"{file} has more than {MAX_BYTES} bytes")
+    return data
+
+
+def revoke(
+    digest: Annotated[str, typer.Argument(help="The document's digest, 64 digits.")],
+    reason: Annotated[str, typer.Option(help="Why, for those who relied on it.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Revoke a document this node issued, and tell everybody it went to."""
+    from node.operator import operator
+
+    with operator(home, lang=output.lang()) as client:
+        document = client.post(f"/v1/documents/{digest}/revoke", {"reason": reason})
+    if as_json:
+        output.print_json(document)
+    else:
+        output.line(f"revoked {document['type']} {document['number']} {document['digest']}")
+
+
+def documents(
+    home: HomeOption = DEFAULT_HOME,
+    consignment: Annotated[str, typer.Option(help="Only of this UCR.")] = "",
+    type_: Annotated[str, typer.Option("--type", help="Only of this type.")] = "",
+    number: Annotated[str, typer.Option(help="Only with this number.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Documents at most.")] = 100,
+    after: Annotated[int, typer.Option(min=0, help="The `next` of the page before.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """List the documents this node issued or received."""
+    from node.operator import operator
+
+    with operator(home, lang=output.lang()) as client:
+        body = client.get(
+            "/v1/documents",
+            consignment=consignment or None,
+            type=type_ or None,
+            number=number or None,
+            limit=limit,
+            after=after,
+        )
+    if as_json:
+        output.print_json(body)
+        return
+    output.table(
+        "Documents",
+        ("digest", "type", "number", "consignment", "issuer", "origin", "status"),
+        [
+            (one["digest"], one["type"], one["number"], one.get("consignment"), one["issuer"],
+             one["origin"], _standing(one))
+            for one in body["documents"]
+        ],
+    )  # fmt: skip
+    if body["next"] is not None:
+        output.progress(f"more: --after {body['next']}")
+
+
+def _standing(document: dict[str, Any]) -> str:
+    if document["status"]["revoked"]:
+        return "revoked"
+    return document.get("verdict") or "in force"

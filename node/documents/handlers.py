@@ -1,0 +1,132 @@
+"""HTTP of the document service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import orjson
+from aiohttp import web
+
+from node.documents import documents, orders, status
+from node.documents.documents import MAX_PAGE, StoredDocument
+from node.http.helpers import hex_digest, json_response, query_int, query_text, read_json
+from node.http.routes import JSON, Auth, Parameter, Route
+from protocols.credential import MEDIA_TYPE, MEDIA_TYPE_BESIDE
+from schemas.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from node.documents.service import DocumentService
+    from node.runtime import Node
+
+MAX_ISSUE_BYTES = 8 * 1024 * 1024
+_NAMES = ("type", "number", "consignment")
+_ISSUE = {
+    "type": "object",
+    "required": ["payload"],
+    "properties": {
+        "payload": {"type": "string", "contentEncoding": "base64"},
+        **{
+            name: {"type": "string"}
+            for name in (
+                "type",
+                "consignment",
+                "mediaType",
+                "validUntil",
+                "exportCountry",
+                "importCountry",
+            )
+        },
+    },
+}
+_REVOKE = {
+    "type": "object",
+    "required": ["reason"],
+    "properties": {"reason": {"type": "string", "maxLength": orders.MAX_REASON}},
+}
+_PAGE = (
+    *(Parameter(name, f"only documents of this {name}") for name in _NAMES),
+    Parameter("origin", "issued or received"),
+    Parameter("limit", "documents at most", {"type": "integer", "minimum": 1}),
+    Parameter("after", "`next` of the page before", {"type": "integer", "minimum": 0}),
+)
+
+
+class DocumentHandlers:
+    """The handlers, and the routes that lead to them."""
+
+    def __init__(self, node: Node, service: DocumentService) -> None:
+        """Calls `service` for everything that changes something."""
+        self._node = node
+        self._service = service
+
+    def routes(self) -> Sequence[Route]:
+        """Operator routes, and the open status lists."""
+        operator, tag, one = Auth.OPERATOR, "documents", "/v1/documents/{digest}"
+        return (
+            Route("POST", "/v1/documents", self._issue, operator, "Issue a document", tag,
+                  request={JSON: _ISSUE}, max_body=MAX_ISSUE_BYTES,
+                  responses={201: "Issued", 200: "These bytes were issued already"}),
+            Route("GET", "/v1/documents", self._list, operator,
+                  "Documents in the order they came", tag, parameters=_PAGE),
+            Route("GET", one, self._get, operator,
+                  "One document: JSON, or the document file by Accept", tag),
+            Route("GET", one + "/payload", self._payload, operator, "The document's bytes", tag),
+            Route("GET", one + "/report", self._report, operator, "Its verification report", tag),
+            Route("POST", one + "/revoke", self._revoke, operator, "Revoke a document", tag,
+                  request={JSON: _REVOKE}),
+            Route("GET", "/status/{list}", self._status, Auth.OPEN, "A signed status list", tag),
+        )  # fmt: skip
+
+    async def _issue(self, request: web.Request) -> web.Response:
+        issued = await self._service.issue(orders.read_issue(await read_json(request)))
+        where = {"Location": f"/v1/documents/{issued.document.digest.hex()}"}
+        status_code = 201 if issued.fresh else 200
+        return json_response(issued.document.to_json(), status_code, headers=where)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        limit = query_int(request, "limit", 100, low=1, high=MAX_PAGE)
+        found = await self._node.store.read(
+            documents.find,
+            **{name: query_text(request, name) for name in (*_NAMES, "origin")},
+            after=query_int(request, "after", 0, low=0, high=2**53),
+            limit=limit,
+        )
+        cursor = found[-1].n if len(found) == limit else None
+        return json_response({"documents": [one.to_json() for one in found], "next": cursor})
+
+    async def _required(self, request: web.Request) -> StoredDocument:
+        digest = hex_digest(request.match_info["digest"])
+        return await self._node.store.read(documents.require, digest)
+
+    async def _get(self, request: web.Request) -> web.Response:
+        document = await self._required(request)
+        accept = request.headers.get("Accept", "")
+        if MEDIA_TYPE in accept or MEDIA_TYPE_BESIDE in accept or "octet-stream" in accept:
+            return web.Response(body=document.file, content_type=document.media_type)
+        reason = await self._node.store.read(status.reason_of, document.digest)
+        body = document.to_json()
+        if reason is not None:
+            body["status"]["reason"] = reason
+        to = await self._node.store.read(documents.recipients_of, document.digest)
+        return json_response(body | {"recipients": to})
+
+    async def _payload(self, request: web.Request) -> web.Response:
+        document = await self._required(request)
+        return web.Response(body=document.payload, content_type=document.payload_type)
+
+    async def _report(self, request: web.Request) -> web.Response:
+        document = await self._required(request)
+        if document.report is None:
+            raise NotFoundError("report_unknown", "no verification of this document is kept here")
+        return json_response(orjson.loads(document.report))
+
+    async def _revoke(self, request: web.Request) -> web.Response:
+        digest = hex_digest(request.match_info["digest"])
+        reason = orders.read_reason(await read_json(request))
+        return json_response((await self._service.revoke(digest, reason)).to_json())
+
+    async def _status(self, request: web.Request) -> web.Response:
+        text = await self._service.signed_list(request.match_info["list"][:40])
+        headers = {"Cache-Control": f"max-age={int(self._node.settings.status.ttl / 2)}"}
+        return web.Response(text=text, content_type=MEDIA_TYPE, headers=headers)

@@ -1,0 +1,200 @@
+"""Issuing: examine, ask the member list for the right, sign, and keep it all in one transaction.
+
+The document, its status entry, its log leaf and its event commit together or not at all (R8).
+The same bytes issued again give the document that is there; other bytes under a number in use are
+refused, unless the earlier document was revoked, which the new one then replaces.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ledger import log
+from node.documents import documents, status
+from node.documents.documents import ISSUED, StoredDocument
+from node.store import events
+from protocols import credential, leaf, times
+from protocols.credential import SALT_BYTES, CredentialClaims, PayloadInfo
+from protocols.leaf import Leaf, LeafKind
+from protocols.member_list import Freshness
+from protocols.rights import countries_of, country_of_right
+from protocols.status_list import StatusEntry
+from schemas import registry
+from schemas.errors import ConflictError, ForbiddenError, RefusedError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from node.documents.orders import IssueOrder
+    from node.runtime import Node
+    from protocols.member_list import MemberList
+    from schemas.view import DocumentType, View
+
+DEFAULT_TERM = timedelta(days=730)
+MAX_NUMBER = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A document that may be issued: type, view, countries and dates."""
+
+    order: IssueOrder
+    type: DocumentType
+    view: View
+    export_country: str | None
+    import_country: str | None
+    consignment: str | None
+    valid_from: datetime
+    valid_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """The stored document, and whether it was made just now."""
+
+    document: StoredDocument
+    fresh: bool
+
+
+def examine(order: IssueOrder, node: Node) -> Examined:
+    """Everything that is asked before signing.
+
+    Raises RefusedError `document_type_unclear`, `unknown_document_type`, `document_has_errors`
+    (with its findings), `document_expired`, `member_list_expired`; ForbiddenError
+    `issuer_without_right`; NotFoundError `no_network`; Malformed and TooLarge of the readers.
+    """
+    members = require_fresh(node)
+    key = order.type or registry.detect(order.payload, order.media_type)
+    if key is None:
+        raise RefusedError("document_type_unclear", "say which type it is")
+    document_type = registry.get(key)
+    examination = registry.examine(key, order.payload)
+    if examination.errors:
+        raise RefusedError(
+            "document_has_errors",
+            f"{len(examination.errors)} findings refuse it",
+            findings=examination.findings,
+        )
+    if not 0 < len(examination.view.number) <= MAX_NUMBER:
+        raise RefusedError("document_without_number", "a document has a number of its own")
+    return _dated(order, document_type, examination.view, members, node)
+
+
+def require_fresh(node: Node) -> MemberList:
+    """The list in force, not expired (R6); NotFoundError `no_network`, `member_list_expired`."""
+    members = node.members.current
+    if members is None:
+        raise RefusedError("outside_a_network", "this node is in no network yet")
+    if members.freshness(node.clock.now()) is not Freshness.FRESH:
+        raise RefusedError("member_list_expired", "the list must be renewed first")
+    return members
+
+
+def _dated(
+    order: IssueOrder, document_type: DocumentType, view: View, members: MemberList, node: Node
+) -> Examined:
+    now = times.from_ms(node.clock.now_ms())
+    until = order.valid_until or view.valid_until or now + DEFAULT_TERM
+    if until <= now:
+        raise RefusedError("document_expired", "its own date of expiry has passed")
+    export = order.export_country or view.export_country
+    right = country_of_right(members, node.did, document_type, export_country=export, at=now)
+    if right is None:
+        home = members.node(node.did)
+        wanted = countries_of(document_type, home.country if home else "", export)
+        raise ForbiddenError(
+            "issuer_without_right",
+            f"{node.did} may not issue {document_type.key} for {' or '.join(wanted)}",
+        )
+    return Examined(
+        order,
+        document_type,
+        view,
+        export,
+        order.import_country or view.import_country,
+        order.consignment or view.consignment,
+        now,
+        until,
+    )
+
+
+def issue(conn: Connection, examined: Examined, node: Node, members: MemberList) -> Issued:
+    """Sign and keep it in the caller's transaction; ConflictError `document_number_used`."""
+    payload = PayloadInfo.of(examined.order.payload, examined.type.media_type)
+    earlier = _earlier(conn, examined)
+    for one in earlier:
+        if one.revoked_at is None and one.payload_digest == payload.digest:
+            return Issued(one, fresh=False)
+        if one.revoked_at is None:
+            raise ConflictError(
+                "document_number_used",
+                "another document with this type and number is in force",
+                document=one.digest.hex(),
+            )
+    replaces = earlier[-1].digest if earlier else None
+    entry = status.allocate(conn, node.did, secrets.randbelow)
+    claims = _claims(examined, node.did, members, payload, entry, replaces)
+    file = credential.issue(claims, examined.order.payload, node.keys.signer("credential"))
+    status.assign(conn, entry, file.digest)
+    now_ms = node.clock.now_ms()
+    kind = LeafKind.AMEND if replaces else LeafKind.ISSUE
+    added = _append(conn, kind, claims.subject_digest(), claims.salt, file.digest, now_ms)
+    documents.put_issued(conn, claims, file, leaf=added, now_ms=now_ms)
+    events.record(
+        conn,
+        kind="issued",
+        at=now_ms,
+        document=file.digest,
+        consignment=claims.consignment,
+        actor=node.did,
+        leaf=added,
+        detail={"type": claims.document_type, "number": claims.number},
+    )
+    return Issued(documents.require(conn, file.digest), fresh=True)
+
+
+def _earlier(conn: Connection, examined: Examined) -> list[StoredDocument]:
+    return documents.find(conn, type=examined.type.key, number=examined.view.number, origin=ISSUED)
+
+
+def _claims(
+    examined: Examined,
+    did: str,
+    members: MemberList,
+    payload: PayloadInfo,
+    entry: StatusEntry,
+    replaces: bytes | None,
+) -> CredentialClaims:
+    return CredentialClaims(
+        id=f"urn:uuid:{uuid.uuid4()}",
+        credential_type=examined.type.credential_type,
+        issuer=did,
+        network=members.network,
+        valid_from=examined.valid_from,
+        valid_until=examined.valid_until,
+        status=entry,
+        document_type=examined.type.key,
+        number=examined.view.number,
+        salt=secrets.token_bytes(SALT_BYTES),
+        payload=payload,
+        consignment=examined.consignment,
+        export_country=examined.export_country,
+        import_country=examined.import_country,
+        replaces=replaces,
+    )
+
+
+def _append(
+    conn: Connection, kind: LeafKind, subject: bytes, salt: bytes, digest: bytes, now_ms: int
+) -> bytes:
+    entry = Leaf(kind, subject, leaf.commit(salt, digest), None, now_ms)
+    return log.append(conn, leaf.encode(entry), now_ms).hash
+
+
+def append_status(conn: Connection, document: StoredDocument, now_ms: int) -> bytes:
+    """The leaf of a change of the document's status (R18: salted, no reason in it)."""
+    return _append(conn, LeafKind.STATUS, document.subject, document.salt, document.digest, now_ms)

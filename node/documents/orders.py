@@ -1,0 +1,65 @@
+"""What an operator asks for when issuing or revoking, read strictly."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from protocols.credential import MAX_DOCUMENT_BYTES
+from protocols.fields import COUNTRY, Fields
+from schemas.errors import MalformedError, TooLargeError
+
+CODE = "issue_malformed"
+MAX_REASON = 500
+_UCR = re.compile(r"[A-Za-z0-9/().: -]{1,35}")
+_MEDIA_TYPE = re.compile(r"(?a:[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,80})")
+
+
+@dataclass(frozen=True, slots=True)
+class IssueOrder:
+    """One document to issue; what is None is taken from the document."""
+
+    payload: bytes = field(repr=False)
+    type: str | None = None
+    consignment: str | None = None
+    media_type: str | None = None
+    valid_until: datetime | None = None
+    export_country: str | None = None
+    import_country: str | None = None
+
+
+def read_issue(body: Mapping[str, object]) -> IssueOrder:
+    """POST /v1/documents; raises MalformedError `issue_malformed`, TooLargeError."""
+    fields = Fields(body, CODE)
+    return IssueOrder(
+        payload=_payload(fields),
+        type=fields.optional_text("type", max_length=100),
+        consignment=fields.optional_text("consignment", pattern=_UCR),
+        media_type=fields.optional_text("mediaType", pattern=_MEDIA_TYPE),
+        valid_until=fields.optional_time("validUntil"),
+        export_country=fields.optional_text("exportCountry", pattern=COUNTRY),
+        import_country=fields.optional_text("importCountry", pattern=COUNTRY),
+    )
+
+
+def _payload(fields: Fields) -> bytes:
+    text = fields.text("payload", max_length=2 * MAX_DOCUMENT_BYTES)
+    try:
+        payload = base64.b64decode(text, validate=True)
+    except (ValueError, binascii.Error):
+        raise fields.fault("payload", "the payload is base64 (RFC 4648 §4)") from None
+    if len(payload) > MAX_DOCUMENT_BYTES:
+        raise TooLargeError("document_too_large", f"more than {MAX_DOCUMENT_BYTES} bytes")
+    return payload
+
+
+def read_reason(body: Mapping[str, object]) -> str:
+    """POST …/revoke: why, in words for those who relied on the document."""
+    try:
+        return Fields(body, "revoke_malformed").text("reason", max_length=MAX_REASON)
+    except MalformedError as error:
+        raise MalformedError(error.code, error.detail, pointer="/reason") from None

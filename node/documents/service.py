@@ -1,0 +1,83 @@
+"""The document service: issue, list, hand out, revoke; status lists ours and of others.
+
+Routes: /v1/documents (operator), /status/{list} (open). Messages: urn:pratique:revocation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from node.documents import issuing, revoking, status
+from node.documents.fetching import StatusAnswer, StatusFetcher
+from node.documents.handlers import DocumentHandlers
+from node.documents.issuing import Issued
+from node.documents.revoking import RevocationHandler
+from node.documents.status import Publisher
+from protocols.exchange.manifest import REVOCATION
+
+if TYPE_CHECKING:
+    from node.documents.documents import StoredDocument
+    from node.documents.orders import IssueOrder
+    from node.http.routes import Route
+    from node.runtime import Node
+
+
+class DocumentService:
+    """What the node does with documents, apart from sending and judging them."""
+
+    name = "documents"
+
+    def __init__(self, node: Node) -> None:
+        """Signs with the node's newest credential key."""
+        self._node = node
+        self._fetcher = StatusFetcher(node, self.publisher)
+        self._handlers = DocumentHandlers(node, self)
+
+    def routes(self) -> Sequence[Route]:
+        """See the module."""
+        return self._handlers.routes()
+
+    async def start(self) -> None:
+        """Takes part in the exchange, where there is one."""
+        exchange = getattr(self._node, "exchange", None)
+        if exchange is not None:
+            exchange.on(REVOCATION, RevocationHandler(self._node))
+
+    async def stop(self) -> None:
+        """Nothing runs in the background."""
+
+    def ready(self) -> str | None:
+        """Without a credential key nothing can be issued."""
+        return None if self._node.keys.has("credential") else "there is no credential key"
+
+    def publisher(self) -> Publisher:
+        """Who signs our status lists; raises RefusedError as `issuing.require_fresh`."""
+        members = issuing.require_fresh(self._node)
+        ttl = timedelta(seconds=self._node.settings.status.ttl)
+        return Publisher(self._node.did, members.network, self._node.keys.signer("credential"), ttl)
+
+    async def issue(self, order: IssueOrder) -> Issued:
+        """Examine, sign and keep one document; see `node.documents.issuing`."""
+        examined = issuing.examine(order, self._node)
+        members = issuing.require_fresh(self._node)
+        return await self._node.store.write(issuing.issue, examined, self._node, members)
+
+    async def revoke(self, digest: bytes, reason: str) -> StoredDocument:
+        """Revoke a document of ours and tell everybody it went to."""
+        publisher = self.publisher()
+        return await self._node.store.write(revoking.revoke, self._node, publisher, digest, reason)
+
+    async def signed_list(self, list_id: str) -> str:
+        """Our list, signed anew when half its time has gone; NotFoundError if there is none."""
+        now_ms = self._node.clock.now_ms()
+        signed, signed_at = await self._node.store.read(status.held, list_id)
+        half_ms = int(self._node.settings.status.ttl * 500)
+        if signed is not None and signed_at <= now_ms < signed_at + half_ms:
+            return signed
+        return await self._node.store.write(status.current, self.publisher(), list_id, now_ms)
+
+    async def status_for(self, issuer: str, url: str, *, refresh: bool = False) -> StatusAnswer:
+        """The status list a document depends on; see `StatusFetcher.status_for`."""
+        return await self._fetcher.status_for(issuer, url, refresh=refresh)
