@@ -274,8 +274,8 @@ def test_a_revoked_delivery_order_is_named() -> None:
     assert codes(decision(facts)) == {"REL-060": "document_revoked"}
 
 
-def test_a_straight_bill_goes_to_the_named_consignee_where_the_data_say_so() -> None:
-    bill = TransportFact(BILL, "straight", "sea", "Tanjong Energy  Stores", ("850760",))
+def test_a_waybill_goes_to_the_named_consignee_where_the_data_say_so() -> None:
+    bill = TransportFact(BILL, "waybill", "sea", "Tanjong Energy  Stores", ("850760",))
     danger = document("DG-1", "dangerous-goods-declaration")
     facts = story_a(
         transport=(bill,),
@@ -291,6 +291,13 @@ def test_a_straight_bill_goes_to_the_named_consignee_where_the_data_say_so() -> 
     assert codes(decision(replace(facts, others=()), "SG"))["REL-070"] == "certificate_missing"
     nameless = replace(facts, transport=(replace(bill, consignee=""),))
     assert codes(decision(nameless, "SG")) == {"REL-025": "consignee_not_named"}
+
+
+def test_whether_a_straight_bill_is_surrendered_stands_in_the_data() -> None:
+    bill = TransportFact(BILL, "straight", "sea", "Polder Roots B.V.", ("091011",))
+    facts = story_a(transport=(bill,), titles=())
+    assert codes(decision(facts, "NL")) == {"REL-020": "title_not_known"}
+    assert decision(facts, "CN").outcome is Outcome.RELEASE
 
 
 def test_rail_needs_the_handover_and_no_delivery_order() -> None:
