@@ -13,9 +13,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
+    from typing import TypeAlias
 
     from schemas.strict_json import JsonValue
+
+    _Path: TypeAlias = "tuple[()] | tuple[_Path, str | int]"
 
 DECIMAL = re.compile(r"-?[0-9]{1,24}(\.[0-9]{1,12})?\Z", re.ASCII)
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
@@ -144,21 +147,32 @@ def end(value: str | None) -> datetime | None:
     return instant(value)
 
 
-def walk(node: JsonValue, base: str = "") -> Iterator[tuple[str, str, JsonValue]]:
-    """Every member below `node` as (pointer, name, value), outermost first.
+def walk(
+    node: JsonValue, names: Container[str] | None = None
+) -> Iterator[tuple[str, str, JsonValue]]:
+    """Every member below `node` that has one of `names`, as (pointer, name, value), in order.
 
-    Bounded by the caps of the strict reader. Elements of an array carry the array's name.
+    Without `names` it is every member, the outermost value itself excepted.
+    Elements of an array carry the array's name. Bounded by the caps of the strict reader.
     """
-    pending: list[tuple[str, str, JsonValue]] = [(base, "", node)]
+    pending: list[tuple[_Path, str, JsonValue]] = [((), "", node)]
     while pending:
-        place, name, value = pending.pop()
-        if name:
-            yield place, name, value
+        path, name, value = pending.pop()
+        if path and (names is None or name in names):
+            yield _pointer_of(path), name, value
+        inner: Iterable[tuple[str | int, str, JsonValue]] = ()
         if isinstance(value, dict):
-            pending.extend(
-                (place + pointer(key), key, item) for key, item in reversed(value.items())
-            )
+            inner = ((key, key, item) for key, item in reversed(value.items()))
         elif isinstance(value, list):
-            pending.extend(
-                (f"{place}/{index}", name, item) for index, item in reversed([*enumerate(value)])
-            )
+            inner = ((index, name, value[index]) for index in range(len(value) - 1, -1, -1))
+        for part, below, item in inner:
+            if names is None or below in names or isinstance(item, dict | list):
+                pending.append(((path, part), below, item))
+
+
+def _pointer_of(path: _Path) -> str:
+    parts: list[str | int] = []
+    while path:
+        path, part = path
+        parts.append(part)
+    return pointer(*reversed(parts))

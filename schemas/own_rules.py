@@ -27,8 +27,8 @@ IDENTIFIER_KINDS = {"LEI": "lei", "USCC": "uscc", "AEOCN": "aeo_cn"}
 
 
 def _not_in_list(document: Document, names: frozenset[str], list_id: str) -> Iterator[Complaint]:
-    for place, name, value in walk(document):
-        if name in names and isinstance(value, str) and not code_lists.contains(list_id, value):
+    for place, _, value in walk(document, names):
+        if isinstance(value, str) and not code_lists.contains(list_id, value):
             yield Complaint(place, f"this code is not in the {list_id} list", {"code": value})
 
 
@@ -79,9 +79,7 @@ def container_check_digits(document: Document) -> Iterator[Complaint]:
 @COMMON_RULES.warning("DOC-007")
 def identifier_check_digits(document: Document) -> Iterator[Complaint]:
     """Identifiers of a scheme with check digits carry the right ones."""
-    for place, name, value in walk(document):
-        if name != "identifiers" or not isinstance(value, dict):
-            continue
+    for place, _, value in walk(document, {"identifiers"}):
         kind = IDENTIFIER_KINDS.get(text(value, "scheme") or "")
         if kind and not check_digits.is_valid(kind, text(value, "value") or ""):
             yield Complaint(f"{place}/value", "the identifier has a wrong form or check digit")
@@ -90,8 +88,8 @@ def identifier_check_digits(document: Document) -> Iterator[Complaint]:
 @COMMON_RULES.warning("DOC-008")
 def places(document: Document) -> Iterator[Complaint]:
     """UN/LOCODEs begin with a country that exists."""
-    for place, name, value in walk(document):
-        if name in PLACES and isinstance(value, str) and not code_lists.is_locode(value):
+    for place, _, value in walk(document, PLACES):
+        if isinstance(value, str) and not code_lists.is_locode(value):
             yield Complaint(place, "this is no UN/LOCODE of a known country", {"locode": value})
 
 

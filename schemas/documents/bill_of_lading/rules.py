@@ -238,8 +238,8 @@ NO_COUNTRY = "ZZ"  # DCSA's code for an unknown country in tax references
 @RULES.warning("BOL-018")
 def codes_are_in_their_lists(document: Document) -> Iterator[Complaint]:
     """Countries, currencies and package codes are in their lists."""
-    for place, name, value in walk(document):
-        if name in CODED and isinstance(value, str) and value != NO_COUNTRY:
+    for place, name, value in walk(document, CODED):
+        if isinstance(value, str) and value != NO_COUNTRY:
             list_id, sentence = CODED[name]
             if not code_lists.contains(list_id, value):
                 yield Complaint(place, sentence, {"code": value})
@@ -274,9 +274,7 @@ def net_below_gross(document: Document) -> Iterator[Complaint]:
 @RULES.warning("BOL-021")
 def legal_entity_identifier(document: Document) -> Iterator[Complaint]:
     """Identifying codes from GLEIF have the right check digits (ISO 17442)."""
-    for place, name, value in walk(document):
-        if name != "identifyingCodes" or not isinstance(value, dict):
-            continue
+    for place, _, value in walk(document, {"identifyingCodes"}):
         code = text(value, "partyCode") or ""
         if text(value, "codeListProvider") == "GLEIF" and not check_digits.is_valid("lei", code):
             yield Complaint(f"{place}/partyCode", "the LEI has wrong check digits", {"lei": code})

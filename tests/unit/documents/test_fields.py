@@ -94,13 +94,16 @@ def test_a_date_counts_from_its_first_to_its_last_moment() -> None:
 
 
 def test_walking_names_array_elements_by_their_array() -> None:
-    seen = list(fields.walk({"a": [{"b": 1}], "c/d": None}))
-    assert seen == [
-        ("/a", "a", [{"b": 1}]),
-        ("/a/0", "a", {"b": 1}),
+    node: dict[str, Any] = {"a": [{"b": 1}], "c/d": {"b": None}, "b": [2]}
+    assert list(fields.walk(node, {"b"})) == [
         ("/a/0/b", "b", 1),
-        ("/c~1d", "c/d", None),
+        ("/c~1d/b", "b", None),
+        ("/b", "b", [2]),
+        ("/b/0", "b", 2),
     ]
+    assert list(fields.walk(node, {"a"})) == [("/a", "a", [{"b": 1}]), ("/a/0", "a", {"b": 1})]
+    assert list(fields.walk(7, {"a"})) == []
+    assert [place for place, _, _ in fields.walk([1, {"a": 2}])] == ["/0", "/1", "/1/a"]
 
 
 @given(st.text(max_size=40))
