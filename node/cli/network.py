@@ -85,7 +85,8 @@ def init(
     if as_json:
         output.print_json(body)
         return
-    output.pairs("Node", body.items())
+    for key, value in body.items():
+        output.line(f"{key}: {value}")
     step = f"pratique node run --home {home}"
     output.line(f"next: {step}" if found else f"next: pratique join --home {home} …, then {step}")
 
