@@ -7,6 +7,7 @@ the exchange key. A call without a whole answer says nothing about its outcome (
 from __future__ import annotations
 
 import asyncio
+import io
 import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from node.runtime import Node
 
 _LIFETIME = timedelta(seconds=60)
+_LARGE = 512 * 1024
+
+
+def _data(body: bytes) -> bytes | io.BytesIO | None:
+    """aiohttp writes large bytes in one piece and warns; a stream goes out piece by piece."""
+    return io.BytesIO(body) if len(body) > _LARGE else body or None
 
 
 class PeerClient(Transport):
@@ -120,7 +127,7 @@ class PeerClient(Transport):
             async with (
                 asyncio.timeout(seconds),
                 self._open().request(
-                    method, url, data=body or None, headers=headers, allow_redirects=False
+                    method, url, data=_data(body), headers=headers, allow_redirects=False
                 ) as response,
             ):
                 data = await self._read(response)

@@ -130,7 +130,6 @@ def _hold(
     opens = not state.held
     if (
         len(state.held) >= caps.count
-        or arrival.seq > state.last + 1 + caps.count
         or load.size + arrival.size > caps.size
         or (opens and load.streams >= caps.streams)
         or (state.since is not None and now - state.since > caps.age)
