@@ -198,10 +198,10 @@ def get(conn: Connection, digest: bytes) -> StoredDocument | None:
 
 
 def require(conn: Connection, digest: bytes) -> StoredDocument:
-    """The document with that identity; raises NotFoundError `document_unknown`."""
+    """The document with that identity; raises NotFoundError `document_not_here`."""
     found = get(conn, digest)
     if found is None:
-        raise NotFoundError("document_unknown", "no document with this digest is here")
+        raise NotFoundError("document_not_here", "no document with this digest is here")
     return found
 
 

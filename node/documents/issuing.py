@@ -65,7 +65,7 @@ def examine(order: IssueOrder, node: Node) -> Examined:
 
     Raises RefusedError `document_type_unclear`, `unknown_document_type`, `document_has_errors`
     (with its findings), `document_expired`, `member_list_expired`; ForbiddenError
-    `issuer_without_right`; NotFoundError `no_network`; Malformed and TooLarge of the readers.
+    `right_to_issue_missing`; NotFoundError `no_network`; Malformed and TooLarge of the readers.
     """
     members = require_fresh(node)
     key = order.type or registry.detect(order.payload, order.media_type)
@@ -107,7 +107,7 @@ def _dated(
         home = members.node(node.did)
         wanted = countries_of(document_type, home.country if home else "", export)
         raise ForbiddenError(
-            "issuer_without_right",
+            "right_to_issue_missing",
             f"{node.did} may not issue {document_type.key} for {' or '.join(wanted)}",
         )
     return Examined(

@@ -41,7 +41,7 @@ def revoke(
 ) -> StoredDocument:
     """Revoke a document of ours: list, leaf, event and messages in the caller's transaction.
 
-    Raises NotFoundError `document_unknown`, ForbiddenError `not_the_issuer`, ConflictError
+    Raises NotFoundError `document_not_here`, ForbiddenError `not_the_issuer`, ConflictError
     `already_revoked`.
     """
     document = documents.require(conn, digest)
