@@ -66,6 +66,13 @@ def factories() -> Iterator[tuple[str, Callable[[Node], Service]]]:
             yield name, partial(_make, module, kind)
 
 
+def warm() -> None:
+    """Imports what every node uses, so that nodes forked from this process share it."""
+    for _, module, _ in SERVICES:
+        if _exists(module):
+            import_module(module)
+
+
 def _make(module: str, kind: str, node: Node) -> Service:
     service: Service = getattr(import_module(module), kind)(node)
     return service

@@ -40,7 +40,8 @@ main()
 FORK = """
 import os, signal, sys
 from pathlib import Path
-import node.daemon, node.runtime, node.store.sqlite, aiohttp.web, uvloop
+import node.daemon
+node.daemon.warm()
 
 child = os.fork()
 if child == 0:
