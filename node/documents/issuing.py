@@ -97,6 +97,7 @@ def require_fresh(node: Node) -> MemberList:
 def _dated(
     order: IssueOrder, document_type: DocumentType, view: View, members: MemberList, node: Node
 ) -> Examined:
+    _require_agreement(order, view)
     now = times.from_ms(node.clock.now_ms())
     until = order.valid_until or view.valid_until or now + DEFAULT_TERM
     if until <= now:
@@ -120,6 +121,20 @@ def _dated(
         now,
         until,
     )
+
+
+def _require_agreement(order: IssueOrder, view: View) -> None:
+    """What the order adds must not contradict what the document itself says."""
+    pairs = (
+        ("consignment", order.consignment, view.consignment),
+        ("exportCountry", order.export_country, view.export_country),
+        ("importCountry", order.import_country, view.import_country),
+    )
+    for name, ordered, said in pairs:
+        if ordered is not None and said is not None and ordered != said:
+            raise RefusedError(
+                "order_contradicts_document", f"the document says {said}", pointer=f"/{name}"
+            )
 
 
 def issue(conn: Connection, examined: Examined, node: Node, members: MemberList) -> Issued:
