@@ -76,10 +76,11 @@ class LogService:
         self._last_size = 0
 
     def routes(self) -> Sequence[Route]:
-        """The log over HTTP; see `node.log.routes`."""
+        """The log over HTTP, see `node.log.routes`; and fsck, which needs no service."""
+        from node.fsck.routes import fsck_routes
         from node.log.routes import log_routes
 
-        return log_routes(self)
+        return [*log_routes(self), *fsck_routes(self.node)]
 
     async def start(self) -> None:
         """Rebuild the tree, compare it with what was signed, begin to publish."""

@@ -1,0 +1,123 @@
+"""fsck of the logs: entries, tree and checkpoints, tiles, and what was cosigned for others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, func, select
+
+from ledger import checkpoints, log, tables, witness
+from ledger.tiles import TileFolder, tiles_between
+from protocols import checkpoint, log_proof, note
+from protocols.merkle import Tree, leaf_hash
+from schemas.errors import NotFoundError, TradeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from node.fsck import Context
+
+STEP = 4096
+
+
+def log_names(conn: Connection) -> list[str]:
+    """Every log of this store."""
+    return list(conn.execute(select(tables.heads.c.log).order_by(tables.heads.c.log)).scalars())
+
+
+def entries(conn: Connection, context: Context) -> Iterator[str]:
+    """FSCK-01: indexes are dense, every entry gives its leaf hash, the head counts them."""
+    for name in log_names(conn):
+        size, expected = log.size(conn, log=name), 0
+        for start, end in log.in_pieces(0, _last_index(conn, name) + 1, STEP):
+            for leaf in log.read(conn, start, end, log=name):
+                context.examined += 1
+                if leaf.index != expected:
+                    yield f"log {name}: entries {expected} to {leaf.index - 1} are missing"
+                expected = leaf.index + 1
+                if leaf_hash(leaf.entry) != leaf.hash:
+                    yield f"log {name}: entry {leaf.index} does not give its leaf hash"
+        if expected != size:
+            yield f"log {name}: the head says {size} entries, {expected} are stored"
+
+
+def _last_index(conn: Connection, name: str) -> int:
+    query = select(func.max(tables.leaves.c.leaf_index)).where(tables.leaves.c.log == name)
+    found = conn.execute(query).scalar()
+    return -1 if found is None else int(found)
+
+
+def tree_of(conn: Connection, name: str) -> Tree:
+    """The tree of a log's stored leaf hashes."""
+    tree = Tree()
+    while found := log.hashes(conn, tree.size, tree.size + STEP, log=name):
+        tree.extend(found)
+    return tree
+
+
+def checkpoints_and_tree(conn: Connection, context: Context) -> Iterator[str]:
+    """FSCK-02: every intended, signed and cosigned checkpoint follows from the leaves."""
+    for name in log_names(conn):
+        tree = tree_of(conn, name)
+        for stored in checkpoints.all_of(conn, log=name):
+            context.examined += 1
+            where = f"log {name}: checkpoint {stored.size}"
+            if stored.size > tree.size:
+                yield f"{where} covers more than the {tree.size} leaves stored"
+            elif tree.root(stored.size) != stored.root:
+                yield f"{where} has another root than the leaves give"
+            if stored.note is not None:
+                yield from _signatures(conn, context, name, stored, where)
+
+
+def _signatures(
+    conn: Connection,
+    context: Context,
+    name: str,
+    stored: checkpoints.StoredCheckpoint,
+    where: str,
+) -> Iterator[str]:
+    try:
+        text = checkpoints.cosigned_note(conn, stored, log=name)
+        head = checkpoint.parse_body(note.parse(text).text)
+        if (head.size, head.root) != (stored.size, stored.root):
+            yield f"{where}: the signed note says something else"
+        key = context.log_key(head.origin)
+        if key is not None:
+            policy = context.policy_text(head.origin)
+            log_proof.check_checkpoint(text, key, policy, strict=False)
+    except TradeError as error:
+        yield f"{where}: {error}"
+
+
+def tiles(conn: Connection, context: Context) -> Iterator[str]:
+    """FSCK-03: every tile that the newest signed checkpoint needs is there and right."""
+    newest = checkpoints.newest(conn, signed=True)
+    folder = TileFolder(context.home.log)
+    tree = tree_of(conn, tables.NODE_LOG)
+    if newest is None or newest.size > tree.size:
+        return
+    for tile in tiles_between(0, newest.size):
+        context.examined += 1
+        try:
+            if folder.read(tile) != tile.data(tree):
+                yield f"tile {tile.path()} differs from the tree"
+        except NotFoundError:
+            yield f"tile {tile.path()} is missing or cut"
+
+
+def witness_states(conn: Connection, context: Context) -> Iterator[str]:
+    """FSCK-08: what was cosigned last of each log carries the log's signature and ours."""
+    for held in witness.states(conn):
+        context.examined += 1
+        try:
+            opened = note.parse(held.note)
+            head = checkpoint.parse_body(opened.text)
+            if (head.origin, head.size, head.root) != (held.origin, held.size, held.root):
+                yield f"the state of {held.origin} is not what its note says"
+            key = context.log_key(held.origin)
+            if key is not None:
+                policy = context.policy_text(held.origin)
+                log_proof.check_checkpoint(held.note, key, policy, strict=False)
+        except TradeError as error:
+            yield f"the state of {held.origin}: {error}"

@@ -1,0 +1,174 @@
+"""fsck of the database itself, member lists, documents, and messages with their receipts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Select, Table, inspect, select, text
+
+from node.documents.tables import documents as document_table
+from node.exchange.tables import inbox, outbox, receipts_issued, receipts_received
+from node.store import dialect
+from node.trust.tables import lists as list_table
+from protocols import credential, member_list
+from protocols.digest import sha256
+from protocols.exchange import manifest, receipt
+from schemas.errors import TradeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from node.fsck import Context
+    from protocols.exchange.receipt import SignedReceipt
+
+PAGE = 200
+
+
+def pages(conn: Connection, query: Select[Any]) -> Iterator[Any]:
+    """The rows of a query without holding them all."""
+    result = conn.execute(query)
+    while found := result.fetchmany(PAGE):
+        yield from found
+
+
+def has(conn: Connection, table: Table) -> bool:
+    """Whether the table exists in this store."""
+    return inspect(conn).has_table(table.name)
+
+
+def database(conn: Connection, context: Context) -> Iterator[str]:
+    """FSCK-09: SQLite's own check. PostgreSQL verifies its pages itself (data checksums)."""
+    context.examined = 1
+    if dialect.is_sqlite(conn):
+        found = conn.execute(text(f"PRAGMA integrity_check({PAGE})")).scalars().all()
+        yield from (f"SQLite says: {line}" for line in found if line != "ok")
+
+
+def load_lists(conn: Connection, context: Context) -> None:
+    """Put the stored member lists into the context, as far as they can be opened."""
+    if not has(conn, list_table):
+        return
+    current: member_list.MemberList | None = None
+    for signed in conn.execute(
+        select(list_table.c.signed).order_by(list_table.c.version)
+    ).scalars():
+        try:
+            current = member_list.open_chain([bytes(signed)], current)
+        except TradeError:
+            break
+        context.lists[current.digest] = current
+    context.members = current
+
+
+def member_lists(conn: Connection, context: Context) -> Iterator[str]:
+    """FSCK-06: each version follows from the one before and has its stored digest."""
+    if not has(conn, list_table):
+        return
+    current: member_list.MemberList | None = None
+    query = select(list_table.c.version, list_table.c.digest, list_table.c.signed)
+    for version, digest, signed in pages(conn, query.order_by(list_table.c.version)):
+        context.examined += 1
+        try:
+            current = member_list.open_chain([bytes(signed)], current)
+        except TradeError as error:
+            yield f"member list version {version}: {error}"
+            return
+        if (current.version, current.digest) != (version, bytes(digest)):
+            yield f"member list version {version} has another version or digest inside"
+
+
+def documents(conn: Connection, context: Context) -> Iterator[str]:
+    """FSCK-04: bytes against digest, payload digest, subject, salt, type and number."""
+    if not has(conn, document_table):
+        return
+    for row in pages(conn, select(document_table).order_by(document_table.c.n)):
+        context.examined += 1
+        name = bytes(row.digest).hex()
+        try:
+            opened = credential.open_file(bytes(row.file))
+        except TradeError as error:
+            yield f"document {name}: {error.code}"
+            continue
+        claims = opened.claims
+        inside = (
+            opened.file.digest,
+            sha256(opened.file.payload),
+            claims.salt,
+            claims.subject_digest(),
+            claims.document_type,
+            claims.number,
+        )
+        stored = (
+            bytes(row.digest),
+            bytes(row.payload_digest),
+            bytes(row.salt),
+            bytes(row.subject),
+            row.type,
+            row.number,
+        )
+        if inside != stored:
+            yield f"document {name} is not what its row says"
+
+
+def receipts(conn: Connection, context: Context) -> Iterator[str]:
+    """FSCK-05: manifests, bodies, and both chains of batch receipts with every peer."""
+    for table in (inbox, outbox):
+        if has(conn, table):
+            yield from _messages(conn, context, table)
+    for table, ours in ((receipts_issued, True), (receipts_received, False)):
+        if has(conn, table):
+            yield from _chains(conn, context, table, ours=ours)
+
+
+def _messages(conn: Connection, context: Context, table: Table) -> Iterator[str]:
+    columns = table.c
+    query = select(columns.id, columns.digest, columns.manifest, columns.body).order_by(columns.n)
+    for message_id, digest, text_, body in pages(conn, query):
+        context.examined += 1
+        try:
+            signed = manifest.read(text_)
+        except TradeError as error:
+            yield f"message {message_id}: {error.code}"
+            continue
+        if signed.digest != bytes(digest):
+            yield f"message {message_id}: the manifest has another digest"
+        if body is not None and sha256(bytes(body)) != signed.manifest.body.sha256:
+            yield f"message {message_id}: the body is not the one that was signed"
+
+
+def _chains(conn: Connection, context: Context, table: Table, *, ours: bool) -> Iterator[str]:
+    columns, last = table.c, dict[str, "SignedReceipt"]()
+    query = select(columns.peer, columns.seq, columns.digest, columns.receipt)
+    for peer, seq, digest, text_ in pages(conn, query.order_by(columns.peer, columns.seq)):
+        context.examined += 1
+        name = f"receipt {seq} {'for' if ours else 'of'} {peer}"
+        try:
+            signed = receipt.read(text_)
+            _verify(context, signed, peer, ours=ours)
+        except TradeError as error:
+            yield f"{name}: {error}"
+            continue
+        if (signed.digest, signed.receipt.seq) != (bytes(digest), seq):
+            yield f"{name} has another digest or number inside"
+        # Received receipts may come out of order or be fetched later: a hole is no damage.
+        before = last.get(peer)
+        follows = before is None or before.receipt.seq + 1 == seq
+        if (before is not None or ours) and follows and not receipt.links(before, signed):
+            yield f"{name} does not follow the one before"
+        elif ours and not follows:
+            yield f"{name}: the one before is missing"
+        last[peer] = signed
+
+
+def _verify(context: Context, signed: SignedReceipt, peer: str, *, ours: bool) -> None:
+    if context.members is None:
+        return
+    us = context.keys.did
+    receiver, sender = (us, peer) if ours else (peer, us)
+    receipt.verify(
+        signed,
+        network=context.members.network,
+        receiver=receiver,
+        sender=sender,
+        key=context.members.key,
+    )

@@ -1,0 +1,82 @@
+"""fsck of titles: every registry log held here is re-executed from its first entry (R22)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, select
+
+from ledger import log, registry_store
+from ledger.registry_tables import batches, operations
+from node.fsck.stored import has, pages
+from protocols.registry import Registry, arbiter_of, execute
+from protocols.title_json import read_state_bytes
+from schemas.errors import TradeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from node.fsck import Context
+    from protocols.registry import Arbiter, Executed
+    from protocols.title import TitleState
+
+MAX_ENTRIES = 5_000_000
+
+
+def titles(conn: Connection, context: Context) -> Iterator[str]:
+    """FSCK-07: re-execution gives the stored states and state roots."""
+    if not has(conn, batches) or context.members is None:
+        return
+    names = conn.execute(select(batches.c.log).distinct().order_by(batches.c.log)).scalars().all()
+    for name in names:
+        yield from _registry(conn, context, name)
+
+
+def _registry(conn: Connection, context: Context, name: str) -> Iterator[str]:
+    newest = registry_store.newest_batch(conn, name)
+    if newest is None:
+        return
+    stored = log.read(conn, 0, min(newest.size, MAX_ENTRIES), log=name)
+    entries = [leaf.entry for leaf in stored]
+    done, why = _execute(context, entries)
+    if done is None:
+        yield f"registry log {name} cannot be re-executed: {why}"
+        return
+    if (done.registry.number, done.registry.titles.root) != (newest.number, newest.state_root):
+        yield f"registry log {name} leads to another state root"
+    yield from _states(conn, context, name, done)
+
+
+def _execute(context: Context, entries: list[bytes]) -> tuple[Executed | None, str]:
+    """Under each listed registry: its policy digest in the entries decides which one it is."""
+    assert context.members is not None
+    why = "no registry is listed"
+    for entry in context.members.registries:
+        try:
+            arbiter: Arbiter = arbiter_of(entry)
+            base = Registry(network=context.members.network, arbiter=arbiter)
+            return execute(base, entries, context.lists.get, _never), ""
+        except TradeError as error:
+            why = str(error)
+    return None, why
+
+
+def _never(_title: bytes) -> TitleState | None:
+    return None
+
+
+def _states(conn: Connection, context: Context, name: str, done: Executed) -> Iterator[str]:
+    after = {
+        (applied.state.title, applied.signed.operation.seq): applied.state
+        for _, step, _ in done.steps
+        for applied in step
+    }
+    columns = (operations.c.title, operations.c.seq, operations.c.state)
+    query = select(*columns).where(operations.c.log == name)
+    for title, seq, state in pages(conn, query):
+        context.examined += 1
+        found = after.pop((bytes(title), seq), None)
+        if found is None or found != read_state_bytes(state.encode()):
+            yield f"title {bytes(title).hex()} after operation {seq} is not what the log gives"
+    for title, seq in after:
+        yield f"title {title.hex()}: operation {seq} of the log is not stored"

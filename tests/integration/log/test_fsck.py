@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Table, delete, update
+
+from ledger import tables
+from node import fsck
+from node.documents import documents
+from node.documents.tables import documents as document_table
+from node.exchange import tables as exchange_tables
+from node.exchange.service import ExchangeService
+from node.runtime import Node
+from node.trust import rows
+from node.trust.tables import lists
+from protocols import credential, fork_evidence
+from protocols.credential import CredentialClaims, PayloadInfo
+from protocols.digest import sha256
+from protocols.status_list import StatusEntry
+from schemas.findings import Outcome
+from tests.integration.log.entries import some_entries
+from tests.integration.log.log_network import SERVICES, append, made
+from tests.integration.log.test_equivocation import operator_post
+from tests.support.network import running_network
+from tests.support.process import pratique
+
+pytestmark = pytest.mark.timeout(120)
+WITH_EXCHANGE = (("exchange", ExchangeService), *SERVICES)
+LATER = datetime.now(UTC) + timedelta(days=30)
+
+
+def a_document(node: Node) -> tuple[CredentialClaims, credential.DocumentFile]:
+    payload = b'{"documentType":"quality-certificate","number":"Q-1"}'
+    now = datetime.now(UTC).replace(microsecond=0)
+    claims = CredentialClaims(
+        id="urn:uuid:0190a1b2-0000-7000-8000-000000000001",
+        credential_type="QualityCertificate",
+        issuer=node.did,
+        network=node.members.current.network,
+        valid_from=now,
+        valid_until=LATER.replace(microsecond=0),
+        status=StatusEntry("https://rail.example/status/1", 7),
+        document_type="quality-certificate",
+        number="Q-1",
+        salt=sha256(b"salt"),
+        payload=PayloadInfo.of(payload, "application/json"),
+    )
+    return claims, credential.issue(claims, payload, node.keys.signer("credential"))
+
+
+async def fill(nodes: dict[str, Node]) -> None:
+    """A leaf under a witnessed checkpoint, a list, a document, messages with receipts."""
+    rail, w1 = nodes["rail"], nodes["w1"]
+    await rail.store.write(rows.put_list, rail.members.current, 1)
+    if not rail.keys.has("credential"):
+        rail.keys.create("credential")
+    claims, file = a_document(rail)
+    await rail.store.write(documents.put_issued, claims, file, leaf=bytes(32), now_ms=1)
+    for _ in range(2):
+        await rail.store.write(
+            rail.exchange.enqueue, w1.did, fork_evidence.TYPE, b"{}", "application/json", None
+        )
+        await asyncio.sleep(0.3)
+    await rail.log.wait_for(await append(rail, *some_entries(300)), 10.0)
+    end = time.monotonic() + 10
+    while not await rail.store.read(_receipts) or not await w1.store.read(_issued):
+        assert time.monotonic() < end
+        await asyncio.sleep(0.05)
+
+
+def _receipts(conn: Connection) -> int:
+    return len(conn.execute(exchange_tables.receipts_received.select()).all())
+
+
+def _issued(conn: Connection) -> int:
+    return len(conn.execute(exchange_tables.receipts_issued.select()).all())
+
+
+def every(table: Table, **values: object) -> Callable[[Connection], None]:
+    def change(conn: Connection) -> None:
+        conn.execute(update(table).values(**values))
+
+    return change
+
+
+def remove(table: Table, column: str, value: object) -> Callable[[Connection], None]:
+    def change(conn: Connection) -> None:
+        conn.execute(delete(table).where(table.c[column] == value))
+
+    return change
+
+
+DAMAGES = [
+    ("FSCK-01", "rail", every(tables.leaves, entry=b"x")),
+    ("FSCK-01", "rail", remove(tables.leaves, "leaf_index", 3)),
+    ("FSCK-01", "rail", every(tables.heads, size=9999)),
+    ("FSCK-02", "rail", every(tables.leaves, leaf_hash=bytes(32))),
+    ("FSCK-02", "rail", every(tables.checkpoints, root=bytes(32))),
+    ("FSCK-02", "rail", every(tables.checkpoints, note="x")),
+    ("FSCK-02", "rail", remove(tables.leaves, "leaf_index", 0)),
+    ("FSCK-04", "rail", every(document_table, file=b"x")),
+    ("FSCK-04", "rail", every(document_table, number="Q-2")),
+    ("FSCK-05", "rail", every(exchange_tables.outbox, body=b"x")),
+    ("FSCK-05", "rail", every(exchange_tables.outbox, digest=bytes(32))),
+    ("FSCK-05", "rail", every(exchange_tables.outbox, manifest="x")),
+    ("FSCK-05", "rail", every(exchange_tables.receipts_received, digest=bytes(32))),
+    ("FSCK-05", "w1", every(exchange_tables.receipts_issued, receipt="x")),
+    ("FSCK-05", "w1", remove(exchange_tables.receipts_issued, "seq", 1)),
+    ("FSCK-06", "rail", every(lists, signed=b"{}")),
+    ("FSCK-06", "rail", every(lists, digest=bytes(32))),
+    ("FSCK-08", "w1", every(tables.witness_states, size=1)),
+    ("FSCK-08", "w1", every(tables.witness_states, note="x")),
+]
+
+
+async def outcome(node: Node, check: str) -> tuple[Outcome, str]:
+    found = await fsck.run_area(node.store, node.home, node.keys, check)
+    return found.outcome, found.reason
+
+
+async def test_fsck_passes_what_is_whole_and_finds_each_damage(tmp_path: Path):
+    network = made(tmp_path, witnesses=("w1",))
+    async with running_network(network, services=WITH_EXCHANGE) as nodes:
+        await fill(nodes)
+        for node in nodes.values():
+            report = await fsck.run(node.store, node.home, node.keys, node.clock)
+            assert report.verdict is Outcome.PASSED, report.to_json()
+        rail = await fsck.run(nodes["rail"].store, nodes["rail"].home, nodes["rail"].keys,
+                              nodes["rail"].clock)  # fmt: skip
+        examined = {check.id: int(check.reason.split()[0]) for check in rail.checks}
+        used = ("FSCK-01", "FSCK-02", "FSCK-03", "FSCK-04", "FSCK-05", "FSCK-06", "FSCK-09")
+        assert all(examined[check] for check in used)
+        for check, name, damage in DAMAGES:
+            await try_damage(nodes[name], check, damage)
+        await damage_tiles(nodes["rail"])
+
+
+async def try_damage(node: Node, check: str, damage: Callable[[Connection], None]) -> None:
+    """Damage the store inside a transaction that is undone after the area ran on it."""
+
+    class UndoneError(Exception):
+        pass
+
+    found: list[fsck.AreaResult] = []
+
+    def attempt(conn: Connection) -> None:
+        damage(conn)
+        found.append(fsck.examine(conn, fsck.Context(node.home, node.keys), check))
+        raise UndoneError
+
+    with pytest.raises(UndoneError):
+        await node.store.write(attempt)
+    result = found[0].to_check()
+    assert result.outcome is Outcome.FAILED, (check, damage)
+    assert result.reason
+    assert result.evidence["damaged"] >= 1
+    assert (await outcome(node, check))[0] is Outcome.PASSED
+
+
+async def damage_tiles(node: Node) -> None:
+    folder = node.home.log / "tile" / "0"
+    whole = (folder / "000").read_bytes()
+    (folder / "000").write_bytes(bytes(32) + whole[32:])
+    assert await outcome(node, "FSCK-03") == (Outcome.FAILED, "tile 0/000 differs from the tree")
+    (folder / "000").write_bytes(whole[:100])
+    assert await outcome(node, "FSCK-03") == (Outcome.FAILED, "tile 0/000 is missing or cut")
+    (folder / "000").write_bytes(whole)
+    assert (await outcome(node, "FSCK-03"))[0] is Outcome.PASSED
+
+
+async def test_the_operator_asks_for_one_area_or_all(tmp_path: Path):
+    network = made(tmp_path, witnesses=())
+    async with running_network(network, services=SERVICES) as nodes:
+        rail = nodes["rail"]
+        status, body = await operator_post(rail, "/v1/fsck", {"area": "FSCK-01"})
+        assert (status, [item["id"] for item in body["checks"]]) == (200, ["FSCK-01"])
+        status, body = await operator_post(rail, "/v1/fsck", {})
+        assert (status, body["verdict"], len(body["checks"])) == (200, "PASSED", 9)
+        assert (await operator_post(rail, "/v1/fsck", {"area": "FSCK-99"}))[0] == 404
+        assert (await operator_post(rail, "/v1/fsck", {"area": 1}))[0] == 400
+
+
+async def test_the_commands_work_on_a_closed_store(tmp_path: Path):
+    network = made(tmp_path, witnesses=())
+    home = network.homes["rail"]
+    async with running_network(network, services=SERVICES) as nodes:
+        rail = nodes["rail"]
+        await rail.store.write(rows.put_list, rail.members.current, 1)
+        await rail.log.wait_for(await append(rail, *some_entries(5)), 10.0)
+    done = await asyncio.to_thread(pratique, "fsck", "--home", home.path, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ok"]
+    audited = await asyncio.to_thread(pratique, "log", "audit", "--home", home.path, "--json")
+    assert audited.returncode == 0, audited.stderr
+    assert json.loads(audited.stdout)["verified"] == 6
+    shown = await asyncio.to_thread(pratique, "log", "show", "--home", home.path)
+    assert shown.returncode == 0, shown.stderr
+    assert "rail.example/log/1" in shown.stdout
+    wrong = await asyncio.to_thread(pratique, "log", "audit", "--home", home.path, "--from", "5")
+    assert wrong.returncode == 2
+    damage(home.database)
+    broken = await asyncio.to_thread(pratique, "fsck", "--home", home.path)
+    assert broken.returncode == 1
+    assert "entry 2 does not give its leaf hash" in broken.stdout
+    assert "next: " in broken.stdout
+    failed = await asyncio.to_thread(
+        pratique, "log", "audit", "--home", home.path, "--from", "genesis"
+    )
+    assert failed.returncode == 1
+    assert "log_audit_failed" in failed.stderr
+
+
+def damage(database: Path) -> None:
+    import sqlite3
+
+    connection = sqlite3.connect(database)
+    with connection:
+        connection.execute("update log_leaves set entry = x'00' where leaf_index = 2")
+    connection.close()
