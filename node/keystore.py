@@ -37,11 +37,13 @@ class KeyStore:
         self.folder = folder
         self.did = did
         self._signers: dict[str, SoftwareSigner] = {}
+        self._newest: dict[str, SoftwareSigner] = {}
 
     def create(self, purpose: str) -> SoftwareSigner:
         """A new key for `purpose`, numbered after the last one and stored durably."""
         if purpose not in PURPOSES:
             raise SettingsError("key_purpose_unknown", f"{purpose} is not a key purpose")
+        self._newest.pop(purpose, None)
         number = max(self._numbers(purpose), default=0) + 1
         file = self.folder / f"{purpose}-{number}.pem"
         return self._write(file, f"{self.did}#{purpose}-{number}", purpose)
@@ -59,8 +61,11 @@ class KeyStore:
 
     def signer(self, purpose: str) -> SoftwareSigner:
         """The newest key for `purpose`; raises NotFoundError `key_missing`."""
-        number = max(self._numbers(purpose), default=0)
-        return self.signer_for(f"{self.did}#{purpose}-{number}")
+        # The home is locked: new keys come only through `create`, so the answer is kept.
+        if purpose not in self._newest:
+            number = max(self._numbers(purpose), default=0)
+            self._newest[purpose] = self.signer_for(f"{self.did}#{purpose}-{number}")
+        return self._newest[purpose]
 
     def has(self, purpose: str) -> bool:
         """Whether a key for `purpose` is here."""

@@ -33,6 +33,7 @@ def test_a_key_signs_again_after_it_was_read_back(keys: KeyStore, purpose: str) 
 def test_the_newest_key_signs_and_the_old_one_stays(keys: KeyStore) -> None:
     for number in range(1, 12):
         assert keys.create("log").kid == f"{DID}#log-{number}"
+        assert keys.signer("log").kid == f"{DID}#log-{number}"
     assert keys.signer("log").kid == f"{DID}#log-11"
     assert keys.signer_for(f"{DID}#log-2").kid == f"{DID}#log-2"
     assert len(keys.own()) == len(keys.files()) == 11
