@@ -1,0 +1,249 @@
+"""Learning and telling final states: what a title event changes at a node, exactly once.
+
+The registry and the carrier tell the nodes of those who are or were in control. Each node tells
+those to whom it sent the bill, with the carrier's manifest, so that everybody who holds the
+document can see who holds the title. Only final states travel and only they change anything (R21).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ledger import log
+from node.documents import documents
+from node.store import events
+from node.title import news as messages
+from node.title import partners, rows
+from protocols import leaf
+from protocols.leaf import Leaf, LeafKind
+from protocols.registry import arbiter_of
+from protocols.title_operation import document_checksum
+from schemas import strict_json
+from schemas.errors import TradeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sqlalchemy import Connection
+
+    from node.documents.documents import StoredDocument
+    from node.exchange.message import InboundMessage
+    from node.runtime import Node
+    from node.title.news import TitleNews
+    from node.title.rows import StoredBill
+    from protocols.member_list import MemberList
+    from protocols.title import Operation, Party, TitleState
+
+BILL = "bill-of-lading"
+_LEAF_TYPE = "title"
+
+
+def host_of(members: MemberList, did: str) -> str | None:
+    """The node at which a party is reached: its host, or the member itself."""
+    party = members.party(did)
+    if party is not None:
+        return party.host
+    return did if members.node(did) is not None else None
+
+
+class TitleHandler:
+    """Takes messages `urn:pratique:title`."""
+
+    def __init__(self, follower: Follower) -> None:
+        """Belongs to the node's `TitleService`."""
+        self._follower = follower
+
+    async def prepare(self, message: InboundMessage) -> TitleNews:
+        """Check everything against our own member list (R5)."""
+        members = partners.members_of(self._follower.node)
+        return messages.read_news(message.body, members)
+
+    def apply(self, conn: Connection, message: InboundMessage, prepared: TitleNews) -> None:
+        """Take it in; the sender needs no telling."""
+        rows.tell(conn, prepared.state.title, message.sender, prepared.state.seq)
+        self._follower.learn(conn, prepared)
+
+
+class Follower:
+    """Keeps final states and tells them on, inside the caller's transactions."""
+
+    def __init__(self, node: Node) -> None:
+        """Reads nothing yet."""
+        self.node = node
+
+    def learn(self, conn: Connection, news: TitleNews) -> bool:
+        """Keep a final state with its history, leaves and events; False when it was known."""
+        now = self.node.clock.now_ms()
+        title = news.state.title
+        if news.issuance is not None and news.manifest is not None:
+            rows.put_bill(conn, news.manifest, news.issuance, None, now)
+        proof = strict_json.canonical(news.proof.to_json()).decode()
+        before = rows.put(conn, news.arbiter, news.state, news.at, proof, now)
+        bill = self._linked(conn, title)
+        if before is None:
+            self.tell(conn, title)
+            return False
+        document = documents.get(conn, bill.document) if bill and bill.document else None
+        for operation in rows.put_history(conn, news.operations):
+            rows.decide(conn, operation.digest, "final")
+            self._record(conn, operation, document, now)
+        self._final(conn, news, document, now)
+        self.tell(conn, title)
+        return True
+
+    def _linked(self, conn: Connection, title: bytes) -> StoredBill | None:
+        """What the title stands for, tied to the document as soon as both are here."""
+        bill = rows.bill(conn, title)
+        if bill is None or bill.document is not None:
+            return bill
+        for held in documents.find(conn, type=BILL, number=bill.reference, limit=20):
+            if held.issuer == bill.carrier and checksum_of(held) == bill.checksum:
+                rows.link(conn, title, held.digest)
+                return rows.bill(conn, title)
+        return bill
+
+    def sweep(self, conn: Connection) -> int:
+        """Tie bills to titles that were told before them, and tell those to whom a bill was sent
+        since; how much there was to do."""
+        arrived = rows.arrived(conn, BILL)
+        for title, document in arrived:
+            held = documents.get(conn, document)
+            bill = rows.bill(conn, title)
+            if held is None or bill is None or checksum_of(held) != bill.checksum:
+                continue
+            rows.link(conn, title, document)
+            self._reconsider(conn, held.consignment)
+        return len(arrived) + sum(self.tell(conn, title) for title in rows.untold(conn))
+
+    def _reconsider(self, conn: Connection, consignment: str | None) -> None:
+        release = getattr(self.node, "release", None)
+        if release is not None and consignment is not None:
+            release.reconsider(conn, consignment)
+
+    def _record(
+        self, conn: Connection, operation: Operation, document: StoredDocument | None, now: int
+    ) -> None:
+        """One operation that became final: a leaf that shows nothing (R18), and an event."""
+        salt = document.salt if document else operation.title
+        about = leaf.subject(_LEAF_TYPE, operation.title.hex(), salt)
+        if document is not None:
+            about = document.subject
+        commit = leaf.commit(salt, operation.digest)
+        entry = Leaf(LeafKind.TITLE_OPERATION_SEEN, about, commit, None, now)
+        added = log.append(conn, leaf.encode(entry), now)
+        kind = operation.kind.value.lower().replace("_", "-")
+        events.record(
+            conn,
+            kind=f"title-{kind}",
+            at=now,
+            document=document.digest if document else None,
+            consignment=document.consignment if document else None,
+            actor=operation.sender.did,
+            leaf=added.hash,
+            detail={
+                "title": operation.title.hex(),
+                "seq": operation.seq,
+                "kind": operation.kind.value,
+                "to": operation.recipient.did if operation.recipient else None,
+                "operation": operation.digest.hex(),
+                "final": True,
+            },
+        )
+
+    def _final(
+        self, conn: Connection, news: TitleNews, document: StoredDocument | None, now: int
+    ) -> None:
+        state = news.state
+        detail = {
+            "title": state.title.hex(),
+            "seq": state.seq,
+            "state": state.state.value,
+            "possessor": state.possessor.did if state.possessor else None,
+            "holder": state.holder.did if state.holder else None,
+            "asOf": news.at,
+        }
+        consignment = document.consignment if document else None
+        events.record(
+            conn,
+            kind="title-final",
+            at=now,
+            document=document.digest if document else None,
+            consignment=consignment,
+            actor=self.node.did,
+            detail=detail,
+        )
+        self._reconsider(conn, consignment)
+
+    # -- telling -------------------------------------------------------------------------------
+
+    def tell(self, conn: Connection, title: bytes) -> int:
+        """Queue the final state for every node that is to know and does not; how many."""
+        held, members = rows.find(conn, title), self.node.members.current
+        exchange = getattr(self.node, "exchange", None)
+        if held is None or members is None or exchange is None:
+            return 0
+        told = rows.told(conn, title)
+        goals = [did for did in self._goals(conn, title) if told.get(did, 0) < held.state.seq]
+        if not goals:
+            return 0
+        body = self.message(conn, title)
+        for did in goals:
+            try:
+                exchange.enqueue(conn, did, messages.TYPE, body, messages.MEDIA_TYPE, None)
+            except TradeError as error:
+                self.node.telemetry.log.warning("title.not_told", to=did, code=error.code)
+                continue
+            rows.tell(conn, title, did, held.state.seq)
+        return len(goals)
+
+    def message(self, conn: Connection, title: bytes) -> bytes:
+        """The news of a title that is known here, as its message's body."""
+        held, bill = rows.find(conn, title), rows.bill(conn, title)
+        assert held is not None
+        body: dict[str, strict_json.JsonValue] = {
+            "arbiter": held.arbiter.hex(),
+            "proof": strict_json.loads(held.proof.encode()),
+            "history": list(rows.texts(conn, title)),
+        }
+        if bill is not None:
+            body["issuance"] = bill.issuance
+        return strict_json.canonical(body)
+
+    def _goals(self, conn: Connection, title: bytes) -> list[str]:
+        """Whom this node tells: those to whom it sent the bill; as the registry or the carrier,
+        also the nodes of everybody in the state."""
+        members, held = self.node.members.current, rows.find(conn, title)
+        assert members is not None
+        assert held is not None
+        goals, bill = set[str](), rows.bill(conn, title)
+        if bill is not None and bill.document is not None:
+            goals |= set(documents.recipients_of(conn, bill.document))
+        if self.node.did in {held.state.issuer.did, _sequencer(members, held.arbiter)}:
+            goals |= _hosts(members, _parties(held.state))
+        return sorted(did for did in goals if did != self.node.did and members.node(did))
+
+
+def _sequencer(members: MemberList, arbiter: bytes) -> str | None:
+    entries = (item for item in members.registries if arbiter_of(item).id == arbiter)
+    return next((item.did for item in entries), None)
+
+
+def _parties(state: TitleState) -> Iterator[Party]:
+    named = (state.shipper, state.possessor, state.holder, state.surrendered_by)
+    yield state.issuer
+    yield from (party for party in named if party is not None)
+    if state.offer is not None:
+        yield state.offer.recipient
+
+
+def _hosts(members: MemberList, parties: Iterable[Party]) -> set[str]:
+    hosts = (host_of(members, party.did) for party in parties)
+    return {host for host in hosts if host is not None}
+
+
+def checksum_of(document: StoredDocument) -> bytes | None:
+    """The transport document's checksum (DCSA PINT 3.0.0), or None for what is not JSON."""
+    try:
+        return document_checksum(strict_json.loads(document.payload))
+    except TradeError:
+        return None

@@ -1,0 +1,274 @@
+"""Making operations: who acts, with which key, on which state; a node signs for its own (R20)."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from node.documents import documents
+from node.title import partners, rows
+from node.title.following import BILL, checksum_of
+from protocols.digest import sha256
+from protocols.registry import arbiter_of
+from protocols.title import Bill, Ending, Issuance, Kind, Operation, Party
+from protocols.title_operation import (
+    SALT_BYTES,
+    IssuanceManifest,
+    issue_to_checksum,
+    sign_manifest,
+    sign_operation,
+)
+from schemas import strict_json
+from schemas.errors import (
+    ConflictError,
+    ForbiddenError,
+    MalformedError,
+    NotFoundError,
+    RefusedError,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from node.documents.documents import StoredDocument
+    from node.runtime import Node
+    from protocols.keys import SoftwareSigner
+    from protocols.member_list import ListedKey, MemberList, RegistryEntry
+    from protocols.title import TitleState
+
+DEADLINE = timedelta(hours=24)
+OFFER_DEADLINE = timedelta(hours=1)
+NOTHING = bytes(32)
+_CARRIER = frozenset({Kind.ACCEPT_SURRENDER, Kind.REJECT_SURRENDER, Kind.END})
+_OFFEREE = frozenset({Kind.ACCEPT_OFFER, Kind.DECLINE_OFFER})
+_SURRENDER = frozenset({Kind.SURRENDER_FOR_DELIVERY, Kind.SURRENDER_FOR_AMENDMENT})
+_RECIPIENT = frozenset({Kind.TRANSFER, Kind.OFFER, Kind.ENDORSE, Kind.ENDORSE_TO_ORDER})
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the operator asks for. to, by: DIDs; entry: digest of what it stands for elsewhere."""
+
+    kind: Kind
+    to: str | None = None
+    by: str | None = None
+    ending: Ending | None = None
+    entry: bytes = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class IssueOrder:
+    """Which bill is to get a title: holder takes possession; endorsee is the titleholder.
+
+    endorsee: of an order bill; the named consignee of a straight one; none makes a blank bill
+    """
+
+    document: bytes
+    holder: str
+    endorsee: str | None = None
+    replaces: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """A prepared issuance: the manifest, both signed texts, and the title's id."""
+
+    title: bytes
+    manifest: IssuanceManifest
+    issuance: str
+    operation: str
+
+
+def title_key(members: MemberList, did: str, at: datetime) -> ListedKey | None:
+    """The youngest title key of a party or member that is valid at `at`."""
+    owner = members.party(did) or members.node(did)
+    keys = owner.keys if owner else ()
+    fitting = [key for key in keys if key.purpose == "title" and key.valid_at(at)]
+    return max(fitting, key=lambda key: key.valid_from, default=None)
+
+
+def recipient(members: MemberList, did: str, at: datetime) -> Party:
+    """A party as an operation names it; raises RefusedError `title_recipient_not_listed`."""
+    key = title_key(members, did, at)
+    if key is None:
+        raise RefusedError("title_recipient_not_listed", f"{did} has no listed title key")
+    return Party(did, key.public.thumbprint())
+
+
+def signer_for(node: Node, party: Party) -> SoftwareSigner:
+    """The private key of a party hosted here, or of the node itself (R20).
+
+    Raises ForbiddenError `title_key_not_held`.
+    """
+    members = partners.members_of(node)
+    owner = members.party(party.did) or members.node(party.did)
+    for key in owner.keys if owner else ():
+        if key.purpose == "title" and key.public.thumbprint() == party.key:
+            try:
+                return node.keys.signer_for(key.kid)
+            except NotFoundError:
+                break
+    raise ForbiddenError("title_key_not_held", f"the title key of {party.did} is not here")
+
+
+def registry_of(node: Node) -> RegistryEntry:
+    """The registry for new titles: our own, else the first that the list names."""
+    members = partners.members_of(node)
+    entries = sorted(members.registries, key=lambda entry: entry.did != node.did)
+    if not entries:
+        raise RefusedError("title_arbiter_unknown", "the member list names no title registry")
+    return entries[0]
+
+
+# -- issuing -----------------------------------------------------------------------------------
+
+
+def prepare_issue(conn: Connection, node: Node, order: IssueOrder) -> Issue:
+    """Manifest and ISSUE for an own bill; reads the store, writes nothing.
+
+    Raises RefusedError `title_not_a_bill`, `title_recipient_not_listed`, ConflictError
+    `title_document_taken`, ForbiddenError `title_key_not_held`.
+    """
+    members, now = partners.members_of(node), node.clock.now()
+    document, bill = _bill(conn, order)
+    require_untitled(conn, order.document)
+    arbiter = arbiter_of(registry_of(node))
+    holder = recipient(members, order.holder, now)
+    endorsee = recipient(members, order.endorsee, now) if order.endorsee else None
+    checksum = checksum_of(document)
+    assert checksum is not None
+    party = members.party(order.holder)
+    manifest = IssuanceManifest(
+        network=members.network,
+        arbiter=arbiter.id,
+        carrier=node.did,
+        reference=document.number,
+        document_checksum=checksum,
+        issue_to_checksum=issue_to_checksum(holder, party.name if party else order.holder),
+        salt=secrets.token_bytes(SALT_BYTES),
+    )
+    sender = recipient(members, node.did, now)
+    signer = signer_for(node, sender)
+    operation = Operation(
+        network=members.network,
+        arbiter=arbiter.id,
+        title=manifest.title(),
+        seq=0,
+        kind=Kind.ISSUE,
+        sender=sender,
+        recipient=holder,
+        entry=sha256(manifest.to_bytes()),
+        deadline=now + DEADLINE,
+        issuance=Issuance(bill, endorsee, order.replaces),
+    )
+    return Issue(
+        title=operation.title,
+        manifest=manifest,
+        issuance=sign_manifest(manifest, signer),
+        operation=sign_operation(operation, signer),
+    )
+
+
+def _bill(conn: Connection, order: IssueOrder) -> tuple[StoredDocument, Bill]:
+    """The bill of lading and its kind by DCSA: isToOrder, and whether an endorsee is named."""
+    document = documents.require(conn, order.document)
+    if document.type != BILL or document.origin != documents.ISSUED:
+        raise RefusedError("title_not_a_bill", "the document is not an own bill of lading")
+    if document.revoked_at is not None:
+        raise RefusedError("title_not_a_bill", "the bill of lading was revoked")
+    value = strict_json.loads_object(document.payload)
+    if value.get("transportDocumentStatus") != "ISSUED":
+        raise RefusedError("title_not_a_bill", "its transportDocumentStatus is not ISSUED")
+    if value.get("transportDocumentTypeCode") == "SWB":
+        raise RefusedError("title_not_a_bill", "a sea waybill carries no title")
+    if value.get("isToOrder") is not True:
+        if order.endorsee is None:
+            raise RefusedError("title_not_a_bill", "a straight bill names its consignee")
+        return document, Bill.STRAIGHT
+    return document, Bill.BLANK if order.endorsee is None else Bill.TO_ORDER
+
+
+def require_untitled(conn: Connection, document: bytes) -> None:
+    for title in rows.titles_of(conn, document):
+        tried = rows.submissions_of(conn, title)
+        if any(item.status not in ("refused", "failed") for item in tried):
+            raise ConflictError("title_document_taken", title.hex(), title=title.hex())
+
+
+# -- operating ---------------------------------------------------------------------------------
+
+
+def make_operation(node: Node, arbiter: bytes, state: TitleState, order: Order) -> str:
+    """The signed operation on top of a final state.
+
+    Raises ForbiddenError `title_key_not_held`, RefusedError `title_recipient_not_listed`,
+    `title_request_malformed`.
+    """
+    members, now = partners.members_of(node), node.clock.now()
+    sender = _sender(node, members, state, order, now)
+    named = _recipient(members, state, order, now)
+    operation = Operation(
+        network=members.network,
+        arbiter=arbiter,
+        title=state.title,
+        seq=state.seq,
+        kind=order.kind,
+        sender=sender,
+        recipient=named,
+        entry=_entry(state, order),
+        deadline=now + DEADLINE,
+        expires=now + OFFER_DEADLINE if order.kind is Kind.OFFER else None,
+        ending=_ending(state, order),
+    )
+    return sign_operation(operation, signer_for(node, sender))
+
+
+def _recipient(members: MemberList, state: TitleState, order: Order, now: datetime) -> Party | None:
+    """Whom the operation names; a surrender may name its own carrier, which it goes to anyhow."""
+    if (order.to is not None) != (order.kind in _RECIPIENT) and order.kind not in _SURRENDER:
+        takes = "needs" if order.kind in _RECIPIENT else "does not take"
+        raise MalformedError(
+            "title_request_malformed", f"{order.kind.value} {takes} a recipient", pointer="/to"
+        )
+    if order.to is None:
+        return None
+    if order.kind in _SURRENDER and order.to == state.issuer.did:
+        return state.issuer
+    return recipient(members, order.to, now)
+
+
+def _sender(
+    node: Node, members: MemberList, state: TitleState, order: Order, now: datetime
+) -> Party:
+    """Who acts: the party asked for, with the key that the state knows it by."""
+    expected = _expected(state, order.kind)
+    if order.by is None and expected is not None:
+        return expected if order.kind not in _CARRIER else recipient(members, node.did, now)
+    did = order.by or node.did
+    if expected is not None and expected.did == did and order.kind not in _CARRIER:
+        return expected
+    return recipient(members, did, now)
+
+
+def _expected(state: TitleState, kind: Kind) -> Party | None:
+    if kind in _CARRIER:
+        return state.issuer
+    if kind in _OFFEREE:
+        return state.offer.recipient if state.offer else None
+    return state.possessor
+
+
+def _entry(state: TitleState, order: Order) -> bytes:
+    offered = order.kind is Kind.ACCEPT_OFFER and order.entry == NOTHING and state.offer
+    return state.offer.entry if offered and state.offer else order.entry
+
+
+def _ending(state: TitleState, order: Order) -> Ending | None:
+    if order.kind is not Kind.END:
+        return None
+    delivery = state.purpose is Kind.SURRENDER_FOR_DELIVERY
+    return order.ending or (Ending.DELIVERED if delivery else Ending.AMENDED)

@@ -1,0 +1,117 @@
+"""News of a title: the message that tells a node its final state, with all that proves it.
+
+A message `urn:pratique:title` holds the proof of the state, the signed operations that led to it
+and, where the sender knows it, the carrier's issuance manifest, which says for which document the
+title stands. The receiver believes none of it: everything is checked against its own member list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from protocols.fields import Fields
+from protocols.registry import Arbiter, arbiter_of
+from protocols.times import to_ms
+from protocols.title_operation import read_manifest, read_operation
+from protocols.title_proof import TitleProof, read_proof_json, verify_history, verify_proof
+from schemas import strict_json
+from schemas.errors import RefusedError
+
+if TYPE_CHECKING:
+    from protocols.member_list import MemberList, RegistryEntry
+    from protocols.title import Operation, TitleState
+    from protocols.title_operation import IssuanceManifest
+
+TYPE = "urn:pratique:title"
+MEDIA_TYPE = "application/json"
+CODE = "title_proof_malformed"
+MAX_HISTORY = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class TitleNews:
+    """Checked news: the arbiter's id, the proof, the whole history and perhaps the manifest."""
+
+    arbiter: bytes
+    proof: TitleProof
+    operations: tuple[tuple[Operation, str], ...]
+    issuance: str | None = None
+    manifest: IssuanceManifest | None = None
+
+    @property
+    def state(self) -> TitleState:
+        """The final state."""
+        return self.proof.state
+
+    @property
+    def at(self) -> int:
+        """The time of the proven batch, ms UTC."""
+        return to_ms(self.proof.at)
+
+    def to_bytes(self) -> bytes:
+        """The message's body."""
+        body: dict[str, strict_json.JsonValue] = {
+            "arbiter": self.arbiter.hex(),
+            "proof": self.proof.to_json(),
+            "history": [text for _, text in self.operations],
+        }
+        if self.issuance is not None:
+            body["issuance"] = self.issuance
+        return strict_json.canonical(body)
+
+
+def registry_with(members: MemberList, arbiter: bytes) -> tuple[RegistryEntry, Arbiter]:
+    """The listed registry with that arbiter id; raises RefusedError `title_arbiter_unknown`."""
+    for entry in members.registries:
+        found = arbiter_of(entry)
+        if found.id == arbiter:
+            return entry, found
+    raise RefusedError("title_arbiter_unknown", "no listed registry has that arbiter id")
+
+
+def read_news(body: bytes, members: MemberList) -> TitleNews:
+    """News from a message's body, checked; raises as `check_news` and MalformedError json_*."""
+    fields = Fields(strict_json.loads_object(body), CODE)
+    return check_news(fields, fields.digest("arbiter"), members)
+
+
+def check_news(fields: Fields, arbiter: bytes, members: MemberList) -> TitleNews:
+    """The members proof, history and issuance of a JSON object, checked against our own list.
+
+    Raises MalformedError `title_proof_malformed`, RefusedError `title_arbiter_unknown`,
+    `title_proof_unwitnessed`, `title_history_mismatch`, `title_manifest_foreign` and what the
+    proof's parts raise.
+    """
+    proof = read_proof_json(dict(fields.child("proof").members))  # type: ignore[arg-type]
+    _, judge = registry_with(members, arbiter)
+    verify_proof(proof, arbiter=judge, network=members.network)
+    texts = _history(fields)
+    verify_history(proof.state, texts)
+    operations = tuple((read_operation(text).operation, text) for text in texts)
+    issuance = fields.optional_text("issuance", max_length=16 * 1024)
+    manifest = _manifest(issuance, operations[0][0]) if issuance else None
+    return TitleNews(arbiter, proof, operations, issuance, manifest)
+
+
+def _history(fields: Fields) -> list[str]:
+    items = fields.members.get("history")
+    if not isinstance(items, list) or not 1 <= len(items) <= MAX_HISTORY:
+        raise fields.fault("history", f"a list of 1 to {MAX_HISTORY} operations")
+    texts = [item for item in items if isinstance(item, str)]
+    if len(texts) != len(items):
+        raise fields.fault("history", "an operation is a compact JWS")
+    return texts
+
+
+def _manifest(text: str, issue: Operation) -> IssuanceManifest:
+    """The manifest that the title's ISSUE names by its digest (R19).
+
+    The carrier signed ISSUE over that digest and a quorum of witnesses checked that signature in
+    its time, so the manifest needs no look at a key that may have ended since.
+    """
+    parsed, manifest = read_manifest(text)
+    same = parsed.payload_digest == issue.entry and manifest.title() == issue.title
+    if not same or manifest.carrier != issue.sender.did:
+        raise RefusedError("title_manifest_foreign", "the manifest is not this title's")
+    return manifest

@@ -1,0 +1,344 @@
+"""The store functions of titles: synchronous, over a passed connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, insert, or_, select, update
+
+from node.documents.tables import documents, recipients
+from node.store import dialect
+from node.title.tables import bills, history, notices, submissions, titles
+from protocols.title_json import read_state_bytes, state_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from protocols.title import Operation, TitleState
+    from protocols.title_operation import IssuanceManifest
+
+OPEN = ("pending", "accepted")
+FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 500, 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTitle:
+    """A title's final state. at: time of the proven batch, ms UTC; proof: canonical JSON."""
+
+    title: bytes
+    arbiter: bytes
+    state: TitleState
+    at: int
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBill:
+    """What a title stands for. document: digest of the bill of lading, if it is here."""
+
+    title: bytes
+    document: bytes | None
+    checksum: bytes
+    reference: str
+    carrier: str
+    issuance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """An operation handed in through this node; see `node.title.tables`."""
+
+    digest: bytes
+    title: bytes
+    seq: int
+    kind: str
+    text: str
+    status: str
+    code: str | None
+    refusal: str | None
+    tries: int
+
+
+# -- final states ------------------------------------------------------------------------------
+
+_TITLE = (titles.c.title, titles.c.arbiter, titles.c.state, titles.c.at, titles.c.proof)
+
+
+def _title(title: bytes, arbiter: bytes, state: str, at: int, proof: str) -> StoredTitle:
+    return StoredTitle(bytes(title), bytes(arbiter), read_state_bytes(state.encode()), at, proof)
+
+
+def find(conn: Connection, title: bytes) -> StoredTitle | None:
+    """The final state of a title, as far as it is known here."""
+    row = conn.execute(select(*_TITLE).where(titles.c.title == title)).one_or_none()
+    return None if row is None else _title(*row)
+
+
+def page(
+    conn: Connection, *, after: bytes | None = None, limit: int = 100, status: str | None = None
+) -> list[StoredTitle]:
+    """Titles in order of their id."""
+    query = select(*_TITLE).order_by(titles.c.title).limit(limit)
+    if after is not None:
+        query = query.where(titles.c.title > after)
+    if status is not None:
+        query = query.where(titles.c.status == status)
+    return [_title(*row) for row in conn.execute(query)]
+
+
+def of_document(conn: Connection, document: bytes) -> StoredTitle | None:
+    """The final state of the title of a bill of lading that is here, or None.
+
+    A document that has two titles is its carrier's equivocation; the first that was known counts.
+    """
+    query = (
+        select(*_TITLE)
+        .join(bills, bills.c.title == titles.c.title)
+        .where(bills.c.document == document)
+        .order_by(bills.c.created_at)
+        .limit(1)
+    )
+    row = conn.execute(query).one_or_none()
+    return None if row is None else _title(*row)
+
+
+def put(
+    conn: Connection, arbiter: bytes, state: TitleState, at: int, proof: str, now_ms: int
+) -> int | None:
+    """Keep a newer final state; the seq that was held before (0 for none), None if not newer."""
+    held = find(conn, state.title)
+    if held is not None and (state.seq, at) <= (held.state.seq, held.at):
+        return None
+    values = {
+        "title": state.title,
+        "arbiter": arbiter,
+        "seq": state.seq,
+        "state": state_bytes(state).decode(),
+        "status": state.state.value,
+        "at": at,
+        "proof": proof,
+        "updated_at": now_ms,
+    }
+    dialect.upsert(conn, titles, values, key=["title"])
+    return held.state.seq if held else 0
+
+
+def put_history(conn: Connection, operations: Sequence[tuple[Operation, str]]) -> list[Operation]:
+    """Keep operations that became final; those that were not known."""
+    new = []
+    for operation, text in operations:
+        values = {
+            "title": operation.title,
+            "seq": operation.seq,
+            "digest": operation.digest,
+            "text": text,
+        }
+        if dialect.insert_or_ignore(conn, history, values):
+            new.append(operation)
+    return new
+
+
+def texts(conn: Connection, title: bytes) -> list[str]:
+    """The signed operations of a title, first to last."""
+    query = select(history.c.text).where(history.c.title == title).order_by(history.c.seq)
+    return list(conn.execute(query).scalars())
+
+
+# -- what titles stand for ---------------------------------------------------------------------
+
+_BILL = (
+    bills.c.title,
+    bills.c.document,
+    bills.c.checksum,
+    bills.c.reference,
+    bills.c.carrier,
+    bills.c.issuance,
+)
+
+
+def _bill(
+    title: bytes, document: bytes | None, checksum: bytes, reference: str, carrier: str, text: str
+) -> StoredBill:
+    digest = None if document is None else bytes(document)
+    return StoredBill(bytes(title), digest, bytes(checksum), reference, carrier, text)
+
+
+def put_bill(
+    conn: Connection, manifest: IssuanceManifest, text: str, document: bytes | None, now_ms: int
+) -> bool:
+    """Keep what a title stands for; False when it was known."""
+    values = {
+        "title": manifest.title(),
+        "document": document,
+        "checksum": manifest.document_checksum,
+        "reference": manifest.reference,
+        "carrier": manifest.carrier,
+        "issuance": text,
+        "created_at": now_ms,
+    }
+    return dialect.insert_or_ignore(conn, bills, values)
+
+
+def bill(conn: Connection, title: bytes) -> StoredBill | None:
+    """What a title stands for, if that was disclosed here."""
+    row = conn.execute(select(*_BILL).where(bills.c.title == title)).one_or_none()
+    return None if row is None else _bill(*row)
+
+
+def unlinked(conn: Connection, reference: str) -> list[StoredBill]:
+    """Bills of that reference whose document is not known to be here."""
+    query = select(*_BILL).where(bills.c.reference == reference, bills.c.document.is_(None))
+    return [_bill(*row) for row in conn.execute(query)]
+
+
+def titles_of(conn: Connection, document: bytes) -> list[bytes]:
+    """The titles ever made for a document, final or not."""
+    query = select(bills.c.title).where(bills.c.document == document).order_by(bills.c.created_at)
+    return [bytes(title) for title in conn.execute(query).scalars()]
+
+
+def arrived(conn: Connection, type_: str, limit: int = 200) -> list[tuple[bytes, bytes]]:
+    """(title, document) where a document of a title's reference and carrier is here, not tied."""
+    same = (documents.c.number == bills.c.reference) & (documents.c.issuer == bills.c.carrier)
+    query = (
+        select(bills.c.title, documents.c.digest)
+        .join(documents, same)
+        .where(bills.c.document.is_(None), documents.c.type == type_)
+        .limit(limit)
+    )
+    return [(bytes(title), bytes(digest)) for title, digest in conn.execute(query)]
+
+
+def link(conn: Connection, title: bytes, document: bytes) -> None:
+    """The document of a bill has arrived."""
+    conn.execute(update(bills).where(bills.c.title == title).values(document=document))
+
+
+# -- submissions -------------------------------------------------------------------------------
+
+_SUBMISSION = (
+    submissions.c.digest,
+    submissions.c.title,
+    submissions.c.seq,
+    submissions.c.kind,
+    submissions.c.text,
+    submissions.c.status,
+    submissions.c.code,
+    submissions.c.refusal,
+    submissions.c.tries,
+)
+
+
+def submit(conn: Connection, operation: Operation, text: str, now_ms: int) -> Submission:
+    """Keep an operation before it is handed in; an operation that is known stays as it is."""
+    values = {
+        "digest": operation.digest,
+        "title": operation.title,
+        "seq": operation.seq,
+        "kind": operation.kind.value,
+        "text": text,
+        "status": "pending",
+        "created_at": now_ms,
+        "again_at": now_ms + FIRST_PAUSE_MS,
+        "tries": 0,
+    }
+    dialect.insert_or_ignore(conn, submissions, values)
+    found = submission(conn, operation.digest)
+    assert found is not None
+    return found
+
+
+def submission(conn: Connection, digest: bytes) -> Submission | None:
+    """The submission of that operation."""
+    query = select(*_SUBMISSION).where(submissions.c.digest == digest)
+    row = conn.execute(query).one_or_none()
+    return None if row is None else _submission(*row)
+
+
+def _submission(
+    digest: bytes,
+    title: bytes,
+    seq: int,
+    kind: str,
+    text: str,
+    status: str,
+    code: str | None,
+    refusal: str | None,
+    tries: int,
+) -> Submission:
+    return Submission(bytes(digest), bytes(title), seq, kind, text, status, code, refusal, tries)
+
+
+def decide(
+    conn: Connection,
+    digest: bytes,
+    status: str,
+    *,
+    code: str | None = None,
+    refusal: str | None = None,
+) -> None:
+    """What became of a submission; what was decided stays."""
+    conn.execute(
+        update(submissions)
+        .where(submissions.c.digest == digest, submissions.c.status.in_(OPEN))
+        .values(status=status, code=code, refusal=refusal)
+    )
+
+
+def postpone(conn: Connection, held: Submission, code: str, now_ms: int) -> None:
+    """Try again later, less and less often."""
+    pause = min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** min(held.tries, 10))
+    conn.execute(
+        update(submissions)
+        .where(submissions.c.digest == held.digest, submissions.c.status.in_(OPEN))
+        .values(again_at=now_ms + pause, tries=held.tries + 1, code=code)
+    )
+
+
+def due(conn: Connection, now_ms: int, limit: int) -> list[Submission]:
+    """Undecided submissions whose turn it is, oldest first."""
+    query = (
+        select(*_SUBMISSION)
+        .where(submissions.c.status.in_(OPEN), submissions.c.again_at <= now_ms)
+        .order_by(submissions.c.created_at)
+        .limit(limit)
+    )
+    return [_submission(*row) for row in conn.execute(query)]
+
+
+def submissions_of(conn: Connection, title: bytes) -> list[Submission]:
+    """What was handed in here for a title, oldest first."""
+    query = select(*_SUBMISSION).where(submissions.c.title == title)
+    return [_submission(*row) for row in conn.execute(query.order_by(submissions.c.created_at))]
+
+
+# -- notices -----------------------------------------------------------------------------------
+
+
+def told(conn: Connection, title: bytes) -> dict[str, int]:
+    """DID → the seq that node was told last."""
+    query = select(notices.c.did, notices.c.seq).where(notices.c.title == title)
+    return {row.did: row.seq for row in conn.execute(query)}
+
+
+def tell(conn: Connection, title: bytes, did: str, seq: int) -> None:
+    """Remember that a node was told, or told us, that state."""
+    changed = update(notices).where(notices.c.title == title, notices.c.did == did)
+    if conn.execute(changed.values(seq=seq)).rowcount == 0:
+        conn.execute(insert(notices).values(title=title, did=did, seq=seq))
+
+
+def untold(conn: Connection, limit: int = 200) -> list[bytes]:
+    """Titles whose bill went to somebody who was not told their final state."""
+    heard = (notices.c.title == titles.c.title) & (notices.c.did == recipients.c.did)
+    query = (
+        select(titles.c.title)
+        .join(bills, bills.c.title == titles.c.title)
+        .join(recipients, recipients.c.digest == bills.c.document)
+        .outerjoin(notices, heard)
+        .where(or_(notices.c.seq.is_(None), notices.c.seq < titles.c.seq))
+        .distinct()
+        .limit(limit)
+    )
+    return [bytes(title) for title in conn.execute(query).scalars()]

@@ -1,0 +1,211 @@
+"""`node.title`: issue titles, operate on them, show them; learn and tell what became final."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from node.title import making, partners, rows
+from node.title.arbiter import LogArbiter, refused
+from node.title.following import BILL, Follower, TitleHandler
+from node.title.handlers import TitleRoutes
+from node.title.news import TYPE
+from node.title.submitting import FINAL_WAIT, Submitter
+from node.title.views import operation_json, title_json
+from protocols.title_operation import read_operation
+from schemas.catalogue import explain
+from schemas.errors import FAMILIES, NotFoundError, RefusedError, TradeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from node.http.routes import Route
+    from node.runtime import Node
+    from node.title.making import Issue, IssueOrder, Order
+    from node.title.rows import StoredTitle, Submission
+
+SWEEP_PAUSE = 0.2
+SWEEP_EVERY = 5.0
+
+
+class TitleService:
+    """What a node does with titles; the registry itself is `node.registry`."""
+
+    name = "title"
+
+    def __init__(self, node: Node) -> None:
+        """Nothing runs before `start`."""
+        self.node = node
+        self.follower = Follower(node)
+        self.submitter = Submitter(node, self.follower)
+        self._wake = asyncio.Event()
+        self._final: asyncio.Queue[Sequence[bytes]] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def routes(self) -> Sequence[Route]:
+        """/v1/titles, /v1/parties."""
+        return TitleRoutes(self).routes()
+
+    async def start(self) -> None:
+        """Take part in the exchange, repeat what is undecided, tell what is to be told."""
+        exchange = getattr(self.node, "exchange", None)
+        if exchange is not None:
+            exchange.on(TYPE, TitleHandler(self.follower))
+        self.node.store.after_commit(self._wake.set)
+        self.submitter.start()
+        self._tasks = [
+            asyncio.create_task(self._sweep(), name="title.sweep"),
+            asyncio.create_task(self._learn_own(), name="title.own"),
+        ]
+
+    async def stop(self) -> None:
+        """End the loops."""
+        await self.submitter.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def ready(self) -> str | None:
+        """Always ready: an unreachable registry is said per operation, and is no fault here."""
+        return None
+
+    # -- for others ----------------------------------------------------------------------------
+
+    async def issue(self, order: IssueOrder) -> dict[str, Any]:
+        """Give an own bill of lading its title; see `outcome`."""
+        prepared = await self.node.store.read(making.prepare_issue, self.node, order)
+        await self.node.store.write(self._keep_issue, prepared, order)
+        return await self._submit(prepared.operation)
+
+    def _keep_issue(self, conn: Connection, prepared: Issue, order: IssueOrder) -> None:
+        # Checked again here, in the one transaction that also takes the document.
+        making.require_untitled(conn, order.document)
+        now = self.node.clock.now_ms()
+        rows.put_bill(conn, prepared.manifest, prepared.issuance, order.document, now)
+        operation = read_operation(prepared.operation).operation
+        rows.submit(conn, operation, prepared.operation, now)
+
+    async def operate(self, title: bytes, order: Order) -> dict[str, Any]:
+        """Sign an operation for a party hosted here and hand it in; see `outcome`."""
+        held = await self.require(title, refresh=True)
+        text = making.make_operation(self.node, held.arbiter, held.state, order)
+        return await self._submit(text)
+
+    async def relay(self, title: bytes | None, text: str) -> dict[str, Any]:
+        """Hand in an operation that somebody else has signed; see `outcome`."""
+        operation = read_operation(text).operation
+        if title is not None and operation.title != title:
+            raise RefusedError("title_request_malformed", "the operation is about another title")
+        return await self._submit(text)
+
+    async def _submit(self, text: str) -> dict[str, Any]:
+        found = await self.submitter.submit(text, wait=FINAL_WAIT)
+        return await self.outcome(found)
+
+    async def outcome(self, found: Submission) -> dict[str, Any]:
+        """What became of an operation: `final` with state and proof, or `pending`.
+
+        Raises the refusal as an error that carries the signed evidence.
+        """
+        if found.status == "refused" and found.refusal is not None:
+            raise refused(found.refusal)
+        if found.status == "failed":
+            raise _failed(found)
+        body: dict[str, Any] = {"title": found.title.hex(), "operation": operation_json(found.text)}
+        if found.status != "final":
+            return body | {"outcome": "pending", "final": False, **_why(found)}
+        held = await self.node.store.read(rows.find, found.title)
+        shown = title_json(held, None, [], []) if held else {}
+        return body | {"outcome": "final"} | shown
+
+    async def find(self, title: bytes, *, refresh: bool = False) -> StoredTitle | None:
+        """A title's final state as known here; the registries are asked when it is not."""
+        held = await self.node.store.read(rows.find, title)
+        if held is not None and not refresh:
+            return held
+        members = partners.members_of(self.node)
+        for entry in members.registries:
+            arbiter = LogArbiter(self.node, entry).arbiter
+            if held is None or held.arbiter == arbiter.id:
+                after = held.state.seq if held else 0
+                await self.submitter.refresh(title, arbiter.id, after=after)
+        return await self.node.store.read(rows.find, title)
+
+    async def require(self, title: bytes, *, refresh: bool = False) -> StoredTitle:
+        """As `find`; raises NotFoundError `title_never_issued`."""
+        held = await self.find(title, refresh=refresh)
+        if held is None:
+            raise NotFoundError("title_never_issued", "no final state of that title is known")
+        return held
+
+    async def show(self, title: bytes, *, refresh: bool = False) -> dict[str, Any]:
+        """The title as people and programs see it: final state, proof, history, what is open."""
+        held = await self.find(title, refresh=refresh)
+        shown: dict[str, Any] = await self.node.store.read(self._shown, title, held)
+        return shown
+
+    def _shown(self, conn: Connection, title: bytes, held: StoredTitle | None) -> dict[str, Any]:
+        tried = rows.submissions_of(conn, title)
+        if held is None and not tried:
+            raise NotFoundError("title_never_issued", "no final state of that title is known")
+        body = title_json(held, rows.bill(conn, title), rows.texts(conn, title), tried)
+        return {"title": title.hex()} | body
+
+    def of_document(self, conn: Connection, document: bytes) -> StoredTitle | None:
+        """The final title state of a bill of lading, inside the caller's transaction."""
+        return rows.of_document(conn, document)
+
+    def finalised(self, titles: Sequence[bytes]) -> None:
+        """The registry at this node made these titles' newest states final."""
+        self._final.put_nowait(titles)
+
+    # -- loops ---------------------------------------------------------------------------------
+
+    async def _learn_own(self) -> None:
+        """As the registry: keep and tell what became final."""
+        while True:
+            titles = await self._final.get()
+            arbiter = self.node.registry.require().arbiter.id
+            for title in titles:
+                try:
+                    await self.submitter.refresh(title, arbiter)
+                except TradeError as error:
+                    self.node.telemetry.log.warning("title.own_failed", code=error.code)
+
+    async def _sweep(self) -> None:
+        """Bills that arrived after their title, and recipients who were sent a bill since."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), SWEEP_EVERY)
+            await asyncio.sleep(SWEEP_PAUSE)
+            self._wake.clear()
+            try:
+                if await self.node.store.read(self._to_do):
+                    done = await self.node.store.write(self.follower.sweep)
+                    if not done:
+                        # Nothing can be done about the rest now; our own commit is no news.
+                        self._wake.clear()
+            except TradeError as error:
+                self.node.telemetry.log.warning("title.sweep_failed", code=error.code)
+
+    def _to_do(self, conn: Connection) -> bool:
+        return bool(rows.arrived(conn, BILL, 1) or rows.untold(conn, 1))
+
+
+def _failed(found: Submission) -> TradeError:
+    entry = explain(found.code or "")
+    family = FAMILIES[entry.family] if entry and entry.kind == "error" else RefusedError
+    code = found.code if entry and found.code else "title_refused"
+    return family(code, "the registry did not take the operation", operation=found.digest.hex())
+
+
+def _why(found: Submission) -> dict[str, Any]:
+    """Why it is not final yet, in plain words."""
+    entry = explain(found.code or "title_pending")
+    return {
+        "code": found.code or "title_pending",
+        "message": {"en": entry.en, "zh": entry.zh} if entry else {},
+    }

@@ -1,0 +1,126 @@
+"""Handing in operations: kept before they are sent, sent again until they are decided (R2, R13)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from node.title import partners, rows
+from node.title.arbiter import LogArbiter
+from node.title.news import registry_with
+from protocols.title_operation import read_operation
+from schemas.errors import RefusedError, TradeError, UnavailableError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from node.runtime import Node
+    from node.title.arbiter import Handed
+    from node.title.following import Follower
+    from node.title.news import TitleNews
+    from node.title.rows import Submission
+
+FINAL_WAIT = 3
+"""Seconds for which a caller waits for an operation to become final."""
+AT_ONCE = 20
+POLL_SECONDS = 0.5
+#: Not decided: the operation this one builds on may be on its way.
+_EARLY = frozenset({"title_seq_ahead", "title_never_issued"})
+
+
+class Submitter:
+    """Hands in what this node's operator, or a party hosted here, has signed."""
+
+    def __init__(self, node: Node, follower: Follower) -> None:
+        """Nothing runs before `start`."""
+        self.node = node
+        self._follower = follower
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to repeat what is undecided."""
+        self._task = asyncio.create_task(self._run(), name="title.submit")
+
+    async def stop(self) -> None:
+        """End; what is undecided waits in the store."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def arbiter_with(self, arbiter: bytes) -> LogArbiter:
+        """The listed registry with that arbiter id; raises `title_arbiter_unknown`."""
+        entry, _ = registry_with(partners.members_of(self.node), arbiter)
+        return LogArbiter(self.node, entry)
+
+    async def submit(self, text: str, *, wait: int = FINAL_WAIT) -> Submission:
+        """Keep and hand in a signed operation; what became of it so far.
+
+        Raises RefusedError `title_other_network`, `title_arbiter_unknown` and what
+        `read_operation` raises; never because the registry does not answer.
+        """
+        operation = read_operation(text).operation
+        if operation.network != partners.members_of(self.node).network:
+            raise RefusedError("title_other_network", "the operation is for another network")
+        self.arbiter_with(operation.arbiter)
+        now = self.node.clock.now_ms()
+        held = await self.node.store.write(rows.submit, operation, text, now)
+        if held.status in rows.OPEN:
+            await self._try(held, wait)
+        found = await self.node.store.read(rows.submission, operation.digest)
+        assert found is not None
+        return found
+
+    async def _try(self, held: Submission, wait: int) -> None:
+        operation = read_operation(held.text).operation
+        try:
+            handed = await self.arbiter_with(operation.arbiter).hand_in(held.text, wait=wait)
+        except UnavailableError as error:
+            await self._postpone(held, error.code)
+            return
+        except TradeError as error:
+            await self.node.store.write(rows.decide, held.digest, "failed", code=error.code)
+            return
+        await self._take(held, handed)
+
+    async def _take(self, held: Submission, handed: Handed) -> None:
+        error = handed.error
+        if handed.news is not None:
+            await self.node.store.write(self._final, held, handed.news)
+        elif handed.refusal is not None:
+            await self.node.store.write(rows.decide, held.digest, "refused", refusal=handed.refusal)
+            await self.refresh(held.title, read_operation(held.text).operation.arbiter)
+        elif error is None:
+            await self._postpone(held, "title_pending")
+        elif error.retryable or error.code in _EARLY:
+            await self._postpone(held, error.code)
+        else:
+            await self.node.store.write(rows.decide, held.digest, "failed", code=error.code)
+
+    def _final(self, conn: Connection, held: Submission, news: TitleNews) -> None:
+        self._follower.learn(conn, news)
+        rows.decide(conn, held.digest, "final")
+
+    async def _postpone(self, held: Submission, code: str) -> None:
+        await self.node.store.write(rows.postpone, held, code, self.node.clock.now_ms())
+
+    async def refresh(self, title: bytes, arbiter: bytes, *, after: int = 0) -> None:
+        """Ask the registry for a newer final state; no answer changes nothing (R13)."""
+        try:
+            news = await self.arbiter_with(arbiter).fetch(title, after=after)
+        except TradeError as error:
+            self.node.telemetry.log.debug("title.not_refreshed", code=error.code)
+            return
+        if news is not None:
+            await self.node.store.write(self._follower.learn, news)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                now = self.node.clock.now_ms()
+                due = await self.node.store.read(rows.due, now, AT_ONCE)
+                await asyncio.gather(*(self._try(held, 1) for held in due))
+            except TradeError as error:
+                due = []
+                self.node.telemetry.log.warning("title.submit_failed", code=error.code)
+            if len(due) < AT_ONCE:
+                await asyncio.sleep(POLL_SECONDS)
