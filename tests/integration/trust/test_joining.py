@@ -1,0 +1,270 @@
+"""Founding, joining, signing and following between running nodes (R1, R4, R5)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from node.documents.service import DocumentService
+from node.store import events
+from node.trust import founding, rows
+from node.trust.service import TrustService
+from protocols import joining, member_list
+from protocols.digest import sha256
+from protocols.joining import Right
+from schemas import strict_json
+from schemas.errors import ConflictError, TradeError
+from tests.support import founded_homes
+from tests.support.running import running_node
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from node.home import Home
+    from node.runtime import Node
+
+SERVICES = (("trust", TrustService), ("documents", DocumentService))
+RIGHT = Right("certificate-of-origin", "NL")
+
+
+def run(home: Home) -> Any:
+    return running_node(home, services=SERVICES)
+
+
+async def eventually(check: Callable[[], Awaitable[object] | object], seconds: float = 8.0) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            result = check()
+            if asyncio.iscoroutine(result):
+                result = await result
+            if result:
+                return
+            await asyncio.sleep(0.02)
+
+
+def network_of(node: Node) -> bytes:
+    assert node.members.current is not None
+    return node.members.current.network
+
+
+async def admit(founder: Node, joiner: Node, **wish: Any) -> None:
+    await joiner.trust.join(founder.endpoint, network_of(founder), [RIGHT])
+    client = founded_homes.client(founder)
+    answer = await client.apost("/v1/trust/sign", {"all": True, **wish})
+    assert answer["signed"][0]["published"] is True
+    await eventually(lambda: joiner.members.current)
+
+
+@pytest.fixture
+def homes(tmp_path: Path) -> tuple[Home, Home]:
+    first = founded_homes.make(tmp_path, "alpha", "CN", "port", "carrier", "witness")
+    founded_homes.found(first)
+    return first, founded_homes.make(tmp_path, "beta", "NL", "customs", "issuer")
+
+
+async def test_a_joiner_is_admitted_by_the_threshold_and_follows_the_list(
+    homes: tuple[Home, Home],
+) -> None:
+    async with run(homes[0]) as alpha, run(homes[1]) as beta:
+        assert alpha.trust.ready() is None
+        assert "no network" in beta.trust.ready()
+        await admit(alpha, beta, grantWanted=True)
+        members = beta.members.current
+        assert (members.version, members.digest) == (2, alpha.members.current.digest)
+        now = beta.clock.now()
+        assert members.issuer_entry(beta.did, RIGHT.document_type, "NL", now) is not None
+        assert beta.trust.ready() is None
+        client = founded_homes.client(alpha)
+        await client.apost("/v1/trust/sign", {"witnesses": [alpha.did], "quorum": 1})
+        await eventually(lambda: beta.members.current.version == 3)
+        assert "witness" in beta.members.current.logs_of(beta.did)[0].policy
+        assert alpha.members.current.logs_of(alpha.did)[0].policy.endswith("quorum none\n")
+        told = await beta.store.read(events.after, 0, 100)
+        assert [one.kind for one in told] == ["member-list"] * 3
+        assert all(one.leaf for one in told)
+
+
+async def test_a_stored_list_is_there_after_a_restart(homes: tuple[Home, Home]) -> None:
+    async with run(homes[0]) as alpha, run(homes[1]) as beta:
+        await admit(alpha, beta)
+        digest = beta.members.current.digest
+    async with run(homes[1]) as beta:
+        assert beta.members.current.digest == digest
+
+
+async def test_r5_a_joiner_refuses_a_list_of_another_network(homes: tuple[Home, Home]) -> None:
+    async with run(homes[0]) as alpha, run(homes[1]) as beta:
+        with pytest.raises(TradeError) as caught:
+            await beta.trust.join(alpha.endpoint, bytes(32))
+        assert caught.value.code == "member_list_other_network"
+        assert beta.members.current is None
+
+
+async def test_r4_two_roots_sign_one_after_the_other(tmp_path: Path) -> None:
+    first = founded_homes.make(tmp_path, "alpha", "CN", "port")
+    founded_homes.found(first, threshold=2)
+    moved = first.keys / "root-2.pem"
+    away = tmp_path / "root-2.pem"
+    moved.rename(away)
+    second = founded_homes.make(tmp_path, "beta", "NL", "customs")
+    async with run(first) as alpha, run(second) as beta:
+        await beta.trust.join(alpha.endpoint, network_of(alpha))
+        client = founded_homes.client(alpha)
+        looked = await client.apost("/v1/trust/sign", {"all": True, "dryRun": True})
+        assert looked["signed"][0]["signatures"] == 0
+        assert looked["signed"][0]["changes"][0].startswith("admits node did:web:beta.example")
+        one = (await client.apost("/v1/trust/sign", {"all": True}))["signed"][0]
+        assert (one["signatures"], one["published"]) == (1, False)
+        waiting = await client.aget("/v1/trust/requests")
+        assert (waiting["proposals"][0]["signatures"], len(waiting["requests"])) == (1, 1)
+        assert beta.members.current is None
+        away.rename(moved)
+        two = (await client.apost("/v1/trust/sign"))["signed"][0]
+        assert two["published"] is True
+        await eventually(lambda: beta.members.current)
+        assert (await client.aget("/v1/trust/requests"))["requests"] == []
+
+
+async def test_a_node_without_a_root_signs_nothing(homes: tuple[Home, Home]) -> None:
+    async with run(homes[0]) as alpha, run(homes[1]) as beta:
+        await admit(alpha, beta)
+        with pytest.raises(TradeError) as caught:
+            await founded_homes.client(beta).apost("/v1/trust/sign", {"all": True})
+        assert caught.value.code == "not_a_root"
+        with pytest.raises(TradeError) as caught:
+            await founded_homes.client(alpha).apost("/v1/trust/sign")
+        assert caught.value.code == "nothing_to_sign"
+
+
+async def test_a_member_asks_a_root_at_another_node_for_a_right(homes: tuple[Home, Home]) -> None:
+    async with run(homes[0]) as alpha, run(homes[1]) as beta:
+        await admit(alpha, beta)
+        wants = [{"documentType": "quality-certificate", "country": "NL"}]
+        await founded_homes.client(beta).apost("/v1/trust/ask", {"wants": wants})
+        client = founded_homes.client(alpha)
+
+        async def arrived() -> bool:
+            return bool((await client.aget("/v1/trust/requests"))["requests"])
+
+        await eventually(arrived)
+        await client.apost("/v1/trust/sign", {"all": True, "grantWanted": True})
+        await eventually(lambda: beta.members.current.version == 3)
+        rights = beta.members.current.rights_of(beta.did, beta.clock.now())
+        assert [right.document_type for right in rights] == ["quality-certificate"]
+
+
+async def test_r4_another_digest_for_a_version_is_an_alarm_and_a_refusal(
+    homes: tuple[Home, Home],
+) -> None:
+    async with run(homes[0]) as alpha, run(homes[1]) as beta:
+        await admit(alpha, beta)
+        held = alpha.members.current
+        with pytest.raises(ConflictError) as caught:
+            alpha.trust.seen_members(beta.did, held.version, bytes(32))
+        assert caught.value.code == "member_list_fork"
+
+        async def alarmed() -> bool:
+            told = await alpha.store.read(events.after, 0, 100)
+            return any(one.kind == "alarm" and one.actor == beta.did for one in told)
+
+        await eventually(alarmed)
+        assert alpha.members.current is held
+        forked = sign_fork(alpha, homes[0])
+        with pytest.raises(ConflictError):
+            await alpha.trust.follower.accept([forked], source=beta.did)
+        assert alpha.members.current is held
+
+
+def sign_fork(alpha: Node, home: Home) -> bytes:
+    """Another version 2, signed by the true root."""
+    lists = member_list.read_export((home.path / founding.FOUNDING_FILE).read_bytes())
+    first = member_list.open_founding(lists[0])
+    now = alpha.clock.now()
+    draft = member_list.MemberListDraft.after(first, issued_at=now, expires=first.expires)
+    return member_list.sign_list(draft.payload(), [alpha.keys.signer("root")])
+
+
+async def test_r12_a_call_that_shows_a_forked_list_is_refused(homes: tuple[Home, Home]) -> None:
+    async with run(homes[0]) as alpha, run(homes[1]) as beta:
+        await admit(alpha, beta)
+        true = beta.members.current
+        beta.members.current = replace(true, digest=bytes(32))
+        answer = await beta.client.call(alpha.did, "POST", "/px/1/members/notice")
+        assert (answer.status, b"member_list_fork" in answer.body) == (409, True)
+        beta.members.current = true
+        answer = await beta.client.call(alpha.did, "POST", "/px/1/members/notice")
+        assert answer.status == 204
+
+
+async def test_every_version_is_served_and_exported(homes: tuple[Home, Home]) -> None:
+    async with run(homes[0]) as alpha, run(homes[1]) as beta:
+        await admit(alpha, beta)
+        client = founded_homes.client(beta)
+        exported = (await client.arequest("GET", "/v1/trust/export")).body
+        opened = member_list.open_export(exported, network=network_of(alpha))
+        assert opened == alpha.members.current
+        answer = await alpha.client.open_call("GET", f"{beta.endpoint}/px/1/members?from=2")
+        assert member_list.read_export(answer.body) == [opened.signed]
+        shown = await client.aget("/v1/trust")
+        assert (shown["version"], shown["freshness"]) == (2, "fresh")
+        assert shown["rootKeys"] == []
+
+
+async def test_requests_that_do_not_prove_themselves_are_refused(homes: tuple[Home, Home]) -> None:
+    async with run(homes[0]) as alpha, run(homes[1]) as beta:
+        asked = beta.trust.joining.request_for(alpha.members.current)
+        envelope = strict_json.loads_object(asked.signed)
+        envelope["signatures"] = envelope["signatures"][1:]
+        url = f"{alpha.endpoint}/px/1/join"
+        answer = await beta.client.open_call("POST", url, strict_json.canonical(envelope))
+        assert (answer.status, b"join_unproven" in answer.body) == (422, True)
+        answer = await beta.client.open_call("POST", url, b"{}")
+        assert answer.status == 400
+        answer = await beta.client.open_call("GET", f"{url}/{sha256(b'x').hex()}")
+        assert answer.status == 404
+        answer = await beta.client.open_call("POST", url, asked.signed)
+        assert answer.status == 202
+        state = await beta.client.open_call("GET", f"{url}/{asked.digest.hex()}")
+        assert b'"pending"' in state.body
+
+
+async def test_a_listed_did_is_not_taken_over(homes: tuple[Home, Home], tmp_path: Path) -> None:
+    async with run(homes[0]) as alpha, run(homes[1]) as beta:
+        await admit(alpha, beta)
+        thief = founded_homes.make(tmp_path / "other", "beta", "NL", "customs")
+        async with run(thief) as other:
+            with pytest.raises(ConflictError) as caught:
+                await other.trust.join(alpha.endpoint, network_of(alpha))
+            assert caught.value.code == "join_did_taken"
+        own = await alpha.store.read(rows.pending_requests)
+        assert own == []
+        again = beta.trust.joining.request_for(beta.members.current)
+        assert joining.is_fulfilled(again, alpha.members.current)
+
+
+async def test_the_command_line_reads_the_same(
+    homes: tuple[Home, Home], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from node.cli.main import build
+
+    def call(*arguments: str) -> str:
+        build(arguments)(list(arguments), standalone_mode=False)
+        return capsys.readouterr().out
+
+    async with run(homes[0]) as alpha:
+        home = str(homes[0].path)
+        shown = await asyncio.to_thread(call, "trust", "show", "--home", home)
+        assert alpha.members.current.name in shown
+        shown = await asyncio.to_thread(call, "trust", "show", "--pending", "--home", home)
+        assert "Requests to join" in shown
+        signed = await asyncio.to_thread(
+            call, "trust", "sign", "--issuer", "aeo-status:CN", "--home", home
+        )
+        assert "version 2: in force" in signed
+        file = homes[0].path / "list.json"
+        await asyncio.to_thread(call, "trust", "export", "-o", str(file), "--home", home)
+        assert member_list.open_export(file.read_bytes()).version == 2
