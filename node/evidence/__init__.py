@@ -1,0 +1,1 @@
+"""Exporting evidence bundles; verifying one needs no node (`protocols.evidence`)."""

@@ -1,0 +1,1 @@
+"""Verifying documents: on arrival, on request, and again when something changed."""

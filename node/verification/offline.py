@@ -1,0 +1,109 @@
+"""Verifying a file with nothing but a member list: no node, no home, no network (DESIGN §1.2).
+
+Beside the file may lie its status list (``NAME.status.jwt``) and its receipt (``NAME.leaf`` and
+``NAME.tlog-proof``); without them the report says what is not known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from protocols import member_list, status_list
+from protocols.credential import MAX_FILE_BYTES
+from protocols.evidence import archive
+from protocols.evidence.verification import verify_bundle
+from protocols.members import export
+from protocols.verify import Receipt, verify_document
+from schemas.errors import MalformedError, TooLargeError, TradeError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from protocols.member_list import MemberList
+    from protocols.status_list import StatusList
+    from schemas.findings import Report
+
+MAX_BUNDLE = archive.MAX_ARCHIVE + 4 * 1024 * 1024
+_ZIP = b"PK\x03\x04"
+
+
+def read_capped(path: Path, limit: int) -> bytes:
+    """The file's bytes; raises MalformedError `file_unreadable` or TooLargeError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise MalformedError("file_unreadable", f"{path.name}: {error.strerror}") from None
+    if len(data) > limit:
+        raise TooLargeError("document_too_large", f"{path.name}: more than {limit} bytes")
+    return data
+
+
+def read_trust(path: Path, now: datetime | None = None) -> MemberList:
+    """The newest member list of a ``--trust`` file, its chain of versions verified.
+
+    Raises MalformedError `trust_list_unreadable`, RefusedError when its signatures do not hold.
+    """
+    data = read_capped(path, export.MAX_BYTES)
+    try:
+        return member_list.open_export(data, now=now)
+    except MalformedError as error:
+        raise MalformedError("trust_list_unreadable", f"{path.name}: {error.detail}") from None
+
+
+def verify_file(
+    path: Path,
+    *,
+    trust: Path,
+    now: datetime,
+    at: datetime | None = None,
+    country: str | None = None,
+) -> Report:
+    """The report on a document file, or on an evidence bundle, under the list in `trust`.
+
+    at: another moment than now gives a historical report (R25); country: of the verifier
+    """
+    members = read_trust(trust, now)
+    data = read_capped(path, MAX_BUNDLE)
+    if data.startswith(_ZIP):
+        return verify_bundle(data, members)
+    historical = at is not None
+    report, _ = verify_document(
+        data[: MAX_FILE_BYTES + 1],
+        members=members,
+        at=at or now,
+        status=_status_beside(path, members, now),
+        receipt=_receipt_beside(path),
+        verifier_country=country,
+        historical=historical,
+    )
+    return replace(report, historical=historical)
+
+
+def _beside(path: Path, ending: str) -> bytes | None:
+    file = path.with_suffix(ending)
+    return read_capped(file, MAX_FILE_BYTES) if file.is_file() else None
+
+
+def _status_beside(path: Path, members: MemberList, now: datetime) -> StatusList | str | None:
+    found = _beside(path, ".status.jwt")
+    if found is None:
+        return None
+    text = found.decode("ascii", "replace").strip()
+    try:
+        # A list speaks for other moments too, as long as it was in order when it was signed.
+        _, unverified = status_list.parse_list(text)
+        signed_at = min(unverified.valid_from + timedelta(seconds=1), now)
+        return status_list.open_list(text, members=members, now=signed_at)
+    except TradeError:
+        return text
+
+
+def _receipt_beside(path: Path) -> Receipt | None:
+    entry, proof = _beside(path, ".leaf"), _beside(path, ".tlog-proof")
+    if entry is None or proof is None:
+        return None
+    return Receipt(entry, proof.decode("utf-8", "replace"))

@@ -1,0 +1,180 @@
+"""The verification service: judges what arrives and what is asked, and looks again.
+
+Messages: urn:pratique:document:*. Route: POST /v1/verify (operator). What could not be found out is
+looked at again, sooner when the member list changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from node.documents import documents
+from node.verification import intake, judging, rows
+from node.verification.handlers import VerificationHandlers
+from protocols import credential
+from protocols.exchange.manifest import DOCUMENT
+from protocols.verify import Receipt
+from schemas.errors import TradeError
+from schemas.findings import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from node.http.routes import Route
+    from node.runtime import Node
+    from node.verification.judging import Judged
+    from node.verification.rows import Undecided
+    from protocols.member_list import MemberList
+    from protocols.status_list import StatusList
+
+POLL_SECONDS = 2.0
+STATUS_SECONDS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an operator asks: a file, perhaps another moment, country, receipt."""
+
+    file: bytes
+    at: datetime | None = None
+    country: str | None = None
+    receipt: Receipt | None = None
+
+
+class VerificationService:
+    """`node.verification`."""
+
+    name = "verification"
+
+    def __init__(self, node: Node) -> None:
+        """Reads nothing yet."""
+        self._node = node
+        self._wake = asyncio.Event()
+        self._loop: asyncio.Task[None] | None = None
+        self._handlers = VerificationHandlers(self)
+
+    def routes(self) -> Sequence[Route]:
+        """See `node.verification.handlers`."""
+        return self._handlers.routes()
+
+    async def start(self) -> None:
+        """Takes documents in, and begins to look again at what is undecided."""
+        exchange = getattr(self._node, "exchange", None)
+        if exchange is not None:
+            exchange.on(DOCUMENT, intake.DocumentHandler(self._node, self))
+        self._node.members.watch(self._list_changed)
+        self._loop = asyncio.create_task(self._look_again(), name="verification")
+
+    async def stop(self) -> None:
+        """Ends looking again."""
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+            self._loop = None
+
+    def ready(self) -> str | None:
+        """Without a member list nothing can be judged."""
+        return None if self._node.members.current else "this node is in no network yet"
+
+    async def judge(self, data: bytes, *, refresh: bool = False) -> Judged:
+        """The judgement of a document file now, with the status list fetched where needed."""
+        status = await self._status_of(data, refresh=refresh)
+        return judging.judge(self._node, data, self._node.clock.now(), status=status)
+
+    async def answer(self, question: Question) -> Judged:
+        """What an operator asks; names what an altered copy changed when the intact one is here."""
+        node, data = self._node, question.file
+        status = await self._status_of(data, refresh=question.at is None)
+        judged = judging.judge(
+            node,
+            data,
+            question.at or node.clock.now(),
+            status=status,
+            receipt=question.receipt or await self._own_receipt(data),
+            country=question.country,
+            historical=question.at is not None,
+        )
+        return await node.store.read(judging.name_differences, data, judged)
+
+    async def _status_of(self, data: bytes, *, refresh: bool) -> StatusList | None:
+        """The list that the file's claims name, as fresh as can be had within 8 s."""
+        try:
+            claims = credential.open_file(data).claims
+        except TradeError:
+            return None
+        fetch = self._node.documents.status_for(
+            claims.issuer, claims.status.list_url, refresh=refresh
+        )
+        try:
+            async with asyncio.timeout(STATUS_SECONDS):
+                held: StatusList | None = (await fetch).held
+        except TimeoutError:
+            return None
+        return held
+
+    async def _own_receipt(self, data: bytes) -> Receipt | None:
+        """The receipt of our own log, when the document is here."""
+        digest = _digest_of(data)
+        stored = await self._node.store.read(documents.get, digest) if digest else None
+        log = getattr(self._node, "log", None)
+        if stored is None or stored.leaf is None or log is None:
+            return None
+        found = await log.receipt(stored.leaf)
+        return None if found is None else Receipt(found.entry, found.text)
+
+    # -- looking again -------------------------------------------------------------------------
+
+    def _list_changed(self, _members: MemberList) -> None:
+        self._wake.set()
+
+    async def _look_again(self) -> None:
+        while True:
+            changed = self._wake.is_set()
+            self._wake.clear()
+            try:
+                await self._turn(changed=changed)
+            except TradeError as error:
+                self._node.telemetry.log.warning("verification.turn", code=error.code)
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _turn(self, *, changed: bool) -> None:
+        if self._node.members.current is None:
+            return
+        now = self._node.clock.now_ms()
+        if changed:
+            await self._node.store.write(rows.all_due, now)
+        for waiting in await self._node.store.read(rows.due, now):
+            stored = await self._node.store.read(documents.get, waiting.digest)
+            if stored is None:
+                await self._node.store.write(rows.settle, waiting.digest)
+                continue
+            judged = await self.judge(stored.file)
+            await self._node.store.write(self._decide, waiting, judged)
+
+    def _decide(self, conn: Connection, waiting: Undecided, judged: Judged) -> None:
+        """Keep the newer report; when it is decided, tell and answer."""
+        documents.set_report(conn, waiting.digest, judged.report)
+        if judged.report.verdict is Outcome.INDETERMINATE:
+            rows.postpone(conn, waiting, self._node.clock.now_ms())
+            return
+        if not rows.settle(conn, waiting.digest) or judged.document is None:
+            return
+        intake.answer(conn, self._node, judged.report, waiting.digest, waiting)
+        intake.tell(conn, self._node, judged, waiting.sender)
+        intake.after_change(conn, self._node, judged.document)
+
+
+def _digest_of(data: bytes) -> bytes | None:
+    try:
+        return credential.open_file(data).file.digest
+    except TradeError:
+        return None
