@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, not_, or_, select, update
+from sqlalchemy import and_, bindparam, not_, or_, select, update
 
 from node.exchange.inbox_rows import DELIVERED, READY, REFUSED
 from node.exchange.message import InboundMessage
@@ -119,15 +119,18 @@ def message_of(row: Row[Any]) -> InboundMessage:
     )
 
 
+_SETTLE = (
+    update(inbox)
+    .where(inbox.c.n == bindparam("b_n"), inbox.c.state == READY)
+    .values(state=bindparam("b_state"), code=bindparam("b_code"), settled_at=bindparam("b_at"))
+)
+
+
 def settle(conn: Connection, n: int, now: int, code: str | None = None) -> bool:
     """Marks a message delivered, or refused with `code`; False when that was done before."""
     state = DELIVERED if code is None else REFUSED
-    changed = conn.execute(
-        update(inbox)
-        .where(inbox.c.n == n, inbox.c.state == READY)
-        .values(state=state, code=code, settled_at=now)
-    )
-    return changed.rowcount == 1
+    changes = {"b_n": n, "b_state": state, "b_code": code, "b_at": now}
+    return conn.execute(_SETTLE, changes).rowcount == 1
 
 
 def block(conn: Connection, lane: Lane, attempts: int, until: int, code: str) -> None:

@@ -40,26 +40,34 @@ class Outgoing:
     attempts: int
 
 
+_POSITION = select(streams_out.c.seq, streams_out.c.head).where(
+    streams_out.c.peer == bindparam("b_peer"), streams_out.c.stream == bindparam("b_stream")
+)
+
+
 def position(conn: Connection, peer: str, stream: str) -> tuple[int, bytes | None]:
     """The last number given in an outbound stream and that message's digest, held until commit."""
-    query = select(streams_out.c.seq, streams_out.c.head).where(
-        streams_out.c.peer == peer, streams_out.c.stream == stream
-    )
-    row = conn.execute(dialect.locked(conn, query)).one_or_none()
+    query = dialect.locked(conn, _POSITION)
+    row = conn.execute(query, {"b_peer": peer, "b_stream": stream}).one_or_none()
     return (0, None) if row is None else (row.seq, bytes(row.head))
+
+
+_ADVANCE = (
+    update(streams_out)
+    .where(streams_out.c.peer == bindparam("b_peer"))
+    .where(streams_out.c.stream == bindparam("b_stream"))
+    .values(seq=bindparam("b_seq"), head=bindparam("b_head"))
+)
 
 
 def advance(conn: Connection, peer: str, stream: str, seq: int, head: bytes) -> None:
     """Writes the new end of an outbound stream."""
     if seq == 1:
         values = {"peer": peer, "stream": stream, "seq": seq, "head": head}
-        conn.execute(insert(streams_out).values(**values))
+        conn.execute(insert(streams_out), values)
         return
-    conn.execute(
-        update(streams_out)
-        .where(streams_out.c.peer == peer, streams_out.c.stream == stream)
-        .values(seq=seq, head=head)
-    )
+    changes = {"b_peer": peer, "b_stream": stream, "b_seq": seq, "b_head": head}
+    conn.execute(_ADVANCE, changes)
 
 
 def put(
@@ -68,25 +76,26 @@ def put(
     """Queues a signed message."""
     manifest = signed.manifest
     conn.execute(
-        insert(outbox).values(
-            id=manifest.id,
-            peer=manifest.recipient,
-            digest=signed.digest,
-            type=manifest.type,
-            stream=manifest.stream,
-            seq=manifest.seq,
-            prev=manifest.prev,
-            state=QUEUED,
-            created_at=now,
-            expires_at=times.to_ms(manifest.expires),
-            attempts=0,
-            next_at=0,
-            document=document,
-            media_type=manifest.body.media_type,
-            size=len(body),
-            manifest=signed.text,
-            body=body,
-        )
+        insert(outbox),
+        {
+            "id": manifest.id,
+            "peer": manifest.recipient,
+            "digest": signed.digest,
+            "type": manifest.type,
+            "stream": manifest.stream,
+            "seq": manifest.seq,
+            "prev": manifest.prev,
+            "state": QUEUED,
+            "created_at": now,
+            "expires_at": times.to_ms(manifest.expires),
+            "attempts": 0,
+            "next_at": 0,
+            "document": document,
+            "media_type": manifest.body.media_type,
+            "size": len(body),
+            "manifest": signed.text,
+            "body": body,
+        },
     )
 
 

@@ -135,10 +135,11 @@ def body_of(data: bytes, media_type: str) -> Body:
 
 
 def sign(manifest: Manifest, signer: Signer) -> SignedManifest:
-    """The manifest signed with the sender's exchange key."""
-    payload = manifest.payload()
-    text = jws.sign(payload, typ=TYP, signer=signer)
-    return SignedManifest(text, manifest, sha256(payload), jws.parse(text, typ=TYP))
+    """The manifest signed with the sender's exchange key.
+
+    Raises MalformedError `manifest_malformed` for one that no reader would take.
+    """
+    return read(jws.sign(manifest.payload(), typ=TYP, signer=signer))
 
 
 def read(text: str) -> SignedManifest:
