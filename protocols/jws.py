@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -122,7 +123,9 @@ def _require_typ(typ: str, expected: str | AbstractSet[str]) -> None:
         raise RefusedError("jws_typ_unexpected", f"this place takes {wanted}", pointer="/typ")
 
 
+@lru_cache(maxsize=256)
 def _header(protected: str) -> Header:
+    """Checked once per spelling: a key signs all its objects under the same few headers."""
     if len(protected) > MAX_HEADER_BYTES:
         raise TooLargeError("jws_too_large", f"a header over {MAX_HEADER_BYTES} characters")
     members = strict_json.loads_object(base64url.decode(protected, pointer="protected"))
