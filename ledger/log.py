@@ -13,6 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
 
 from ledger.tables import NODE_LOG, heads, leaves
+from protocols import leaf as leaves_format
+from protocols.leaf import Leaf, LeafKind
 from protocols.merkle import leaf_hash
 from schemas.errors import TooLargeError
 
@@ -69,12 +71,35 @@ def append_all(
     return added
 
 
+def remember(
+    conn: Connection, kind: LeafKind, subject: bytes, commit: bytes, now_ms: int
+) -> AppendedLeaf:
+    """Append a leaf to the node's log, chained to the subject's last leaf here.
+
+    The chain lets an auditor see every entry of a subject and every gap (R18).
+    """
+    before = of_subject(conn, subject, newest_only=True)
+    prev = before[0].hash if before else None
+    return append(conn, leaves_format.encode(Leaf(kind, subject, commit, prev, now_ms)), now_ms)
+
+
+def of_subject(conn: Connection, subject: bytes, *, newest_only: bool = False) -> list[StoredLeaf]:
+    """All leaves of a subject in the node's log, oldest first, or only the newest one."""
+    mine = select(*_STORED).where(leaves.c.log == NODE_LOG, leaves.c.subject == subject)
+    if newest_only:
+        query = mine.order_by(leaves.c.leaf_index.desc()).limit(1)
+    else:
+        query = mine.order_by(leaves.c.leaf_index)
+    return [_stored(*row) for row in conn.execute(query)]
+
+
 def _row(log: str, leaf: AppendedLeaf, entry: bytes, now_ms: int) -> dict[str, object]:
     return {
         "log": log,
         "leaf_index": leaf.index,
         "leaf_hash": leaf.hash,
         "entry": entry,
+        "subject": leaves_format.subject_of(entry) if log == NODE_LOG else None,
         "at": now_ms,
     }
 

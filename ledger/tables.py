@@ -38,8 +38,10 @@ leaves = Table(
     Column("leaf_index", BigInteger, primary_key=True, autoincrement=False),
     Column("leaf_hash", LargeBinary(32), nullable=False),
     Column("entry", LargeBinary, nullable=False),
+    Column("subject", LargeBinary(32)),  # of the entry, where it is a node's leaf
     Column("at", BigInteger, nullable=False),
     Index("ix_log_leaves_hash", "leaf_hash"),
+    Index("ix_log_leaves_subject", "subject"),
 )
 
 checkpoints = Table(

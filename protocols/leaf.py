@@ -98,6 +98,12 @@ def decode(entry: bytes) -> Leaf:
     return found
 
 
+def subject_of(entry: bytes) -> bytes | None:
+    """The subject of an entry that looks like a leaf, None for any other bytes."""
+    match = _ENTRY.fullmatch(entry)
+    return None if match is None else match[2]
+
+
 def _check(leaf: Leaf) -> None:
     digests = [item for item in (leaf.subject, leaf.commit, leaf.prev) if item is not None]
     if any(len(item) != SIZE for item in digests):

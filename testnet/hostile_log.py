@@ -68,9 +68,9 @@ async def show_both(node: Node, *, split: bool = False) -> list[Reply]:
     split: show half of the witnesses the one head and half the other, so that no witness sees
            both; otherwise every witness is shown both. The node's own publishing must be stopped.
     """
-    entry = node.log.entry()
+    entry, publisher = node.log.entry(), node.log.publisher
     assert entry is not None
-    publisher = node.log.publisher
+    assert publisher is not None
     hashes = [publisher.tree.hash_at(0, index) for index in range(publisher.tree.size)]
     heads = two_heads(partners.log_key_of(entry), publisher.identity.sign, hashes)
     witnesses = partners.policy_of(entry).voters(entry.origin)

@@ -19,7 +19,7 @@ from node.log import partners
 from node.log.gathering import Gatherer
 from protocols import log_policy, note
 from protocols.log_proof import LogProof
-from schemas.errors import ConflictError, RefusedError, SettingsError, TradeError, UnavailableError
+from schemas.errors import SettingsError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,7 +91,9 @@ class LogService:
         self.node.store.after_commit(self._wake.set)
         try:
             await self._open()
-        except (SettingsError, ConflictError) as error:
+        except UnavailableError:
+            raise
+        except TradeError as error:
             self._seal(error)
             return
         self._restart_gathering()
@@ -107,6 +109,8 @@ class LogService:
 
     def ready(self) -> str | None:
         """Not ready when the log is sealed; waiting for partners is no fault of this node."""
+        if self._publishing is not None and self._publishing.done() and self.fault is None:
+            return "the log's publisher has stopped"
         return None if self.fault is None else str(self.fault)
 
     # -- identity and policy -------------------------------------------------------------------
@@ -201,11 +205,11 @@ class LogService:
                 if not await self._turn():
                     pause = CONFIRM_PAUSE
                     self._wake.set()
-            except (SettingsError, ConflictError) as error:
-                self._seal(error)
             except (UnavailableError, OSError) as error:
                 self.node.telemetry.log.warning("log.publish_failed", error=str(error))
                 self._wake.set()
+            except TradeError as error:
+                self._seal(error)
             await asyncio.sleep(pause)
 
     async def _gather(self) -> None:
@@ -275,7 +279,7 @@ class LogService:
             head, _ = await partners.ask_state(
                 self.node, witness, identity.key, deadline=CALL_DEADLINE
             )
-        except (UnavailableError, RefusedError) as error:
+        except TradeError as error:  # whatever a witness answers, it cannot seal our log
             self.node.telemetry.log.debug("log.unconfirmed", by=witness.key.name, code=error.code)
             return False
         if head is None:

@@ -26,6 +26,8 @@ def test_leaves_survive_writing_and_reading(value: Leaf):
     entry = leaf.encode(value)
     assert leaf.decode(entry) == value
     assert len(entry) <= 512
+    assert leaf.subject_of(entry) == value.subject
+    assert leaf.subject_of(entry[:-1] if value.at_ms < 24 else b"") is None
     expected = ["tx1", int(value.kind), value.subject, value.commit, value.prev, value.at_ms]
     assert cbor2.loads(entry) == expected
 

@@ -18,7 +18,8 @@ from ledger.tiles import (
     tiles_between,
     write_durably,
 )
-from protocols import checkpoint, cosignature, note
+from protocols import checkpoint, cosignature, leaf, note
+from protocols.leaf import LeafKind
 from protocols.merkle import EMPTY_ROOT, Frontier, Tree, leaf_hash
 from schemas.errors import (
     ConflictError,
@@ -68,6 +69,22 @@ def test_two_logs_of_one_node_do_not_mix(conn: Connection):
     assert log.append(conn, b"a", NOW, log="registry").index == 0
     assert log.size(conn, log="registry") == 1
     assert log.size(conn, log="other") == 0
+
+
+def test_r18_leaves_of_a_subject_form_a_chain(conn: Connection):
+    one, two = b"1" * 32, b"2" * 32
+    added = [
+        log.remember(conn, kind, subject, b"c" * 32, NOW + at)
+        for at, (kind, subject) in enumerate(
+            [(LeafKind.ISSUE, one), (LeafKind.ISSUE, two), (LeafKind.STATUS, one)]
+        )
+    ]
+    log.append(conn, b"no leaf", NOW)
+    found = log.of_subject(conn, one)
+    assert [item.index for item in found] == [0, 2]
+    assert [leaf.decode(item.entry).prev for item in found] == [None, added[0].hash]
+    assert log.of_subject(conn, two, newest_only=True)[0].index == 1
+    assert log.of_subject(conn, bytes(32)) == []
 
 
 def test_entries_have_a_cap(conn: Connection):
