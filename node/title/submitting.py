@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from node.title import partners, rows
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 FINAL_WAIT = 3
 """Seconds for which a caller waits for an operation to become final."""
+AGAIN_SECONDS = 0.3
 AT_ONCE = 20
 POLL_SECONDS = 0.5
 #: Not decided: the operation this one builds on may be on its way.
@@ -64,11 +66,17 @@ class Submitter:
         self.arbiter_with(operation.arbiter)
         now = self.node.clock.now_ms()
         held = await self.node.store.write(rows.submit, operation, text, now)
-        if held.status in rows.OPEN:
-            await self._try(held, wait)
-        found = await self.node.store.read(rows.submission, operation.digest)
-        assert found is not None
-        return found
+        end = time.monotonic() + wait
+        while held.status in rows.OPEN:
+            await self._try(held, max(0, round(end - time.monotonic())))
+            found = await self.node.store.read(rows.submission, operation.digest)
+            assert found is not None
+            held = found
+            if time.monotonic() + AGAIN_SECONDS > end:
+                break
+            if held.status in rows.OPEN:
+                await asyncio.sleep(AGAIN_SECONDS)
+        return held
 
     async def _try(self, held: Submission, wait: int) -> None:
         operation = read_operation(held.text).operation

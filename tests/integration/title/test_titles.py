@@ -1,0 +1,221 @@
+"""Titles over real nodes: the story's road, what is told to whom, and what bad requests get."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from node.title.making import Order
+from protocols.registry import arbiter_of
+from protocols.title import Bill, Kind, State
+from protocols.title_proof import read_proof_json, verify_proof
+from schemas.errors import TradeError
+from tests.integration.title.title_network import (
+    CARRIER,
+    bill,
+    did_of,
+    eventually,
+    operation,
+    operator,
+    running,
+    titled,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from node.runtime import Node
+
+
+async def possessor(node: Node, title: bytes) -> str | None:
+    try:
+        shown = await node.title.show(title)
+    except TradeError:
+        return None
+    state: dict[str, Any] | None = shown["state"]
+    if not shown["final"] or state is None or "possessor" not in state:
+        return None
+    return str(state["possessor"]["did"])
+
+
+async def test_the_road_of_bill_a(tmp_path: Path) -> None:
+    async with running(tmp_path) as nodes:
+        nhl, rotterdam = nodes[CARRIER], nodes["nl-port"]
+        title = await titled(nhl)
+
+        async def at(name: str, did: str, seq: int = 1) -> None:
+            async def look() -> bool:
+                held = await nodes[name].title.find(title)
+                return held is not None and held.state.seq == seq
+
+            await eventually(look)
+            assert await possessor(nodes[name], title) == did
+
+        # The endorsee's host is told of the issuance without asking.
+        await at("nl-port", did_of("exp-a"))
+        steps: tuple[tuple[Node, Order, str], ...] = (
+            (nhl, Order(Kind.TRANSFER, did_of("bank"), did_of("exp-a")), did_of("bank")),
+            (rotterdam, Order(Kind.ENDORSE, did_of("imp-a"), did_of("bank")), did_of("bank")),
+            (rotterdam, Order(Kind.TRANSFER, did_of("imp-a"), did_of("bank")), did_of("imp-a")),
+            (
+                rotterdam,
+                Order(Kind.SURRENDER_FOR_DELIVERY, did_of(CARRIER), did_of("imp-a")),
+                did_of(CARRIER),
+            ),
+            (nhl, Order(Kind.ACCEPT_SURRENDER), did_of(CARRIER)),
+        )
+        for seq, (node, order, holds) in enumerate(steps, start=2):
+            answer = await node.title.operate(title, order)
+            assert answer["outcome"] == "final"
+            await at(CARRIER, holds, seq)
+            await at("nl-port", holds, seq)
+        shown = await rotterdam.title.show(title)
+        assert shown["state"]["state"] == State.ACCEPTED
+        assert [item["kind"] for item in shown["history"]] == [
+            "ISSUE",
+            "TRANSFER",
+            "ENDORSE",
+            "TRANSFER",
+            "SURRENDER_FOR_DELIVERY",
+            "ACCEPT_SURRENDER",
+        ]
+        await _proof_verifies(rotterdam, shown)
+        await _events_and_leaves(nhl, title)
+        ended = await nhl.title.operate(title, Order(Kind.END))
+        assert ended["state"]["state"] == State.ENDED
+        with pytest.raises(TradeError, match="title_ended"):
+            await nhl.title.operate(title, Order(Kind.TRANSFER, did_of("bank"), did_of("exp-a")))
+
+
+async def _proof_verifies(node: Node, shown: dict[str, Any]) -> None:
+    members = node.members.current
+    proof = read_proof_json(shown["proof"])
+    arbiter = arbiter_of(members.registries[0])
+    assert arbiter.id.hex() == shown["arbiter"]
+    proven = verify_proof(proof, arbiter=arbiter, network=members.network)
+    assert len(proven.log.witness_times) >= 3
+
+
+async def _events_and_leaves(node: Node, title: bytes) -> None:
+    from ledger import log
+    from node.store import events
+
+    told = [
+        event
+        for event in await node.store.read(events.after, 0, 1000)
+        if event.detail.get("title") == title.hex()
+    ]
+    kinds = [event.kind for event in told if event.kind != "title-final"]
+    assert kinds == [
+        "title-issue",
+        "title-transfer",
+        "title-endorse",
+        "title-transfer",
+        "title-surrender-for-delivery",
+        "title-accept-surrender",
+    ]
+    for event in told:
+        assert event.document is not None
+        if event.leaf is not None:
+            assert await node.store.read(log.find, event.leaf) is not None
+
+
+async def test_who_was_sent_the_bill_learns_who_holds_it(tmp_path: Path) -> None:
+    from node.documents import documents
+
+    async with running(tmp_path) as nodes:
+        nhl, almaty = nodes[CARRIER], nodes["kz-rail"]
+        title = await titled(nhl)
+        document = (await nhl.title.show(title))["document"]
+        now = nhl.clock.now_ms()
+        await nhl.store.write(documents.add_recipient, bytes.fromhex(document), almaty.did, now)
+
+        async def told() -> bool:
+            from node.title import rows
+
+            return await almaty.store.read(rows.find, title) is not None
+
+        await eventually(told)
+        await nhl.title.operate(title, Order(Kind.TRANSFER, did_of("bank"), did_of("exp-a")))
+
+        async def moved() -> bool:
+            return await possessor(almaty, title) == did_of("bank")
+
+        await eventually(moved)
+
+
+async def test_requests_are_read_strictly_and_refused_in_plain_words(tmp_path: Path) -> None:
+    async with running(tmp_path) as nodes:
+        nhl, rotterdam = nodes[CARRIER], nodes["nl-port"]
+        client = operator(nhl)
+        document = (await bill(nhl)).hex()
+        good = {"document": document, "holder": did_of("exp-a"), "endorsee": did_of("bank")}
+
+        async def refused(path: str, body: dict[str, Any]) -> str:
+            with pytest.raises(TradeError) as caught:
+                await client.apost(path, body)
+            return caught.value.code
+
+        assert await refused("/v1/titles", good | {"document": "xy"}) == "title_request_malformed"
+        assert await refused("/v1/titles", good | {"document": "00" * 32}) == "document_not_here"
+        stranger = good | {"holder": "did:web:stranger.example"}
+        assert await refused("/v1/titles", stranger) == "title_recipient_not_listed"
+        issued = await client.apost("/v1/titles", good)
+        assert await refused("/v1/titles", good) == "title_document_taken"
+        path = f"/v1/titles/{issued['title']}/operations"
+        assert await refused(path, {"kind": "STEAL"}) == "title_request_malformed"
+        assert await refused(path, {"kind": "TRANSFER"}) == "title_request_malformed"
+        transfer = {"kind": "TRANSFER", "to": did_of("bank")}
+        # R20: the bank's key is in Rotterdam, not here.
+        by_bank = transfer | {"by": did_of("bank"), "to": did_of("imp-a")}
+        assert await refused(path, by_bank) == "title_key_not_held"
+        unknown = f"/v1/titles/{'00' * 32}/operations"
+        assert await refused(unknown, transfer) == "title_never_issued"
+        # The possessor's host may ask for what the possessor has no right to: signed refusal.
+        surrender = {"kind": "SURRENDER_FOR_DELIVERY"}
+        with pytest.raises(TradeError) as caught:
+            await client.apost(path, surrender)
+        assert caught.value.code == "title_not_holder"
+        assert caught.value.context["refusal"].count(".") == 2
+        listed = await client.aget("/v1/titles", document=document)
+        assert [item["title"] for item in listed["titles"]] == [issued["title"]]
+        assert (await operator(rotterdam).aget("/v1/parties"))["parties"][0]["thumbprint"]
+
+
+async def test_a_straight_bill_names_its_consignee_and_refuses_endorsement(tmp_path: Path) -> None:
+    async with running(tmp_path) as nodes:
+        nhl = nodes[CARRIER]
+        document = (await bill(nhl, consignment="B")).hex()
+        client = operator(nhl)
+        body = {"document": document, "holder": did_of("exp-a")}
+        with pytest.raises(TradeError, match="title_not_a_bill"):
+            await client.apost("/v1/titles", body)
+        issued = await client.apost("/v1/titles", body | {"endorsee": did_of("imp-a")})
+        assert issued["state"]["bill"] == Bill.STRAIGHT
+        path = f"/v1/titles/{issued['title']}/operations"
+        with pytest.raises(TradeError, match="title_not_negotiable"):
+            await client.apost(path, {"kind": "ENDORSE", "to": did_of("bank")})
+
+
+async def test_a_relayed_operation_is_about_the_title_in_the_path(tmp_path: Path) -> None:
+    async with running(tmp_path) as nodes:
+        nhl, singapore = nodes[CARRIER], nodes["sg-port"]
+        title = await titled(nhl)
+        held = await nhl.title.require(title)
+        text = operation(nhl, held.state, Kind.TRANSFER, "exp-a", "financier-2")
+        with pytest.raises(TradeError, match="title_request_malformed"):
+            await operator(singapore).apost(
+                f"/v1/titles/{'00' * 32}/operations", {"operation": text}
+            )
+        path = f"/v1/titles/{title.hex()}/operations"
+        answer = await operator(singapore).apost(path, {"operation": text})
+        assert answer["outcome"] == "final"
+        again = await operator(singapore).apost(path, {"operation": text})
+        assert again["outcome"] == "final"
+        other = operation(
+            nhl, replace(held.state), Kind.TRANSFER, "exp-a", "bank", network=bytes(32)
+        )
+        with pytest.raises(TradeError, match="title_other_network"):
+            await operator(singapore).apost(path, {"operation": other})
