@@ -82,12 +82,14 @@ async def altered(run: Run) -> Issued:
         told[:2000],
     )
     refused = bool(relay.answers) and all(400 <= status < 500 for status in relay.answers)
-    failed = next((item for item in report["checks"] if item["outcome"] == "FAILED"), {})
+    failed: dict[str, Any] = next(
+        (item for item in report["checks"] if item["outcome"] == "FAILED"), {}
+    )
     _end(
         run,
         "altered",
         caught=relay.altered_requests == 1 and refused and report["verdict"] == "FAILED" and named,
-        seen=f"on the line: HTTP {relay.answers}; the copy: {failed.get('id')}, 26460 ≠ 29460 kg",
+        seen=f"on the line: HTTP {relay.answers}; the copy: {', '.join(failed)}, 26460 ≠ 29460 kg",
     )
     return packing
 
@@ -306,7 +308,7 @@ async def node_off(run: Run) -> None:
 
 async def _waiting(run: Run, actor: str) -> int:
     answer = await run.stage.operators[actor].get("/v1/outbox", state="queued", limit="500")
-    return sum(1 for row in answer["messages"] if row["peer"] == did("kz-rail"))
+    return sum(1 for row in answer["items"] if row["peer"] == did("kz-rail"))
 
 
 async def _newest_is_unwitnessed(run: Run, actor: str) -> bool:
@@ -349,5 +351,5 @@ def _cosigned_both(replies: list[Any], witness: str) -> bool:
 
 
 async def _marks(run: Run, actor: str, marked: str) -> bool:
-    shown = await run.stage.operators[actor].get("/v1/log")
-    return any(item["did"] == did(marked) for item in shown.get("marked", ()))
+    shown = await run.stage.operators[actor].get("/v1/witness")
+    return any(item["node"] == did(marked) for item in shown["marked"])

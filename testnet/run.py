@@ -24,7 +24,7 @@ from testnet.words import word
 from testnet.world import BEHIND_RELAY, World
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
     from pathlib import Path
 
     from protocols.member_list import MemberList
@@ -93,9 +93,10 @@ class Run:
             self._relay = Relay(hidden.public_port, hidden.port)
             await self._relay.start()
             try:
-                await self._start_all()
-                await self._lanes()
-                await self._close()
+                await self._attempt("the network starts", self._start_all())
+                if not self.expectations.failed:
+                    await self._lanes()
+                    await self._close()
             finally:
                 await self._relay.stop()
 
@@ -125,10 +126,14 @@ class Run:
         self.story_seconds = time.monotonic() - begin
 
     async def _lane(self, lane: str) -> None:
+        await self._attempt(f"lane {lane} is played to its end", consignments.LANES[lane](self))
+
+    async def _attempt(self, name: str, act: Awaitable[None]) -> None:
+        """Does `act`; what goes wrong is an expectation that did not hold, never a traceback."""
         try:
-            await consignments.LANES[lane](self)
+            await act
         except (ExpectationError, ProblemError, TimeoutError, aiohttp.ClientError) as error:
-            self.expectations.expect(f"lane {lane} is played to its end", held=False, seen=error)
+            self.expectations.expect(name, held=False, seen=f"{type(error).__name__} {error}")
 
     async def _close(self) -> None:
         self.memory = sum(map(proportional_memory, (*self.pids.values(), self.nursery.pid)))
@@ -137,7 +142,7 @@ class Run:
         self._expect_accounts()
         for consignment in consignments.LANES:
             await self._trace(consignment)
-        await self._evidence()
+        await self._attempt("evidence A is exported", self._evidence())
 
     async def _settled(self) -> None:
         """Waits until nothing is queued and every checkpoint of every log is witnessed."""
@@ -156,7 +161,7 @@ class Run:
             return False
         sealed = name == "cn-rail"  # Its witnesses cosign nothing more for a log that forked.
         witnessed = (log["witnessed"] or {}).get("size", 0)
-        return not queued["messages"] and (sealed or witnessed == log["leaves"])
+        return not queued["items"] and (sealed or witnessed == log["leaves"])
 
     def _expect_accounts(self) -> None:
         found, expect = self.accounts, self.expectations.expect
