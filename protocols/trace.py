@@ -68,6 +68,8 @@ WORDS: Mapping[str, Word] = MappingProxyType(
         "title-end": Word("title ended", "权属终止", Shape.SQUARE, "title"),
         "title-final": Word("title final", "权属最终", Shape.RING, "title"),
         "title-refused": Word("title refused", "权属拒绝", Shape.DIAMOND, "bad"),
+        "release-clear": Word("clear", "可放行", Shape.RING, "good"),
+        "gate-out": Word("gate out", "出闸", Shape.TRIANGLE, "move"),
         "released": Word("released", "放行", Shape.CIRCLE, "good"),
         "release-hold": Word("HOLD", "扣留", Shape.DIAMOND, "bad"),
         "checkpoint": Word("checkpoint", "检查点", Shape.RING, "quiet"),

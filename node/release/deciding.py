@@ -1,0 +1,148 @@
+"""Deciding a release over what this node holds, inside the caller's transaction.
+
+Every document of the consignment is verified anew at the moment of the decision, with the status
+list that is held; nothing rests on an older report.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from node.documents import documents
+from node.release import rows
+from node.verification import judging
+from node.verification.rows import known_status
+from protocols import times
+from protocols.release import decide as decide_purely
+from protocols.release_facts import TitleFact
+from protocols.release_reading import TRANSPORT_TYPES, Held, read_facts
+from protocols.release_rules import rules_for
+from protocols.title import Ending, Kind, State
+from schemas.errors import ConflictError, NotFoundError, SettingsError
+from schemas.findings import Outcome
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from node.documents.documents import StoredDocument
+    from node.runtime import Node
+    from protocols.member_list import MemberList
+    from protocols.release import Decision
+    from protocols.release_rules import CountryRules
+    from protocols.title import Party, TitleState
+
+BILL = "bill-of-lading"
+
+
+def rules_of(node: Node, at: datetime) -> CountryRules:
+    """The release rules of this node's country; raises SettingsError `country_not_set`."""
+    country = judging.country_of(node)
+    if not country:
+        raise SettingsError("country_not_set", "the node has no country", pointer="/node/country")
+    return rules_for(country, at)
+
+
+def decide(
+    conn: Connection, node: Node, container: str, consignment: str, at: datetime
+) -> Decision:
+    """The decision on one container now; raises RefusedError `release_rules_missing`."""
+    members = judging.members_of(node)
+    stored = documents.find(conn, consignment=consignment)
+    orders = rows.orders(conn, container=container, consignment=consignment)
+    used = [order for order in orders if order.used_at is not None]
+    facts = read_facts(
+        [held for each in stored if (held := stand(conn, node, each, at)) is not None],
+        container=container,
+        consignment=consignment,
+        members=members,
+        at=at,
+        titles=tuple(_titles(conn, stored, members)),
+        used_orders=frozenset(each.delivery_order.hex() for each in used if each.delivery_order),
+        gate_out=times.from_ms(used[-1].used_at) if used and used[-1].used_at else None,
+    )
+    return decide_purely(facts, rules_of(node, at), at)
+
+
+def stand(conn: Connection, node: Node, stored: StoredDocument, at: datetime) -> Held | None:
+    """A stored document with its report of now; None when it was never good here.
+
+    A document that is quarantined (INDETERMINATE from the start) is no fact yet.
+    """
+    if stored.verdict == Outcome.INDETERMINATE.value:
+        return None
+    status = known_status(conn, node.did, stored.issuer, stored.status_list_url)
+    judged = judging.judge(node, stored.file, at, status=status)
+    if judged.document is None:
+        return None
+    return Held(judged.document, judged.report, judged.verified)
+
+
+def _titles(conn: Connection, stored: list[StoredDocument], members: MemberList) -> list[TitleFact]:
+    """Where the titles of the bills stand, from final states only (R21)."""
+    from node.title import rows as title_rows
+
+    facts = []
+    for bill in stored:
+        if bill.type not in TRANSPORT_TYPES:
+            continue
+        found = title_rows.of_document(conn, bill.digest)
+        if found is not None:
+            facts.append(_title_fact(bill.digest.hex(), found.state, members))
+    return facts
+
+
+def _title_fact(document: str, state: TitleState, members: MemberList) -> TitleFact:
+    holder = state.surrendered_by or state.possessor
+    return TitleFact(
+        document=document,
+        state=told_state(state),
+        holder=name_of(holder, members) if holder else "",
+        final=True,
+        proof=state.title.hex(),
+    )
+
+
+def told_state(state: TitleState) -> str:
+    """The state as far as delivery is concerned: only a surrender *for delivery* counts."""
+    if state.state is State.ENDED and state.ending is not Ending.DELIVERED:
+        return f"ENDED {state.ending.value}" if state.ending else "ENDED ?"
+    for_delivery = state.purpose in (None, Kind.SURRENDER_FOR_DELIVERY)
+    if state.state in (State.SURRENDERED, State.ACCEPTED) and not for_delivery:
+        return f"{state.state.value} for amendment"
+    return state.state.value
+
+
+def name_of(party: Party, members: MemberList) -> str:
+    """A party's name in the list, else its DID."""
+    entry = members.party(party.did) or members.node(party.did)
+    return entry.name if entry else party.did
+
+
+def consignment_of(conn: Connection, container: str) -> str:
+    """The one consignment whose transport documents name the container.
+
+    Raises NotFoundError `container_unknown`, ConflictError `container_ambiguous`.
+    """
+    from schemas import registry
+
+    found: set[str] = set()
+    for kind in sorted(TRANSPORT_TYPES):
+        for stored in documents.find(conn, type=kind):
+            if (
+                stored.consignment
+                and container in registry.examine(kind, stored.payload).view.containers
+            ):
+                found.add(stored.consignment)
+    if not found:
+        raise NotFoundError("container_unknown", "no transport document here names it")
+    if len(found) > 1:
+        raise ConflictError("container_ambiguous", ", ".join(sorted(found)))
+    return found.pop()
+
+
+def dependencies(conn: Connection, consignment: str) -> list[tuple[str, str]]:
+    """Issuer and status list of every document of the consignment, each pair once."""
+    stored = documents.find(conn, consignment=consignment)
+    return list(dict.fromkeys((each.issuer, each.status_list_url) for each in stored))
