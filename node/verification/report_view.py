@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from node.cli import output
+from schemas.catalogue import explain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,9 @@ def show(body: Mapping[str, Any]) -> None:
 
 
 def _told(check: Mapping[str, Any]) -> str:
-    parts = [check.get("title", ""), check.get("explanation", ""), check.get("reason", "")]
+    exact = explain(check.get("code", ""))
+    sentence = exact.sentence(output.lang()) if exact else ""
+    parts = [check.get("title", ""), sentence, check.get("reason", "")]
     code = f"[{check['code']}]" if check.get("code") else ""
     return "\n".join(part for part in (*parts, code) if part)
 

@@ -1,0 +1,92 @@
+"""`pratique verify FILE`: what a document is worth, with every check, its reason and next step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from node.cli import output
+from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("verify")(verify)
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="A document file, or an evidence bundle.")],
+    home: HomeOption = DEFAULT_HOME,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Without any node or network; needs --trust.")
+    ] = False,
+    trust: Annotated[
+        Path | None, typer.Option("--trust", help="The member list (pratique trust export).")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="Another moment, RFC 3339: a historical report.")
+    ] = None,
+    country: Annotated[
+        str | None, typer.Option("--country", help="The country that verifies, e.g. NL.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify a document file; exit code 0 only when every check passed.
+
+    With --trust nothing but the two files is used. Beside FILE may lie NAME.status.jwt (the
+    issuer's status list) and the receipt NAME.leaf with NAME.tlog-proof.
+    """
+    from node.verification import report_view
+
+    if offline or trust is not None:
+        body = _offline(file, trust, at, country)
+    else:
+        body = _by_node(file, home, at, country)
+    if as_json:
+        output.print_json(body)
+    else:
+        report_view.show(body)
+    raise typer.Exit(report_view.exit_code(body))
+
+
+def _moment(text: str | None) -> Any:
+    """The moment of ``--at``; a bare day counts from its first moment in UTC."""
+    from protocols import times
+
+    if text is None:
+        return None
+    return times.from_text(f"{text}T00:00:00Z" if len(text) == 10 else text, pointer="--at")
+
+
+def _offline(file: Path, trust: Path | None, at: str | None, country: str | None) -> Any:
+    from datetime import UTC, datetime
+
+    from node.verification import offline
+    from schemas.errors import SettingsError
+
+    if trust is None:
+        raise SettingsError("trust_needed", "no --trust was given")
+    moment = _moment(at)
+    now = datetime.now(UTC)
+    report = offline.verify_file(file, trust=trust, now=now, at=moment, country=country)
+    return report.to_json(output.lang())
+
+
+def _by_node(file: Path, home: Path, at: str | None, country: str | None) -> Any:
+    import base64
+
+    from node.operator import operator
+    from node.verification.offline import MAX_BUNDLE, read_capped
+    from protocols import times
+
+    data = read_capped(file, MAX_BUNDLE)
+    moment = _moment(at)
+    question: dict[str, Any] = {"file": base64.b64encode(data).decode()}
+    if moment is not None:
+        question["at"] = times.to_text(moment)
+    if country is not None:
+        question["country"] = country
+    with operator(home, lang=output.lang()) as client:
+        return client.post("/v1/verify", question)

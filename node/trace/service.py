@@ -1,0 +1,208 @@
+"""The trace service: everything this node knows of a document or a consignment, in order.
+
+Events with their log leaves and the checkpoints that cover them, verdicts, title operations, each
+with the reference under which its proof is found. Routes: /v1/trace/… (operator), as JSON, or as a
+picture by Accept: image/svg+xml.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from aiohttp import web
+
+from node.documents import documents
+from node.http.helpers import hex_digest, json_response, lang
+from node.http.routes import Auth, Route
+from node.store import events
+from node.trace.picture import history_svg
+from protocols import times
+from protocols.title_operation import read_operation
+from protocols.trace import TraceEvent, ordered
+from schemas.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from node.documents.documents import StoredDocument
+    from node.runtime import Node
+    from node.store.events import Event
+
+MAX_EVENTS = 5_000
+MAX_PROOFS = 500
+SVG = "image/svg+xml"
+
+
+class TraceService:
+    """`node.trace`."""
+
+    name = "trace"
+
+    def __init__(self, node: Node) -> None:
+        """Nothing runs in the background."""
+        self._node = node
+
+    def routes(self) -> Sequence[Route]:
+        """The trace of a document by digest, of a consignment by UCR."""
+        operator, tag = Auth.OPERATOR, "trace"
+        return (
+            Route("GET", "/v1/trace/documents/{digest}", self._document, operator,
+                  "The history of one document, each step with its proof", tag),
+            Route("GET", "/v1/trace/consignments/{ucr}", self._consignment, operator,
+                  "The history of a consignment, each step with its proof", tag),
+        )  # fmt: skip
+
+    async def start(self) -> None:
+        """Nothing to begin."""
+
+    async def stop(self) -> None:
+        """Nothing to end."""
+
+    def ready(self) -> str | None:
+        """Always ready."""
+        return None
+
+    async def _document(self, request: web.Request) -> web.Response:
+        digest = hex_digest(request.match_info["digest"])
+        return await self._answer(request, digest.hex(), document=digest)
+
+    async def _consignment(self, request: web.Request) -> web.Response:
+        ucr = request.match_info["ucr"][:100]
+        return await self._answer(request, ucr, consignment=ucr)
+
+    async def _answer(
+        self,
+        request: web.Request,
+        subject: str,
+        *,
+        document: bytes | None = None,
+        consignment: str | None = None,
+    ) -> web.Response:
+        stored, found = await self._node.store.read(self._read, document, consignment)
+        if not stored and not found:
+            raise NotFoundError("trace_nothing", "nothing of that is known here")
+        traced = [self._traced(event, stored) for event in found]
+        if SVG in request.headers.get("Accept", ""):
+            return web.Response(text=history_svg(traced, lang(request)), content_type=SVG)
+        body = {
+            "subject": subject,
+            "documents": [_document_json(each) for each in stored],
+            "events": [event.to_json(lang(request)) for event in ordered(traced)],
+            "proofs": await self._proofs(stored, found),
+            "titles": await self._node.store.read(self._titles, [each.digest for each in stored]),
+        }
+        return json_response(body)
+
+    def _read(
+        self, conn: Connection, document: bytes | None, consignment: str | None
+    ) -> tuple[list[StoredDocument], list[Event]]:
+        if document is not None:
+            one = documents.get(conn, document)
+            stored = [one] if one else []
+        else:
+            stored = documents.find(conn, consignment=consignment)
+        found: list[Event] = []
+        while len(found) < MAX_EVENTS:
+            cursor = found[-1].number if found else 0
+            page = events.of(conn, document=document, consignment=consignment, cursor=cursor)
+            found += page
+            if not page:
+                break
+        return stored, found
+
+    def _traced(self, event: Event, stored: list[StoredDocument]) -> TraceEvent:
+        about = next((each for each in stored if each.digest == event.document), None)
+        named = event.detail.get("number") or (about.number if about else "")
+        kind = event.detail.get("type") or (about.type if about else "")
+        leaf = event.leaf.hex() if event.leaf else ""
+        return TraceEvent(
+            at=times.from_ms(event.at),
+            actor=self._name(event.actor),
+            kind=event.kind,
+            document=event.document.hex() if event.document else "",
+            label=f"{kind} {named}".strip() or str(event.detail.get("container", "")),
+            leaf=leaf,
+            proof=f"/log/proof?leaf={leaf}" if leaf else "",
+            consignment=event.consignment or "",
+            detail=event.detail,
+            number=event.number,
+        )
+
+    def _name(self, did: str | None) -> str:
+        members = self._node.members.current
+        if did is None:
+            return self._node.settings.node.name or self._node.did
+        entry = (members.node(did) or members.party(did)) if members else None
+        return entry.name if entry else did
+
+    async def _proofs(
+        self, stored: list[StoredDocument], found: list[Event]
+    ) -> list[dict[str, Any]]:
+        """Where each leaf stands in our log, and whether a quorum saw it there."""
+        log = getattr(self._node, "log", None)
+        leaves = [each.leaf for each in stored] + [event.leaf for event in found]
+        known = [leaf for leaf in dict.fromkeys(leaves) if leaf is not None]
+        proofs: list[dict[str, Any]] = []
+        if log is None:
+            return proofs
+        for leaf in known[:MAX_PROOFS]:
+            receipt = await log.receipt(leaf)
+            if receipt is not None:
+                proofs.append(
+                    {
+                        "leaf": leaf.hex(),
+                        "log": receipt.origin,
+                        "index": receipt.index,
+                        "checkpoint": receipt.size,
+                        "witnessed": receipt.witnessed,
+                        "proof": f"/log/proof?leaf={leaf.hex()}",
+                    }
+                )
+        return proofs
+
+    def _titles(self, conn: Connection, digests: list[bytes]) -> list[dict[str, Any]]:
+        """The titles of the documents with every signed operation, first to last."""
+        from node.title import rows as title_rows
+
+        told = []
+        for digest in digests:
+            found = title_rows.of_document(conn, digest)
+            if found is None:
+                continue
+            texts = title_rows.texts(conn, found.title)
+            told.append(
+                {
+                    "title": found.title.hex(),
+                    "document": digest.hex(),
+                    "state": found.state.state.value,
+                    "seq": found.state.seq,
+                    "asOf": times.to_text(times.from_ms(found.at)),
+                    "proof": f"/v1/titles/{found.title.hex()}",
+                    "operations": [_operation_json(text) for text in texts],
+                }
+            )
+        return told
+
+
+def _operation_json(text: str) -> dict[str, Any]:
+    operation = read_operation(text).operation
+    return {
+        "seq": operation.seq,
+        "kind": operation.kind.value,
+        "by": operation.sender.did,
+        "to": operation.recipient.did if operation.recipient else None,
+        "digest": operation.digest.hex(),
+    }
+
+
+def _document_json(stored: StoredDocument) -> dict[str, Any]:
+    body = stored.to_json()
+    report = orjson.loads(stored.report) if stored.report else None
+    if report is not None:
+        body["checks"] = [
+            {"id": each["id"], "outcome": each["outcome"]} for each in report["checks"]
+        ]
+    return body
