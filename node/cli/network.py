@@ -258,6 +258,13 @@ def sign(
     agreement: Annotated[
         list[str] | None, typer.Option(help="VERIFIER:ISSUER:TYPE,TYPE; may be repeated.")
     ] = None,
+    end: Annotated[
+        list[str] | None, typer.Option(help="Id of a key that ends now; may be repeated.")
+    ] = None,
+    compromised: Annotated[
+        list[str] | None,
+        typer.Option(help="KID=TIME: a key in foreign hands since then; may be repeated."),
+    ] = None,
     witness: Annotated[
         list[str] | None, typer.Option(help="DID of a witness of all logs; may be repeated.")
     ] = None,
@@ -276,6 +283,8 @@ def sign(
         "issuers": [read_right(text) for text in issuer or []],
         "grantWanted": grant_wanted,
         "agreements": [_agreement(text) for text in agreement or []],
+        "ended": end or [],
+        "compromised": [_compromise(text) for text in compromised or []],
         "witnesses": witness or [],
         "days": days,
         "dryRun": dry_run,
@@ -291,6 +300,14 @@ def sign(
         for change in one["changes"]:
             output.line(f"  {change}")
         output.line(f"version {one['version']}: {_standing(one, dry_run)}")
+
+
+def _compromise(text: str) -> dict[str, str]:
+    """KID=TIME as the API takes it."""
+    kid, equals, since = text.rpartition("=")
+    if not equals:
+        raise MalformedError("right_malformed", "write KID=2026-11-18T06:00:00Z")
+    return {"kid": kid, "since": since}
 
 
 def _standing(one: dict[str, Any], dry_run: bool) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from node.documents.orders import IssueOrder
     from node.runtime import Node
+    from protocols.keys import Signer
     from protocols.member_list import MemberList
     from schemas.view import DocumentType, View
 
@@ -94,6 +95,15 @@ def require_fresh(node: Node) -> MemberList:
     return members
 
 
+def credential_signer(node: Node, members: MemberList) -> Signer:
+    """Our newest credential key that the list has in force; RefusedError `own_key_not_listed`."""
+    entry = members.node(node.did)
+    key = entry.key_for("credential", node.clock.now()) if entry else None
+    if key is None:
+        raise RefusedError("own_key_not_listed", "no credential key of ours is in force")
+    return node.keys.signer_for(key.kid)
+
+
 def _dated(
     order: IssueOrder, document_type: DocumentType, view: View, members: MemberList, node: Node
 ) -> Examined:
@@ -153,7 +163,8 @@ def issue(conn: Connection, examined: Examined, node: Node, members: MemberList)
     replaces = earlier[-1].digest if earlier else None
     entry = status.allocate(conn, node.did, secrets.randbelow)
     claims = _claims(examined, node.did, members, payload, entry, replaces)
-    file = credential.issue(claims, examined.order.payload, node.keys.signer("credential"))
+    signer = credential_signer(node, members)
+    file = credential.issue(claims, examined.order.payload, signer)
     status.assign(conn, entry, file.digest)
     now_ms = node.clock.now_ms()
     kind = LeafKind.AMEND if replaces else LeafKind.ISSUE

@@ -56,7 +56,8 @@ class DocumentService:
         """Who signs our status lists; raises RefusedError as `issuing.require_fresh`."""
         members = issuing.require_fresh(self._node)
         ttl = timedelta(seconds=self._node.settings.status.ttl)
-        return Publisher(self._node.did, members.network, self._node.keys.signer("credential"), ttl)
+        signer = issuing.credential_signer(self._node, members)
+        return Publisher(self._node.did, members.network, signer, ttl)
 
     async def issue(self, order: IssueOrder) -> Issued:
         """Examine, sign and keep one document; see `node.documents.issuing`."""

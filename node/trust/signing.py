@@ -9,20 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from node.trust import rows
 from node.trust.founding import purpose_of
 from protocols import joining, jws, member_list
 from protocols.joining import JoinRequest, Right
-from protocols.member_list import Agreement, IssuerEntry, MemberList, MemberListDraft
+from protocols.member_list import Agreement, IssuerEntry, ListedKey, MemberList, MemberListDraft
 from protocols.members import policies
 from schemas.errors import ConflictError, NotFoundError, RefusedError, TradeError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from node.runtime import Node
     from node.trust.following import Follower
     from protocols.keys import SoftwareSigner
@@ -44,6 +42,8 @@ class Wish:
 
     requests: ids of join requests to admit; everything: all that wait
     grant_wanted: give the rights that admitted nodes asked for
+    ended: ids of keys that end with the new list; compromised: ids of keys, and since when they
+    are said to be in foreign hands (R17)
     witnesses, quorum: the policy of every log; registry: who sequences titles
     """
 
@@ -52,6 +52,8 @@ class Wish:
     grants: tuple[Grant, ...] = ()
     grant_wanted: bool = False
     agreements: tuple[Agreement, ...] = ()
+    ended: tuple[str, ...] = ()
+    compromised: tuple[tuple[str, datetime], ...] = ()
     witnesses: tuple[str, ...] = ()
     quorum: int | None = None
     registry: str | None = None
@@ -66,6 +68,8 @@ class Wish:
             or self.everything
             or self.grants
             or self.agreements
+            or self.ended
+            or self.compromised
             or self.witnesses
             or self.registry
         )
@@ -219,6 +223,8 @@ class Signing:
             draft = draft.with_issuer(entry)
         for agreement in wish.agreements:
             draft = draft.with_agreement(replace(agreement, valid_from=draft.issued_at))
+        for key in _key_changes(wish, current, draft.issued_at):
+            draft = draft.with_key(key)
         if wish.witnesses:
             draft = policies.with_witnesses(draft, wish.witnesses, wish.quorum)
         if wish.registry is not None:
@@ -234,6 +240,25 @@ class Signing:
             if one not in waiting:
                 raise NotFoundError("join_request_unknown", "no such request waits")
         return [joining.read(waiting[one].signed, test=current.test) for one in ids]
+
+
+def _key_changes(wish: Wish, current: MemberList, at: datetime) -> list[ListedKey]:
+    """Keys that end at `at`; a compromised one ends as well, and its compromise is announced."""
+    changed = [replace(_listed(current, kid), valid_until=at) for kid in wish.ended]
+    for kid, since in wish.compromised:
+        key = _listed(current, kid)
+        announced = key.compromise_announced or at
+        changed.append(
+            replace(key, valid_until=at, compromised_from=since, compromise_announced=announced)
+        )
+    return changed
+
+
+def _listed(current: MemberList, kid: str) -> ListedKey:
+    key = current.key(kid)
+    if key is None:
+        raise NotFoundError("key_not_on_list", f"{kid} is not on the member list")
+    return key
 
 
 def _granted(wish: Wish, admitted: Sequence[str], at: datetime) -> list[IssuerEntry]:

@@ -118,6 +118,11 @@ def read_wish(body: Mapping[str, object]) -> Wish:
         grants=tuple(_grant(child) for child in fields.children("issuers", 1000)),
         grant_wanted=_flag(fields, "grantWanted"),
         agreements=tuple(_agreement(child) for child in fields.children("agreements", 1000)),
+        ended=fields.texts("ended", max_items=100),
+        compromised=tuple(
+            (child.text("kid", max_length=500), child.time("since"))
+            for child in fields.children("compromised", 100)
+        ),
         witnesses=fields.texts("witnesses", pattern=DID, max_items=64),
         quorum=fields.integer("quorum", 0, 64) if fields.has("quorum") else None,
         registry=fields.optional_text("registry", pattern=DID),

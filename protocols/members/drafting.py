@@ -81,6 +81,21 @@ class MemberListDraft:
         kept = keep_past_keys(old.keys if old else (), party.keys)
         return replace(self, parties=_put(self.parties, replace(party, keys=kept), _did))
 
+    def with_key(self, key: ListedKey) -> MemberListDraft:
+        """The draft with that key in place of the one with its id, at its owner.
+
+        For ending a key, or telling of a compromise (R17).
+        """
+        nodes = tuple(
+            replace(entry, keys=_put(entry.keys, key, _kid)) if entry.did == key.did else entry
+            for entry in self.nodes
+        )
+        parties = tuple(
+            replace(entry, keys=_put(entry.keys, key, _kid)) if entry.did == key.did else entry
+            for entry in self.parties
+        )
+        return replace(self, nodes=nodes, parties=parties)
+
     def with_issuer(self, entry: IssuerEntry) -> MemberListDraft:
         """The draft with that right added, or put in place of the same right."""
         return replace(self, issuers=_put(self.issuers, entry, _right))
@@ -121,6 +136,10 @@ class MemberListDraft:
 
 def _did(entry: NodeEntry | PartyEntry) -> str:
     return entry.did
+
+
+def _kid(key: ListedKey) -> str:
+    return key.kid
 
 
 def _right(entry: IssuerEntry) -> object:

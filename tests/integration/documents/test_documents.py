@@ -200,6 +200,13 @@ async def test_a_revocation_is_in_the_signed_list_and_final(home: Home) -> None:
         assert kinds == [LeafKind.MEMBER_LIST, LeafKind.ISSUE, LeafKind.STATUS]
 
 
+async def test_r1_an_ended_key_issues_nothing(home: Home) -> None:
+    async with run(home) as node:
+        ended = [f"{node.did}#credential-1"]
+        await founded_homes.client(node).apost("/v1/trust/sign", {"ended": ended})
+        assert (await refused(node, "/v1/documents", order())).code == "own_key_not_listed"
+
+
 async def test_a_list_is_signed_anew_after_half_its_time(home: Home) -> None:
     async with run(home) as node:
         await founded_homes.client(node).apost("/v1/documents", order())

@@ -12,9 +12,10 @@ from node.documents.service import DocumentService
 from node.store import events
 from node.trust import founding, rows
 from node.trust.service import TrustService
-from protocols import joining, member_list
+from protocols import joining, member_list, times
 from protocols.digest import sha256
 from protocols.joining import Right
+from protocols.member_list import KeyStanding
 from schemas import strict_json
 from schemas.errors import ConflictError, TradeError
 from tests.support import founded_homes
@@ -198,6 +199,24 @@ async def test_r12_a_call_that_shows_a_forked_list_is_refused(homes: tuple[Home,
         beta.members.current = true
         answer = await beta.client.call(alpha.did, "POST", "/px/1/members/notice")
         assert answer.status == 204
+
+
+async def test_r17_a_compromise_is_announced_by_the_next_list(homes: tuple[Home, Home]) -> None:
+    async with run(homes[0]) as alpha, run(homes[1]) as beta:
+        await admit(alpha, beta)
+        client, kid = founded_homes.client(alpha), f"{beta.did}#credential-1"
+        since = times.to_text(alpha.members.current.issued_at)
+        body = {"compromised": [{"kid": kid, "since": since}], "ended": [f"{beta.did}#release-1"]}
+        await client.apost("/v1/trust/sign", body)
+        members = alpha.members.current
+        key = members.key(kid)
+        assert key.standing(members.issued_at, proven=True) is KeyStanding.COMPROMISED
+        assert key.standing(key.compromised_from, proven=True) is KeyStanding.DOUBTFUL
+        assert not members.key(f"{beta.did}#release-1").valid_at(members.issued_at)
+        await eventually(lambda: beta.members.current.version == 3)
+        with pytest.raises(TradeError) as caught:
+            await client.apost("/v1/trust/sign", {"ended": ["did:web:x.example#title-1"]})
+        assert caught.value.code == "key_not_on_list"
 
 
 async def test_every_version_is_served_and_exported(homes: tuple[Home, Home]) -> None:

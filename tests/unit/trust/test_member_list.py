@@ -397,6 +397,17 @@ def test_a_draft_replaces_entries_by_name_and_keeps_past_keys() -> None:
     assert member_list.diff(None, FIRST) == ["founds the network A network with 2 nodes"]
 
 
+def test_r17_a_key_is_changed_at_its_owner_only() -> None:
+    draft = following(MADE)
+    for kid in (f"{B}#credential-1", f"{PARTY}#title-1"):
+        key = FIRST.key(kid)
+        assert key is not None
+        draft = draft.with_key(replace(key, valid_until=NOW))
+    second = member_list.advance(FIRST, signed(draft), now=NOW)
+    ended = [key.kid for key in second.keys.values() if key.valid_until is not None]
+    assert sorted(ended) == [f"{B}#credential-1", f"{PARTY}#title-1"]
+
+
 def test_only_a_root_signs_proposals() -> None:
     member_list.require_root(MADE.roots[0], FIRST.roots)
     with pytest.raises(RefusedError) as caught:
