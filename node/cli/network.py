@@ -295,7 +295,11 @@ def sign(
         answer = client.post("/v1/trust/sign", body)
     if as_json:
         output.print_json(answer)
-        return
+    else:
+        _show_signed(answer, dry_run)
+
+
+def _show_signed(answer: dict[str, Any], dry_run: bool) -> None:
     for one in answer["signed"]:
         for change in one["changes"]:
             output.line(f"  {change}")
