@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from statistics import median_low
 from types import MappingProxyType
 
 from protocols import checkpoint, cosignature, log_policy, merkle, note
@@ -103,7 +102,8 @@ class ProofResult:
     @property
     def witness_time(self) -> int | None:
         """The median (the lower of two) POSIX time of a quorum's witnesses, else None."""
-        return median_low(self.witness_times.values()) if self.witnessed else None
+        times = sorted(self.witness_times.values())
+        return times[(len(times) - 1) // 2] if self.witnessed else None
 
 
 def check_checkpoint(

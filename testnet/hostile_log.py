@@ -49,39 +49,51 @@ class Reply:
 
 
 def two_heads(
-    log_key: note.VerifierKey, sign: Callable[[bytes], bytes], leaf_hashes: Sequence[bytes]
+    log_key: note.VerifierKey, sign: Callable[[bytes], bytes], trees: tuple[Tree, Tree]
 ) -> TwoHeads:
-    """Continue a log of `leaf_hashes` in two ways, by one more leaf each, and sign both."""
-    trees = tuple(
-        Tree([*leaf_hashes, leaf_hash(f"history {number}".encode())]) for number in (1, 2)
-    )
+    """Sign two trees of one size as if each were the log."""
     notes = [
         checkpoint.sign(Checkpoint(log_key.name, tree.size, tree.root()), log_key, sign).to_text()
         for tree in trees
     ]
-    return TwoHeads(notes[0], notes[1], trees[0].size, (trees[0], trees[1]))
+    return TwoHeads(notes[0], notes[1], trees[0].size, trees)
+
+
+def rewritten(leaf_hashes: Sequence[bytes]) -> tuple[Tree, Tree]:
+    """The log as it is, and the log with another last leaf."""
+    return Tree(leaf_hashes), Tree([*leaf_hashes[:-1], leaf_hash(b"another history")])
+
+
+def continued(leaf_hashes: Sequence[bytes]) -> tuple[Tree, Tree]:
+    """The log with one more leaf, in two ways."""
+    first, second = (leaf_hash(f"history {number}".encode()) for number in (1, 2))
+    return Tree([*leaf_hashes, first]), Tree([*leaf_hashes, second])
 
 
 async def show_both(node: Node, *, split: bool = False) -> list[Reply]:
     """Make the node's own log equivocate before the witnesses of its policy.
 
-    split: show half of the witnesses the one head and half the other, so that no witness sees
-           both; otherwise every witness is shown both. The node's own publishing must be stopped.
+    By default every witness is shown the true head and then a rewritten one of the same size.
+    split: half of the witnesses are shown one continuation and half another, so that none of them
+           sees both. The node's own publishing is stopped for it.
     """
+    await node.log.stop()
     entry, publisher = node.log.entry(), node.log.publisher
     assert entry is not None
     assert publisher is not None
     hashes = [publisher.tree.hash_at(0, index) for index in range(publisher.tree.size)]
-    heads = two_heads(partners.log_key_of(entry), publisher.identity.sign, hashes)
+    trees = rewritten(hashes) if hashes and not split else continued(hashes)
+    heads = two_heads(partners.log_key_of(entry), publisher.identity.sign, trees)
     witnesses = partners.policy_of(entry).voters(entry.origin)
-    calls = [
-        _submit(node, witness, heads, which)
-        for number, witness in enumerate(witnesses)
-        for which in ((number % 2,) if split else (number % 2, 1 - number % 2))
-    ]
     if split:
-        return list(await asyncio.gather(*calls))
-    return [await call for call in calls]
+        shown = ((item, number % 2) for number, item in enumerate(witnesses))
+        return list(await asyncio.gather(*(_submit(node, item, heads, n) for item, n in shown)))
+    pairs = await asyncio.gather(*(_submit_both(node, item, heads) for item in witnesses))
+    return [reply for pair in pairs for reply in pair]
+
+
+async def _submit_both(node: Node, witness: Witness, heads: TwoHeads) -> tuple[Reply, Reply]:
+    return await _submit(node, witness, heads, 0), await _submit(node, witness, heads, 1)
 
 
 async def _submit(node: Node, witness: Witness, heads: TwoHeads, which: int) -> Reply:

@@ -54,6 +54,8 @@ def _show(body: dict[str, Any]) -> None:
     if body["witnesses"]:
         rows = [(item["name"], item["size"], item["error"] or "") for item in body["witnesses"]]
         output.table("Witnesses", ("witness", "cosigned", "trouble"), rows)
+    for mark in body["marked"]:
+        output.line(f"caught: {mark['did']} [{mark['code']}]")
     fault = body["fault"]
     if fault is not None:
         output.line(f"sealed: {fault['title']} [{fault['code']}]")

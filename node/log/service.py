@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ledger import checkpoints, log
+from ledger import checkpoints, forks, log
 from ledger.publisher import LogIdentity, LogPublisher
 from ledger.tiles import TileFolder
 from node.log import partners
@@ -353,6 +353,7 @@ class LogService:
         leaves = await self.node.store.read(log.size)
         signed = await self.node.store.read(checkpoints.newest, signed=True)
         witnessed = await self.node.store.read(checkpoints.newest, witnessed=True)
+        marked = await self.node.store.read(forks.marks)
         return {
             "origin": self.origin,
             "vkey": publisher.identity.key.to_text() if publisher else None,
@@ -362,6 +363,7 @@ class LogService:
             "confirmed": self.confirmed,
             "policy": _policy_json(self._policy),
             "witnesses": self._gatherer.standing() if self._gatherer else [],
+            "marked": [{"did": mark.did, "code": mark.code, "at": mark.at} for mark in marked],
             "fault": None if self.fault is None else self.fault.problem(),
         }
 

@@ -303,7 +303,7 @@ class WitnessService:
         return json_response(
             {
                 "logs": [_held_json(item) for item in held],
-                "marked": [{"node": mark.did, "code": mark.code, "at": mark.at} for mark in marked],
+                "marked": [{"did": mark.did, "code": mark.code, "at": mark.at} for mark in marked],
             }
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from protocols.log_proof import ProofResult
 from protocols.member_list import MemberListDraft
 from protocols.members import policies
 from tests.support.network import Made, Member, did_of, make_network
+from tests.support.running import running_node
 
 SERVICES = (("log", LogService), ("witness", WitnessService))
 WITNESSES = ("w1", "w2", "w3", "w4")
@@ -35,6 +37,20 @@ def made(
 
     member = Member(purposes=PURPOSES, settings=FAST)
     return make_network(folder, dict.fromkeys(("rail", *witnesses), member), change=change)
+
+
+async def start(stack: AsyncExitStack, network: Made, *names: str) -> dict[str, Node]:
+    """Start some nodes of the network, to be stopped with the stack."""
+    nodes = {}
+    for name in names:
+        nodes[name] = await stack.enter_async_context(
+            running_node(
+                network.homes[name],
+                services=SERVICES,
+                prepare=lambda node: node.members.replace(network.members),
+            )
+        )
+    return nodes
 
 
 async def append(node: Node, *entries: bytes) -> bytes:

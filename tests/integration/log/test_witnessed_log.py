@@ -18,25 +18,12 @@ from tests.integration.log.log_network import (
     WITNESSES,
     append,
     made,
+    start,
     verified,
 )
 from tests.support.network import running_network
-from tests.support.running import running_node
 
 pytestmark = pytest.mark.timeout(60)
-
-
-async def start(stack: AsyncExitStack, network, *names: str) -> dict[str, Node]:
-    nodes = {}
-    for name in names:
-        nodes[name] = await stack.enter_async_context(
-            running_node(
-                network.homes[name],
-                services=SERVICES,
-                prepare=lambda node: node.members.replace(network.members),
-            )
-        )
-    return nodes
 
 
 async def until(condition, seconds: float = 10.0) -> None:
