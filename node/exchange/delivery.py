@@ -34,8 +34,13 @@ MAX_LANES = 32
 MAX_CHUNKS = 8
 PREPARE_DEADLINE = 30.0
 ALARM_AFTER = 5
+MAX_PARKED = 500
 # Never answered, so that no two nodes talk to each other for ever.
 _UNANSWERED = frozenset({VALIDATED, DECIDED, VOID, KEY_EVENT})
+
+
+class _NoHandlerError(UnavailableError):
+    """Nothing is wrong with the message or with anybody: its service is not there yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +73,14 @@ class Delivery:
         self._wake = asyncio.Event()
         self._lanes: dict[Lane, asyncio.Task[None]] = {}
         self._careful: set[Lane] = set()
+        self._parked: set[Lane] = set()
         self._loop: asyncio.Task[None] | None = None
 
     def on(self, type_prefix: str, handler: Handler) -> None:
         """Messages whose type begins with `type_prefix` go to `handler`; the longest wins."""
         self._handlers[type_prefix] = handler
+        self._parked.clear()
+        self._wake.set()
 
     def handler_for(self, message_type: str) -> Handler | None:
         """The handler with the longest fitting prefix."""
@@ -105,6 +113,8 @@ class Delivery:
         while True:
             self._wake.clear()
             free = MAX_LANES - len(self._lanes)
+            if len(self._parked) > MAX_PARKED:
+                self._parked.clear()  # they will be asked again; the query must stay short
             if free > 0 and await self._begin(free):
                 continue  # there may be more behind what was just taken
             try:
@@ -155,9 +165,13 @@ class Delivery:
     async def _deliver(self, lane: Lane, waiting: list[Waiting]) -> bool:
         """Whether the lane may go on."""
         prepared, blocked = await self._prepare(waiting)
+        if isinstance(blocked, _NoHandlerError):
+            # Services register one after the other; until `on` is called nothing can change.
+            self._parked.add(lane)
+            await self._node.store.write(delivery_rows.block, lane, 0, 0, blocked.code)
         if prepared:
             blocked = await self._node.store.write(self._apply, lane, prepared) or blocked
-        if blocked is not None:
+        if blocked is not None and lane not in self._parked:
             # Failures in a row count from the last message that went through.
             await self._block(lane, 0 if prepared else waiting[0].attempts, blocked.code)
         return blocked is None
@@ -169,7 +183,7 @@ class Delivery:
         for one in waiting:
             handler = self.handler_for(one.message.type)
             if handler is None:
-                return prepared, UnavailableError("no_handler", "no service takes this type")
+                return prepared, _NoHandlerError("no_handler", "no service takes this type")
             try:
                 async with asyncio.timeout(PREPARE_DEADLINE):
                     value = await handler.prepare(one.message)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_ROUNDS = 1000
 MAX_AT_ONCE = 4
+START_POLL = 0.05
 CURSOR_HEADER = "Px-Cursor"
 
 
@@ -37,11 +38,19 @@ class Puller:
         self._intake = intake
         self._slots = asyncio.Semaphore(MAX_AT_ONCE)
 
-    async def catch_up(self, *, after: float) -> None:
-        """After a start: asks every peer that ever sent us something, once, `after` seconds."""
-        await asyncio.sleep(after)
+    async def catch_up(self) -> None:
+        """After a start: asks every peer that ever sent us something, once.
+
+        It waits until the node listens: then every service has registered what it takes, and the
+        peers, which notice our call, reach us.
+        """
+        while not self._listening():  # noqa: ASYNC110 the file is all that tells
+            await asyncio.sleep(START_POLL)
         known = await self._node.store.read(_senders)
         await asyncio.gather(*(self._quietly(peer) for peer in known))
+
+    def _listening(self) -> bool:
+        return self._node.home.endpoint_file.exists()
 
     async def _quietly(self, peer: str) -> None:
         async with self._slots:

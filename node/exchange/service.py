@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from protocols.keys import Signer
     from protocols.seams import Transport
 
-CATCH_UP_AFTER = 0.5
-
 
 class ExchangeService:
     """PX/1 for one node.
@@ -114,9 +112,7 @@ class ExchangeService:
         await self.senders.start()
         self._tasks = [
             asyncio.create_task(self._watch(), name="exchange-watch"),
-            asyncio.create_task(
-                self.puller.catch_up(after=CATCH_UP_AFTER), name="exchange-catch-up"
-            ),
+            asyncio.create_task(self.puller.catch_up(), name="exchange-catch-up"),
         ]
 
     async def stop(self) -> None:

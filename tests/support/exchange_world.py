@@ -212,10 +212,6 @@ class World:
     def __getitem__(self, name: str) -> Party:
         return self.parties[name]
 
-    async def restart(self, name: str) -> None:
-        """Stops and starts a node; what it had in memory is gone."""
-        raise NotImplementedError
-
 
 @asynccontextmanager
 async def world(
@@ -267,6 +263,8 @@ async def party(home: Any, members: MemberList, *, clock: Any = None) -> AsyncIt
     async with running_node(
         home, clock=clock, services=[("exchange", ExchangeService)], prepare=prepare
     ) as node:
+        # Catching up after the start would otherwise race with what a test does first.
+        await asyncio.wait_for(asyncio.shield(node.exchange._tasks[-1]), 10)
         yield Party(node, recorder, node.exchange.transport)
 
 

@@ -13,7 +13,7 @@ from node.exchange.tables import peers, receipts_issued, receipts_received
 from node.store import events
 from protocols.exchange import receipt
 from schemas.errors import RefusedError, UnavailableError
-from tests.support.exchange_world import applied, did, party, until, world
+from tests.support.exchange_world import TYPE, applied, did, party, until, world
 
 
 def drained(sender, receiver, total):
@@ -318,3 +318,21 @@ async def test_no_evidence_and_no_alarm_in_ordinary_traffic(tmp_path):
             assert await one.count(evidence_table) == 0
             kinds = await one.node.store.read(lambda conn: {e.kind for e in events.after(conn)})
             assert "alarm" not in kinds
+
+
+async def test_messages_wait_for_a_service_that_registers_late(tmp_path):
+    async with world(tmp_path, "a", "b") as nodes:
+        a, b = nodes["a"], nodes["b"]
+        b.exchange.delivery._handlers.pop(TYPE)
+        b.exchange.intake._handles = lambda _: True
+        await a.send(b, "one", "two")
+        await a.send(b, "three", stream=None)
+
+        async def stored():
+            return len(await b.inbox(state="ready")) == 3 and b.exchange.delivery._parked
+
+        await until(stored)
+        assert await b.count(applied) == 0
+        b.exchange.on(TYPE, b.recorder)
+        await until(drained(a, b, 3))
+        assert await b.texts() == ["one", "two"]
