@@ -24,9 +24,13 @@ PURPOSES = ("exchange", "log", "witness")
 
 
 def made(
-    folder: Path, *, witnesses: tuple[str, ...] = WITNESSES, quorum: int | None = None
+    folder: Path,
+    *,
+    witnesses: tuple[str, ...] = WITNESSES,
+    quorum: int | None = None,
+    others: tuple[str, ...] = (),
 ) -> Made:
-    """A railway with a log, and its witnesses, which have logs too."""
+    """A railway with a log, its witnesses, which have logs too, and others that witness nothing."""
 
     def change(draft: MemberListDraft, _keys: Any) -> MemberListDraft:
         logs = tuple(log for node in draft.nodes if (log := policies.log_of(node)))
@@ -36,7 +40,7 @@ def made(
         return policies.with_witnesses(draft, [did_of(name) for name in witnesses], quorum)
 
     member = Member(purposes=PURPOSES, settings=FAST)
-    return make_network(folder, dict.fromkeys(("rail", *witnesses), member), change=change)
+    return make_network(folder, dict.fromkeys(("rail", *witnesses, *others), member), change=change)
 
 
 async def start(stack: AsyncExitStack, network: Made, *names: str) -> dict[str, Node]:

@@ -42,15 +42,16 @@ async def alarms(node: Node) -> list[events.Event]:
 
 
 async def test_two_heads_are_caught_kept_told_and_cosigned_by_no_quorum(tmp_path: Path):
-    network = made(tmp_path)
+    network = made(tmp_path, others=("bank",))
     async with running_network(network, services=WITH_EXCHANGE) as nodes:
         rail = nodes["rail"]
         await rail.log.wait_for(await append(rail, b"one", b"two"), 10.0)
         replies = await hostile_log.show_both(rail)
         assert {reply.status for reply in replies if reply.head == "honest"} == {200}
         assert {reply.status for reply in replies if reply.head == "forged"} == {422}
-        await caught(nodes, WITNESSES)
-        for name in WITNESSES:
+        everybody = (*WITNESSES, "bank")
+        await caught(nodes, everybody)
+        for name in everybody:
             node = nodes[name]
             (alarm,) = await alarms(node)
             assert (alarm.actor, alarm.detail["code"]) == (RAIL, "log_equivocation")
@@ -62,6 +63,18 @@ async def test_two_heads_are_caught_kept_told_and_cosigned_by_no_quorum(tmp_path
             assert [item["did"] for item in shown["marked"]] == [RAIL]
         again = await hostile_log.show_both(rail)
         assert {reply.status for reply in again} == {422}
+
+
+async def test_the_routes_are_described(tmp_path: Path):
+    from openapi_spec_validator import validate
+
+    network = made(tmp_path, witnesses=())
+    async with running_network(network, services=SERVICES) as nodes:
+        rail = nodes["rail"]
+        answer = await rail.client.open_call("GET", f"{rail.local_url}/openapi.json")
+        described = json.loads(answer.body)
+        validate(described)
+        assert {"/log/tile/{path}", "/v1/log/audit", "/v1/fsck"} <= set(described["paths"])
 
 
 async def test_a_caught_node_restarts_and_logs_on_unwitnessed(tmp_path: Path):
