@@ -10,7 +10,6 @@ import signal
 import sys
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from node.home import Home
@@ -62,27 +61,18 @@ def compose(
 def factories() -> Iterator[tuple[str, Callable[[Node], Service]]]:
     """Name and maker of every service; importing only when its turn comes."""
     for name, module, kind in SERVICES:
-        if _exists(module):
-            yield name, partial(_make, module, kind)
+        yield name, partial(_make, module, kind)
 
 
 def warm() -> None:
     """Imports what every node uses, so that nodes forked from this process share it."""
     for _, module, _ in SERVICES:
-        if _exists(module):
-            import_module(module)
+        import_module(module)
 
 
 def _make(module: str, kind: str, node: Node) -> Service:
     service: Service = getattr(import_module(module), kind)(node)
     return service
-
-
-def _exists(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def serve(home_path: Path) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import socket
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from node.client import PeerClient
 from node.clock import SystemClock
@@ -25,14 +25,20 @@ from schemas.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from node.documents.service import DocumentService
+    from node.evidence.service import EvidenceService
     from node.exchange.service import ExchangeService
     from node.home import Home
     from node.http.routes import Route
     from node.log.service import LogService
     from node.log.witness_service import WitnessService
+    from node.release.service import ReleaseService
     from node.settings import Settings
     from node.title.registry_service import RegistryService
+    from node.title.service import TitleService
+    from node.trace.service import TraceService
     from node.trust.service import TrustService
+    from node.verification.service import VerificationService
     from protocols.http_signature import MembersClaim
     from protocols.member_list import MemberList
     from protocols.seams import Clock
@@ -84,16 +90,16 @@ class Node:
 
     # Set by `compose`, each by its own service's name.
     trust: TrustService
-    documents: Any
+    documents: DocumentService
     exchange: ExchangeService
     log: LogService
     witness: WitnessService
-    title: Any
+    title: TitleService
     registry: RegistryService
-    verification: Any
-    release: Any
-    evidence: Any
-    trace: Any
+    verification: VerificationService
+    release: ReleaseService
+    evidence: EvidenceService
+    trace: TraceService
 
     def __init__(
         self,

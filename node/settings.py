@@ -68,7 +68,10 @@ class LimitSettings:
     """[limits]: bounds against too much, too deep, too slow."""
 
     max_body: int = _setting(
-        9 * 1024 * 1024, "Bytes of a request's body at most.", low=65536, high=64 * 1024 * 1024
+        16 * 1024 * 1024,
+        "Bytes of a request's body at most, whatever its path allows.",
+        low=65536,
+        high=64 * 1024 * 1024,
     )
     max_answer: int = _setting(
         16 * 1024 * 1024,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,12 +14,9 @@ MODULES = (
     "node.trust.tables",
     "node.documents.tables",
     "node.exchange.tables",
-    "node.log.tables",
     "node.title.tables",
     "node.verification.tables",
     "node.release.tables",
-    "node.evidence.tables",
-    "node.trace.tables",
     "ledger.tables",
     "ledger.registry_tables",
 )
@@ -30,14 +26,6 @@ def all_metadata() -> list[MetaData]:
     """The distinct MetaData of all registered modules, with every table declared."""
     found: dict[int, MetaData] = {}
     for name in MODULES:
-        if _exists(name):
-            module_metadata: MetaData = import_module(name).metadata
-            found[id(module_metadata)] = module_metadata
+        module_metadata: MetaData = import_module(name).metadata
+        found[id(module_metadata)] = module_metadata
     return list(found.values())
-
-
-def _exists(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False

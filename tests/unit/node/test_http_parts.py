@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -56,3 +57,16 @@ def test_digests_are_lower_case_hex_of_32_bytes() -> None:
     for text in ("", "AB" * 32, "ab" * 31, "zz" * 32, "ab" * 33, "ａ" * 64):
         with pytest.raises(MalformedError, match="query_bad"):
             hex_digest(text)
+
+
+def test_every_module_with_tables_is_registered_for_migrations() -> None:
+    from node.store.registered import MODULES
+
+    root = Path(__file__).parents[3]
+    declaring = {
+        ".".join(file.relative_to(root).with_suffix("").parts)
+        for package in ("node", "ledger")
+        for file in (root / package).rglob("*.py")
+        if " = Table(\n" in file.read_text() and "metadata," in file.read_text()
+    }
+    assert declaring <= set(MODULES)
