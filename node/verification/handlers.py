@@ -6,15 +6,18 @@ import base64
 import binascii
 from typing import TYPE_CHECKING
 
-from node.http.helpers import json_response, lang, read_json
-from node.http.routes import JSON, Auth, Route
-from protocols.credential import MAX_FILE_BYTES
+from node.http.helpers import json_response, lang
+from node.http.routes import JSON, Auth, Parameter, Route
+from node.verification.judging import Question
+from protocols.credential import MAX_FILE_BYTES, MEDIA_TYPE, MEDIA_TYPE_BESIDE
 from protocols.fields import COUNTRY, Fields
 from protocols.verify import Receipt
+from schemas import strict_json
 from schemas.errors import MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from aiohttp import web
 
@@ -40,6 +43,11 @@ _BODY = {
     },
 }
 
+_ASKED = (
+    Parameter("at", "another moment (RFC 3339): a historical report, where the body is the file"),
+    Parameter("country", "the country that verifies, where the body is the file"),
+)
+
 
 class VerificationHandlers:
     """The handler, and the route that leads to it."""
@@ -49,31 +57,39 @@ class VerificationHandlers:
         self._service = service
 
     def routes(self) -> Sequence[Route]:
-        """POST /v1/verify."""
+        """POST /v1/verify: the file itself as the body, or a JSON object that holds it."""
         return (
             Route("POST", "/v1/verify", self._verify, Auth.OPERATOR, "Verify a document file",
-                  "verification", request={JSON: _BODY}, max_body=MAX_BODY,
-                  responses={200: "The report, whatever its verdict"}, deadline=30.0),
+                  "verification", request={JSON: _BODY, MEDIA_TYPE: {}, MEDIA_TYPE_BESIDE: {}},
+                  responses={200: "The report, whatever its verdict"}, max_body=MAX_BODY,
+                  parameters=_ASKED, deadline=30.0),
         )  # fmt: skip
 
     async def _verify(self, request: web.Request) -> web.Response:
-        from node.verification.service import Question
-
-        fields = Fields(await read_json(request), CODE)
-        receipt = fields.optional_child("receipt")
-        question = Question(
-            file=_bytes(fields, "file"),
-            at=fields.optional_time("at"),
-            country=fields.optional_text("country", pattern=COUNTRY),
-            receipt=Receipt(_bytes(receipt, "entry"), receipt.text("proof", max_length=200_000))
-            if receipt
-            else None,
-        )
-        judged = await self._service.answer(question)
+        judged = await self._service.answer(await _question(request))
         body = judged.report.to_json(lang(request))
         if judged.document is not None:
             body["document"] = judged.document.view.to_json()
         return json_response(body)
+
+
+async def _question(request: web.Request) -> Question:
+    if request.content_type != JSON:
+        asked = Fields(dict(request.query), CODE)
+        data = await request.read()
+        if not data:
+            raise MalformedError(CODE, "the body is empty")
+        return Question(data, *_asked(asked))
+    fields = Fields(strict_json.loads_object(await request.read(), max_bytes=MAX_BODY), CODE)
+    receipt = fields.optional_child("receipt")
+    given = None
+    if receipt is not None:
+        given = Receipt(_bytes(receipt, "entry"), receipt.text("proof", max_length=200_000))
+    return Question(_bytes(fields, "file"), *_asked(fields), given)
+
+
+def _asked(fields: Fields) -> tuple[datetime | None, str | None]:
+    return fields.optional_time("at"), fields.optional_text("country", pattern=COUNTRY)
 
 
 def _bytes(fields: Fields, name: str) -> bytes:

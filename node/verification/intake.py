@@ -101,7 +101,6 @@ def answer(
     """Tell the sender the verdict (`urn:pratique:validated`, level two)."""
     check = next((each for each in report.checks if each.outcome is report.verdict), None)
     passed = report.verdict is Outcome.PASSED
-    undecided = isinstance(to, Undecided)
     feedback = Feedback(
         message=to.message if isinstance(to, Undecided) else to.id,
         digest=to.message_digest if isinstance(to, Undecided) else to.digest,
@@ -115,8 +114,7 @@ def answer(
         node.exchange.enqueue(conn, to.sender, VALIDATED, body, MEDIA_TYPE, None)
     except RefusedError as error:
         # Who left the network gets no answer; the document stays what it is.
-        node.telemetry.log.warning("verification.answer", peer=to.sender, code=error.code,
-                                   again=undecided)  # fmt: skip
+        node.telemetry.log.warning("verification.answer", peer=to.sender, code=error.code)
 
 
 def tell(
@@ -165,11 +163,8 @@ def _watch_for_twins(conn: Connection, node: Node, document: Document) -> None:
 
 
 def after_change(conn: Connection, node: Node, document: Document) -> None:
-    """What else depends on a document that came or changed: titles and releases."""
-    title = getattr(node, "title", None)
+    """What else depends on a document that came or changed: releases. Titles look themselves."""
     stored = documents.get(conn, document.digest)
-    if title is not None and stored is not None:
-        title.follower.link_document(conn, stored)
     release = getattr(node, "release", None)
     if release is not None and stored is not None and stored.consignment is not None:
         release.reconsider(conn, stored.consignment)

@@ -47,6 +47,16 @@ class Judged:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an operator asks: a file, perhaps another moment, country, receipt."""
+
+    file: bytes
+    at: datetime | None = None
+    country: str | None = None
+    receipt: Receipt | None = None
+
+
 def members_of(node: Node) -> MemberList:
     """The member list in force; raises UnavailableError `outside_a_network`."""
     members = node.members.current

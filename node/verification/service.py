@@ -7,7 +7,6 @@ looked at again, sooner when the member list changed.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node.documents import documents
@@ -21,29 +20,18 @@ from schemas.findings import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from sqlalchemy import Connection
 
     from node.http.routes import Route
     from node.runtime import Node
-    from node.verification.judging import Judged
+    from node.verification.judging import Judged, Question
     from node.verification.rows import Undecided
     from protocols.member_list import MemberList
     from protocols.status_list import StatusList
 
 POLL_SECONDS = 2.0
 STATUS_SECONDS = 8.0
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What an operator asks: a file, perhaps another moment, country, receipt."""
-
-    file: bytes
-    at: datetime | None = None
-    country: str | None = None
-    receipt: Receipt | None = None
 
 
 class VerificationService:

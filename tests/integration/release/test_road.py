@@ -1,0 +1,199 @@
+"""From the issuers' documents to a released container, its revocation, and the evidence of it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from node.store import events
+from protocols import member_list
+from protocols.evidence.verification import verify_bundle
+from schemas.errors import ConflictError, RefusedError
+from schemas.findings import Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from node.runtime import Node
+
+road = importlib.import_module("tests.integration.release.road")
+PORT = ("nl-port", "nl-customs")
+
+
+async def kinds(node: Node) -> list[str]:
+    found = await node.store.read(events.of, consignment=road.UCR)
+    return [event.kind for event in found]
+
+
+async def test_a_container_is_released_held_again_and_proven(tmp_path: Path) -> None:
+    network = road.made(tmp_path)
+    async with road.running(network) as nodes:
+        port, carrier = nodes["nl-port"], nodes["nhl"]
+        bill, title, phyto = await _papers_and_title(nodes)
+        made = await road.outcome_is(port, "HOLD")
+        unmet = {
+            item["id"]: item["code"] for item in made["conditions"] if item["state"] == "unmet"
+        }
+        assert unmet["REL-020"] == "title_not_surrendered"
+        with pytest.raises(RefusedError) as caught:
+            await road.operator(port).apost(
+                f"/v1/releases/{road.BOX}/sign", {"consignment": road.UCR}
+            )
+        assert caught.value.code == "release_held"
+
+        await road.operate(port, title, "SURRENDER_FOR_DELIVERY", "imp-a")
+        await road.operate(carrier, title, "ACCEPT_SURRENDER", "nhl")
+        await _decisions(nodes, phyto, bill)
+        await road.outcome_is(port, "RELEASE")
+
+        order = await _sign(port)
+        with pytest.raises(ConflictError) as twice:
+            await _sign(port)
+        assert twice.value.code == "release_already_signed"
+        await _revoke_and_replace(nodes, phyto, order)
+        await _evidence(port, tmp_path)
+        await _trace(port, phyto)
+
+
+async def _papers_and_title(nodes: dict[str, Node]) -> tuple[str, str, str]:
+    bill = await road.issue(nodes, "bill-of-lading", PORT)
+    phyto = await road.issue(nodes, "phytosanitary-certificate", PORT)
+    await road.issue(nodes, "certificate-of-origin", PORT)
+    await road.issue(nodes, "arrival-notice", PORT)
+    for digest in (bill, phyto):
+        assert await road.verdict(nodes["nl-port"], digest) == "PASSED"
+    body = {
+        "document": bill,
+        "holder": road.did_of("exp-a"),
+        "endorsee": road.did_of("bank"),
+    }
+    title = (await road.operator(nodes["nhl"]).apost("/v1/titles", body))["title"]
+    await road.eventually(lambda: road.final(nodes["nhl"], title))
+    await road.operate(nodes["nhl"], title, "TRANSFER", "exp-a", "bank")
+    await road.operate(nodes["nl-port"], title, "ENDORSE", "bank", "imp-a")
+    await road.operate(nodes["nl-port"], title, "TRANSFER", "bank", "imp-a")
+    return bill, title, phyto
+
+
+async def _decisions(nodes: dict[str, Node], phyto: str, bill: str) -> None:
+    numbers = await _numbers(nodes["nl-port"])
+    digests = {numbers[phyto]: phyto, numbers[bill]: bill}
+    await road.issue(nodes, "plant-health-decision", ("nl-port",), digests=digests)
+    await road.issue(nodes, "customs-decision", ("nl-port",), digests=digests)
+    await road.issue(nodes, "delivery-order", ("nl-port",), digests=digests)
+
+
+async def _numbers(node: Node) -> dict[str, str]:
+    listed = await road.operator(node).aget("/v1/documents", consignment=road.UCR)
+    return {item["digest"]: item["number"] for item in listed["documents"]}
+
+
+async def _sign(node: Node) -> dict[str, Any]:
+    path = f"/v1/releases/{road.BOX}/sign"
+    order: dict[str, Any] = await road.operator(node).apost(path, {"consignment": road.UCR})
+    assert order["state"] == "open"
+    return order
+
+
+async def _revoke_and_replace(nodes: dict[str, Node], phyto: str, order: dict[str, Any]) -> None:
+    """R24, R25: the order is void, the release held, until the replacement is accepted."""
+    port, issuer = nodes["nl-port"], nodes["cn-cert"]
+    path = f"/v1/documents/{phyto}/revoke"
+    await road.operator(issuer).apost(path, {"reason": "wrong treatment date"})
+    held = await road.outcome_is(port, "HOLD")
+    unmet = [item for item in held["conditions"] if item["state"] == "unmet" and item["blocking"]]
+    assert [item["code"] for item in unmet] == ["certificate_revoked"]
+    assert unmet[0]["next"]
+    assert [item["state"] for item in held["orders"]] == ["void"]
+    assert "release-hold" in await kinds(port)
+    void = await road.operator(port).aget(f"/v1/documents/{order['digest']}")
+    assert void["status"]["revoked"]
+    with pytest.raises(ConflictError):
+        await road.operator(port).apost(
+            f"/v1/releases/{road.BOX}/gate-out", {"order": order["digest"]}
+        )
+
+    numbers = await _numbers(port)
+    second = await road.issue(nodes, "phytosanitary-certificate", PORT, replaces=numbers[phyto])
+    numbers = await _numbers(port)
+    await road.issue(
+        nodes,
+        "plant-health-decision",
+        ("nl-port",),
+        certificate=numbers[second],
+        digests={numbers[second]: second},
+        revision=2,
+    )
+    await road.outcome_is(port, "RELEASE")
+    again = await _sign(port)
+    left = await road.operator(port).apost(
+        f"/v1/releases/{road.BOX}/gate-out", {"order": again["digest"]}
+    )
+    assert left["container"] == road.BOX
+    assert (await road.decision(port))["outcome"] == "DONE"
+    with pytest.raises(ConflictError):
+        await road.operator(port).apost(
+            f"/v1/releases/{road.BOX}/gate-out", {"order": again["digest"]}
+        )
+
+
+async def _evidence(port: Node, folder: Path) -> None:
+    answer = await road.operator(port).arequest(
+        "POST",
+        "/v1/evidence",
+        json.dumps({"consignment": road.UCR}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    members = port.members.current
+    report = verify_bundle(answer.body, members)
+    assert report.verdict is Outcome.PASSED, report.to_json()
+    bundle, trust = folder / "A.zip", folder / "list.json"
+    bundle.write_bytes(answer.body)
+    trust.write_bytes(member_list.write_export([members.signed]))
+    code, told = await asyncio.to_thread(
+        _cli, "evidence", "verify", str(bundle), "--trust", str(trust), "--json"
+    )
+    assert (code, told["verdict"]) == (0, "PASSED")
+    status = next(item for item in told["checks"] if item["id"] == "EVI-09")
+    assert len(status["evidence"]["revoked"]) >= 1
+    broken = folder / "B.zip"
+    broken.write_bytes(answer.body.replace(b'"FAILED"', b'"PASSED"', 1))
+    code, told = await asyncio.to_thread(
+        _cli, "evidence", "verify", str(broken), "--trust", str(trust), "--json"
+    )
+    assert (code, told["verdict"]) == (1, "FAILED")
+
+
+def _cli(*arguments: str) -> tuple[int, dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "node.cli.main", *arguments],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, json.loads(done.stdout)
+
+
+async def _trace(port: Node, phyto: str) -> None:
+    told = await road.operator(port).aget(f"/v1/trace/consignments/{road.UCR}")
+    words = [event["kind"] for event in told["events"]]
+    for kind in ("received", "validated", "status-changed", "released", "release-hold", "exported"):
+        assert kind in words, kind
+    assert told["titles"][0]["state"] == "ACCEPTED"
+    assert told["titles"][0]["operations"][0]["kind"] == "ISSUE"
+    leaves = {event["leaf"] for event in told["events"] if "leaf" in event}
+    assert leaves >= {proof["leaf"] for proof in told["proofs"]} - {
+        item["leaf"] for item in told["documents"]
+    }
+    one = await road.operator(port).aget(f"/v1/trace/documents/{phyto}")
+    assert one["documents"][0]["status"]["revoked"]
+    picture = await road.operator(port).arequest(
+        "GET", f"/v1/trace/consignments/{road.UCR}", headers={"Accept": "image/svg+xml"}
+    )
+    assert picture.body.startswith(b"<svg")
