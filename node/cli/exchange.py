@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
 from node.cli import output
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
+from schemas.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from node.operator import OperatorClient
+
+SHORT = 12
 
 ConsignmentOption = Annotated[str, typer.Option("--consignment", help="Only of this UCR.")]
 StateOption = Annotated[str, typer.Option("--state", help="Only in this state.")]
@@ -63,7 +69,7 @@ def inbox(
 
     with operator(home, lang=output.lang()) as client:
         if save is not None:
-            digest, file = save
+            digest, file = _whole(client, save[0]), save[1]
             got = client.request("GET", f"/v1/inbox/{quote(digest)}/payload")
             _write(file, got.body, as_json=as_json)
             return
@@ -71,14 +77,9 @@ def inbox(
     if as_json:
         output.print_json(body)
         return
-    output.table(
-        "Inbox",
-        ("n", "from", "type", "consignment", "seq", "state", "received", "document"),
-        [
-            (*_who(row), row["state"], row["received_at"], row["document"] or "")
-            for row in body["items"]
-        ],
-    )
+    rows = [(*_who(row), row["state"], row["code"] or "", _short(row)) for row in body["items"]]
+    columns = ("n", "from", "type", "consignment", "state", "code", "document")
+    output.table("Inbox", columns, rows)
     _more(body)
 
 
@@ -110,11 +111,8 @@ def outbox(
 
 
 def _show_outbox(body: dict[str, Any]) -> None:
-    rows = [
-        (*_who(row), _outcome(row), row["code"] or "", row["document"] or "")
-        for row in body["items"]
-    ]
-    columns = ("n", "to", "type", "consignment", "seq", "state", "code", "document")
+    rows = [(*_who(row), _outcome(row), row["code"] or "", _short(row)) for row in body["items"]]
+    columns = ("n", "to", "type", "consignment", "state", "code", "document")
     output.table("Outbox", columns, rows)
     _more(body)
 
@@ -143,7 +141,21 @@ def _outcome(row: dict[str, Any]) -> str:
 
 def _who(row: dict[str, Any]) -> tuple[object, ...]:
     kind = row["type"].removeprefix("urn:pratique:").removeprefix("document:")
-    return row["n"], row["peer"], kind, row["consignment"] or "", row["seq"] or ""
+    return row["n"], row["peer"].removeprefix("did:web:"), kind, row["consignment"] or ""
+
+
+def _short(row: dict[str, Any]) -> str:
+    """The first digits of the document's digest; `--save` takes them, `--json` shows all."""
+    return (row["document"] or "")[:SHORT]
+
+
+def _whole(client: OperatorClient, digest: str) -> str:
+    """The digest of the one received document that begins with these digits."""
+    rows = client.get("/v1/inbox", document=digest, limit=500)["items"]
+    found = {row["document"] for row in rows}
+    if len(found) != 1:
+        raise NotFoundError("document_unreceived", f"{len(found)} documents begin with {digest}")
+    return str(found.pop())
 
 
 def _filters(consignment: str, state: str, after: int, limit: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
     from node.exchange.service import ExchangeService
     from node.runtime import Node
 
+_DIGITS = re.compile(r"[0-9a-f]{8,64}")
 _INTEGER = {"type": "integer", "minimum": 0}
 _PAGE = (
     Parameter("consignment", "only of this UCR"),
     Parameter("state", "only in this state"),
-    Parameter("document", "only of this document (digest)"),
+    Parameter("document", "only of this document (its digest or the beginning of it)"),
     Parameter("after", "number of the last row already seen", _INTEGER),
     Parameter("limit", f"rows at most, up to {views.MAX_PAGE}", _INTEGER),
 )
@@ -167,6 +169,13 @@ def _id_of(item: answer.Unsigned | Any) -> str | None:
     return name
 
 
+def _beginning(text: str) -> bytes:
+    """The first bytes of a digest: 8 to 64 hexadecimal digits, an even number of them."""
+    if not _DIGITS.fullmatch(text) or len(text) % 2:
+        raise MalformedError("query_bad", "document is 8 to 64 lower-case hex digits, even")
+    return bytes.fromhex(text)
+
+
 def node_deadline(node: Node) -> float:
     """A full batch may take as long to arrive as a caller would wait for its answer."""
     return max(node.settings.limits.call_deadline, node.settings.limits.handler_deadline)
@@ -269,7 +278,7 @@ class _OperatorRoutes:
             table,
             consignment=query_text(request, "consignment"),
             state=query_text(request, "state"),
-            document=None if document is None else hex_digest(document, "document"),
+            document=None if document is None else _beginning(document),
             cursor=query_int(request, "after", 0, low=0, high=2**62),
             limit=query_int(request, "limit", 100, low=1, high=views.MAX_PAGE),
         )

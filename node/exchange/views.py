@@ -33,7 +33,10 @@ def page(
     cursor: int,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Rows of inbox or outbox numbered above `cursor`, oldest first."""
+    """Rows of inbox or outbox numbered above `cursor`, oldest first.
+
+    document: a document's digest, or the first bytes of one
+    """
     columns = [column for column in table.c if column.name not in _HEAVY]
     query = select(*columns).where(table.c.n > cursor).order_by(table.c.n).limit(limit)
     query = _filtered(query, table, consignment, state, document)
@@ -52,14 +55,15 @@ def _filtered(
     if state is not None:
         query = query.where(table.c.state == state)
     if document is not None:
-        query = query.where(table.c.document == document)
+        last = document + b"\xff" * (32 - len(document))
+        query = query.where(table.c.document.between(document, last))
     return query
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     """Digests as hexadecimal, times as text, and the stream under its trade name."""
     shown: dict[str, Any] = {}
-    for name, value in row.items():
+    for name, value in ((str(key), value) for key, value in row.items()):
         if isinstance(value, bytes | memoryview):
             shown[name] = bytes(value).hex()
         elif name.endswith("_at"):
