@@ -18,6 +18,7 @@ from protocols.title_json import read_state
 from protocols.title_operation import sign_operation
 from schemas import strict_json
 from testnet.operator import ProblemError, eventually
+from testnet.stage import unmet
 from testnet.world import did
 
 if TYPE_CHECKING:
@@ -82,9 +83,7 @@ async def altered(run: Run) -> Issued:
         told[:2000],
     )
     refused = bool(relay.answers) and all(400 <= status < 500 for status in relay.answers)
-    failed: dict[str, Any] = next(
-        (item for item in report["checks"] if item["outcome"] == "FAILED"), {}
-    )
+    failed = [item["id"] for item in report["checks"] if item["outcome"] == "FAILED"]
     _end(
         run,
         "altered",
@@ -231,8 +230,8 @@ async def phyto_revoked(run: Run, phyto: Issued, container: str) -> None:
     )
     decision = await stage.release_is("A", "nl-port", container, "HOLD")
     seconds = time.monotonic() - begin
-    unmet = [item for item in decision["conditions"] if item["state"] != "met"]
-    explained = bool(unmet) and all(item.get("reason") and item.get("next") for item in unmet)
+    lacking = unmet(decision)
+    explained = bool(lacking) and all(item["reason"] and item["next"] for item in lacking)
     code = await stage.refused(
         "a release order on a revoked certificate",
         "nl-port",
@@ -259,7 +258,7 @@ async def phyto_revoked(run: Run, phyto: Issued, container: str) -> None:
         run,
         "phyto-revoked",
         caught=explained and bool(code),
-        seen=f"HOLD after {seconds:.1f} s: {unmet[0]['id'] if unmet else 'nothing'};"
+        seen=f"HOLD after {seconds:.1f} s: {', '.join(item['id'] for item in lacking)};"
         f" replaced by {replacement.number}",
     )
 
@@ -352,4 +351,4 @@ def _cosigned_both(replies: list[Any], witness: str) -> bool:
 
 async def _marks(run: Run, actor: str, marked: str) -> bool:
     shown = await run.stage.operators[actor].get("/v1/witness")
-    return any(item["node"] == did(marked) for item in shown["marked"])
+    return any(item["did"] == did(marked) for item in shown["marked"])

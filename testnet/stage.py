@@ -181,16 +181,12 @@ class Stage:
             return bool(shown["outcome"] == outcome)
 
         await eventually(look, deadline=DECISION)
-        unmet = [
-            f"{item['id']} {item.get('reason', '')}"
-            for item in seen.get("conditions", ())
-            if item.get("state") != "met"
-        ]
+        reasons = "; ".join(f"{item['id']} {item['reason']}" for item in unmet(seen))
         self.screen.say("release", actor=actor, container=container, outcome=seen.get("outcome"))
         self.expectations.require(
             f"{actor}: container {container} is {outcome}",
             seen.get("outcome") == outcome,
-            f"{seen.get('outcome')}; {'; '.join(unmet)}",
+            f"{seen.get('outcome')}; {reasons}",
         )
         self.screen.step(consignment)
         return seen
@@ -213,3 +209,9 @@ class Stage:
             return problem.code
         self.expectations.expect(name, False, "it was accepted")
         return ""
+
+
+def unmet(decision: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The conditions that keep a container from being released."""
+    found = decision.get("conditions", ())
+    return [item for item in found if item["blocking"] and item["state"] in {"unmet", "unknown"}]
