@@ -120,7 +120,10 @@ class EvidenceService:
             ),
             statuses=statuses,
             titles=tuple(gathered.titles),
-            history=tuple(self._told(event) for event in gathered.history),
+            history=tuple(
+                self._told(event)
+                for event in sorted(gathered.history, key=lambda event: (event.at, event.number))
+            ),
         )
         prepared = contents.prepare(self._reported(made))
         statement = self._statement(prepared.index_digest, consignment)
