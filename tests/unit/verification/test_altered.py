@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from protocols import base64url
 from protocols.verify.altered import differences, given_payload, named_by
+from schemas import registry
 from schemas.findings import Severity
 from tests.support import evidence_world as world
 
@@ -72,3 +73,22 @@ def test_no_bytes_ever_raise(data: bytes) -> None:
     if payload is not None:
         named_by(payload)
         differences("quality-certificate", FILE.payload, payload)
+
+
+PHYTO = registry.example("phytosanitary-certificate")
+
+
+def test_an_altered_certificate_in_xml_is_named_by_its_view() -> None:
+    given = PHYTO.replace(b"26460", b"29460")
+    assert given != PHYTO
+    found = differences("phytosanitary-certificate", PHYTO, given)
+    assert {"held": "26460", "given": "29460"} in [finding.values for finding in found]
+    assert named_by(PHYTO) == (
+        "phytosanitary-certificate",
+        registry.examine("phytosanitary-certificate", PHYTO).view.number,
+    )
+
+
+def test_xml_with_the_same_content_in_other_bytes_is_said_to_differ() -> None:
+    (finding,) = differences("phytosanitary-certificate", PHYTO, PHYTO + b"\n")
+    assert finding.values["given"] == "other bytes with the same content"
