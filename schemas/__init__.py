@@ -1,4 +1,4 @@
-"""What a trade document *is*: strict readers, document profiles, code lists, rules, findings, errors.
+"""What a trade document *is*: strict readers, profiles, code lists, rules, findings, errors.
 
-Pure: no network, clock, randomness or writes. Package data is read once through importlib.resources.
+Pure: no network, clock, randomness or writes. Package data is read through importlib.resources.
 """

@@ -34,7 +34,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One rule's complaint: rule id, severity, place (JSON pointer or XML path), sentence, values."""
+    """One rule's complaint: rule id, severity, JSON pointer or XML path, sentence, values."""
 
     rule: str
     severity: Severity
