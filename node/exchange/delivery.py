@@ -35,6 +35,7 @@ MAX_CHUNKS = 8
 PREPARE_DEADLINE = 30.0
 ALARM_AFTER = 5
 MAX_PARKED = 500
+PARKED_MS = 3_600_000
 # Never answered, so that no two nodes talk to each other for ever.
 _UNANSWERED = frozenset({VALIDATED, DECIDED, VOID, KEY_EVENT})
 
@@ -113,8 +114,6 @@ class Delivery:
         while True:
             self._wake.clear()
             free = MAX_LANES - len(self._lanes)
-            if len(self._parked) > MAX_PARKED:
-                self._parked.clear()  # they will be asked again; the query must stay short
             if free > 0 and await self._begin(free):
                 continue  # there may be more behind what was just taken
             try:
@@ -166,12 +165,10 @@ class Delivery:
         """Whether the lane may go on."""
         prepared, blocked = await self._prepare(waiting)
         if isinstance(blocked, _NoHandlerError):
-            # Services register one after the other; until `on` is called nothing can change.
-            self._parked.add(lane)
-            await self._node.store.write(delivery_rows.block, lane, 0, 0, blocked.code)
+            await self._park(lane, blocked.code)
         if prepared:
             blocked = await self._node.store.write(self._apply, lane, prepared) or blocked
-        if blocked is not None and lane not in self._parked:
+        if blocked is not None and not isinstance(blocked, _NoHandlerError):
             # Failures in a row count from the last message that went through.
             await self._block(lane, 0 if prepared else waiting[0].attempts, blocked.code)
         return blocked is None
@@ -241,6 +238,18 @@ class Delivery:
         if message.type not in _UNANSWERED:
             body = _refusal_of(message, error).to_bytes()
             self._enqueue(conn, message.sender, DECIDED, body, MEDIA_TYPE, None)
+
+    async def _park(self, lane: Lane, code: str) -> None:
+        """Services register one after the other; until `on` is called nothing can change.
+
+        More lanes than a query can leave out are looked at again in an hour.
+        """
+        until = 0
+        if len(self._parked) < MAX_PARKED:
+            self._parked.add(lane)
+        else:
+            until = self._node.clock.now_ms() + PARKED_MS
+        await self._node.store.write(delivery_rows.block, lane, 0, until, code)
 
     async def _block(self, lane: Lane, attempts: int, code: str) -> None:
         """Lets the lane wait; tells an alarm when it has waited often."""

@@ -40,7 +40,6 @@ def _fresh(did: str) -> dict[str, Any]:
         "next_at": 0,
         "paused": False,
         "alarm_level": 0,
-        "cursor": 0,
     }
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from node.exchange.peer_rows import change_peer, peer_row
 from node.exchange.tables import peers
 from protocols.exchange import answer, frames
 from schemas.errors import TradeError, UnavailableError
@@ -65,8 +64,9 @@ class Puller:
 
         Raises UnavailableError when the peer does not answer, MalformedError for a wrong answer.
         """
-        row = await self._node.store.read(peer_row, peer)
-        cursor, count = (row.cursor if row is not None else 0), 0
+        # From the beginning each time: what is receipted no longer waits there. The cursor only
+        # leads past messages that cannot be settled now.
+        cursor, count = 0, 0
         for _ in range(MAX_ROUNDS):
             batch, following = await self._fetch(peer, cursor)
             if not batch or following <= cursor:
@@ -74,10 +74,6 @@ class Puller:
             cursor, count = following, count + len(batch)
             answers = await self._intake.receive(peer, batch)
             await self._acknowledge(peer, answer.write(answers))
-            settled = all(not isinstance(one, answer.Unsigned) for one in answers)
-            if not settled:
-                break  # something must be asked for again, so the cursor stays before it
-            await self._node.store.write(change_peer, peer, cursor=cursor)
         return count
 
     async def _fetch(self, peer: str, cursor: int) -> tuple[tuple[frames.Frame, ...], int]:

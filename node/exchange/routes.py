@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from node.exchange import outbox_rows, sending, views
+from node.exchange.peer_rows import peer_row
 from node.exchange.tables import inbox, outbox
 from node.http.helpers import (
     hex_digest,
@@ -131,7 +132,8 @@ class _PeerRoutes:
         most = self._node.settings.exchange.batch_bytes
         found = await self._node.store.read(outbox_rows.due, caller, limit, most, cursor=cursor)
         self._service.heard_from(caller)
-        if not found:
+        row = await self._node.store.read(peer_row, caller)
+        if not found or (row is not None and row.paused):
             return web.Response(status=204)
         body = frames.encode(frames.Frame(one.manifest, one.body) for one in found)
         return web.Response(

@@ -17,8 +17,9 @@ from node.exchange import outbox_rows, settling
 from node.exchange.peer_rows import change_peer, peer_row
 from node.exchange.settling import Settling
 from protocols.exchange import answer, frames
-from protocols.exchange.answer import Ends, Sent
+from protocols.exchange.answer import Ends, Open, Sent, Settled
 from protocols.exchange.retry import breaker_open
+from protocols.http_signature import MembersClaim
 from schemas.errors import TradeError, UnavailableError
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ class PeerSender:
         assert members is not None
         ends = Ends(members.network, self._peer, self._node.did, members.key)
         outcomes = answer.settle(items, [Sent(one.id, one.digest) for one in batch], ends)
+        self._notice_lists(outcomes)
         now = self._node.clock.now_ms()
         ages = {one.attempts: now - one.created_at for one in batch}
         work = Settling(
@@ -166,6 +168,15 @@ class PeerSender:
             void=self._outbox.void,
         )
         await self._node.store.write(settling.settle, work, outcomes)
+
+    def _notice_lists(self, outcomes: Sequence[Settled | Open]) -> None:
+        """Each receipt says which member list its signer held (R4)."""
+        seen = {
+            one.signed.digest: one.signed.receipt for one in outcomes if isinstance(one, Settled)
+        }
+        for receipt in seen.values():
+            claim = MembersClaim(receipt.members_version, receipt.members_digest)
+            self._node.seen_members(self._peer, claim)
 
     async def _failed(self, batch: Sequence[Outgoing], error: TradeError) -> None:
         now = self._node.clock.now_ms()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from node.exchange import routes, watch
 from node.exchange.delivery import Delivery
@@ -128,6 +128,8 @@ class ExchangeService:
         """None when messages can come and go."""
         if self._node.members.current is None:
             return "this node is in no network yet"
+        if not self._tasks or self._tasks[0].done():
+            return "nobody watches for what waits too long"
         return self.delivery.ready()
 
     async def receive(
@@ -193,9 +195,3 @@ class ExchangeService:
                 await self.senders.start()
             except UnavailableError as error:
                 self._node.telemetry.log.warning("exchange.store_unavailable", detail=str(error))
-
-    async def metrics(self) -> dict[str, Any]:
-        """Queue lengths and breakers for `status`."""
-        from node.exchange.views import peer_list
-
-        return {"peers": await self._node.store.read(peer_list)}

@@ -99,7 +99,7 @@ receipts_issued = Table(
 )
 
 # What we know of each peer. receipt_*: end of the chain that we sign for it, under a row lock.
-# failures, next_at: the breaker of our outbound calls. cursor: how far we have pulled from it.
+# failures, next_at: the breaker of our outbound calls.
 peers = Table(
     "exchange_peers",
     metadata,
@@ -110,7 +110,6 @@ peers = Table(
     Column("next_at", BigInteger, nullable=False),
     Column("paused", Boolean, nullable=False),
     Column("alarm_level", Integer, nullable=False),
-    Column("cursor", BigInteger, nullable=False),
 )
 
 # Signed statements that contradict others: kept to be shown (conflict, fork, two receipts).
