@@ -73,7 +73,7 @@ def stand(conn: Connection, node: Node, stored: StoredDocument, at: datetime) ->
     if stored.verdict == Outcome.INDETERMINATE.value:
         return None
     status = known_status(conn, node.did, stored.issuer, stored.status_list_url)
-    judged = judging.judge(node, stored.file, at, status=status)
+    judged = judging.judge(judging.case_of(node, stored.file, at), status)
     if judged.document is None:
         return None
     return Held(judged.document, judged.report, judged.verified)

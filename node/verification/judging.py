@@ -9,10 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from node.documents import documents
-from protocols.verify import verify_document
+from protocols.verify import Case, verify_case
 from protocols.verify.altered import differences, given_payload, named_by
-from protocols.verify.case import Case
-from protocols.verify.run import examine_document
 from schemas.errors import UnavailableError
 from schemas.findings import Outcome, Severity
 
@@ -72,31 +70,18 @@ def country_of(node: Node) -> str | None:
     return entry.country if entry else node.settings.node.country or None
 
 
-def judge(
-    node: Node,
-    data: bytes,
-    at: datetime,
-    *,
-    status: StatusList | str | None,
-    receipt: Receipt | None = None,
-    country: str | None = None,
-    historical: bool = False,
-) -> Judged:
-    """Judge a document file (DocumentFile bytes) at `at` with the status given."""
-    members, seen_from = members_of(node), country or country_of(node)
-    report, verified = verify_document(
-        data,
-        members=members,
-        at=at,
-        status=status,
-        verifier_country=seen_from,
-        receipt=receipt,
-        historical=historical,
-    )
-    if verified is not None:
-        return Judged(report, verified.value, verified)
-    _, document = examine_document(Case(data, members, at))
-    return Judged(report, document, None)
+def case_of(node: Node, data: bytes, at: datetime) -> Case:
+    """A document file (DocumentFile bytes) opened for this node's list and country at `at`."""
+    case = Case(data, members_of(node), at, verifier_country=country_of(node))
+    case.open()
+    return case
+
+
+def judge(case: Case, status: StatusList | str | None, *, historical: bool = False) -> Judged:
+    """Judge an open case with the status given."""
+    case.status = status
+    report, document, verified = verify_case(case, historical=historical)
+    return Judged(report, document, verified)
 
 
 def name_differences(conn: Connection, data: bytes, judged: Judged) -> Judged:

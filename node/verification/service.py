@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from node.documents import documents
 from node.verification import intake, judging, rows
 from node.verification.handlers import VerificationHandlers
-from protocols import credential
 from protocols.exchange.manifest import DOCUMENT
 from protocols.verify import Receipt
 from schemas.errors import TradeError
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from node.verification.rows import Undecided
     from protocols.member_list import MemberList
     from protocols.status_list import StatusList
+    from protocols.verify import Case
 
 POLL_SECONDS = 2.0
 STATUS_SECONDS = 8.0
@@ -71,32 +71,26 @@ class VerificationService:
 
     async def judge(self, data: bytes, *, refresh: bool = False) -> Judged:
         """The judgement of a document file now, with the status list fetched where needed."""
-        status = await self._status_of(data, refresh=refresh)
-        return judging.judge(self._node, data, self._node.clock.now(), status=status)
+        case = judging.case_of(self._node, data, self._node.clock.now())
+        return judging.judge(case, await self._status_of(case, refresh=refresh))
 
     async def answer(self, question: Question) -> Judged:
         """What an operator asks; names what an altered copy changed when the intact one is here."""
-        node, data = self._node, question.file
-        status = await self._status_of(data, refresh=question.at is None)
-        judged = judging.judge(
-            node,
-            data,
-            question.at or node.clock.now(),
-            status=status,
-            receipt=question.receipt or await self._own_receipt(data),
-            country=question.country,
-            historical=question.at is not None,
-        )
-        return await node.store.read(judging.name_differences, data, judged)
+        historical = question.at is not None
+        case = judging.case_of(self._node, question.file, question.at or self._node.clock.now())
+        case.receipt = question.receipt or await self._own_receipt(case)
+        if question.country is not None:
+            case.verifier_country = question.country
+        status = await self._status_of(case, refresh=not historical)
+        judged = judging.judge(case, status, historical=historical)
+        return await self._node.store.read(judging.name_differences, question.file, judged)
 
-    async def _status_of(self, data: bytes, *, refresh: bool) -> StatusList | None:
-        """The list that the file's claims name, as fresh as can be had within 8 s."""
-        try:
-            claims = credential.open_file(data).claims
-        except TradeError:
+    async def _status_of(self, case: Case, *, refresh: bool) -> StatusList | None:
+        """The list that the claims name, as fresh as can be had within 8 s."""
+        if case.claims is None:
             return None
         fetch = self._node.documents.status_for(
-            claims.issuer, claims.status.list_url, refresh=refresh
+            case.claims.issuer, case.claims.status.list_url, refresh=refresh
         )
         try:
             async with asyncio.timeout(STATUS_SECONDS):
@@ -105,12 +99,13 @@ class VerificationService:
             return None
         return held
 
-    async def _own_receipt(self, data: bytes) -> Receipt | None:
+    async def _own_receipt(self, case: Case) -> Receipt | None:
         """The receipt of our own log, when the document is here."""
-        digest = _digest_of(data)
-        stored = await self._node.store.read(documents.get, digest) if digest else None
         log = getattr(self._node, "log", None)
-        if stored is None or stored.leaf is None or log is None:
+        if case.file is None or log is None:
+            return None
+        stored = await self._node.store.read(documents.get, case.file.digest)
+        if stored is None or stored.leaf is None:
             return None
         found = await log.receipt(stored.leaf)
         return None if found is None else Receipt(found.entry, found.text)
@@ -159,10 +154,3 @@ class VerificationService:
         intake.answer(conn, self._node, judged.report, waiting.digest, waiting)
         intake.tell(conn, self._node, judged, waiting.sender)
         intake.after_change(conn, self._node, judged.document)
-
-
-def _digest_of(data: bytes) -> bytes | None:
-    try:
-        return credential.open_file(data).file.digest
-    except TradeError:
-        return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from protocols.verify.case import Case, Document, Receipt
 from protocols.verify.receipt_steps import verify_in_listed_log
-from protocols.verify.run import STEPS, examine_document, verify_document
+from protocols.verify.run import STEPS, examine_document, verify_case, verify_document
 from protocols.verify.verified import Verified
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Receipt",
     "Verified",
     "examine_document",
+    "verify_case",
     "verify_document",
     "verify_in_listed_log",
 ]

@@ -73,9 +73,13 @@ class Case:
     agreement: Agreement | None = None
     view: View | None = None
     findings: tuple[Finding, ...] = ()
+    opened: bool = False
 
     def open(self) -> None:
-        """Parse the file; on failure find out which part of it is at fault."""
+        """Parse the file, once; on failure find out which part of it is at fault."""
+        if self.opened:
+            return
+        self.opened = True
         try:
             opened = credential.open_file(self.data)
         except TradeError as fault:

@@ -60,22 +60,28 @@ def verify_document(
     Never raises for a bad file: every fault is a check. The second value is there only when the
     verdict is PASSED.
     """
-    report, document = examine_document(
-        Case(
-            file,
-            members,
-            at,
-            status=status,
-            held_status=held_status,
-            verifier_country=verifier_country,
-            receipt=receipt,
-            require_witnesses=require_witnesses,
-        ),
-        historical=historical,
+    case = Case(
+        file,
+        members,
+        at,
+        status=status,
+        held_status=held_status,
+        verifier_country=verifier_country,
+        receipt=receipt,
+        require_witnesses=require_witnesses,
     )
+    report, _, verified = verify_case(case, historical=historical)
+    return report, verified
+
+
+def verify_case(
+    case: Case, *, historical: bool = False
+) -> tuple[Report, Document | None, Verified[Document] | None]:
+    """As `verify_document`, for a case that may be open already; the document comes back, too."""
+    report, document = examine_document(case, historical=historical)
     if document is None or historical or report.verdict is not Outcome.PASSED:
-        return report, None
-    return report, Verified(document, report, seal=_SEAL)
+        return report, document, None
+    return report, document, Verified(document, report, seal=_SEAL)
 
 
 def examine_document(case: Case, *, historical: bool = False) -> tuple[Report, Document | None]:
