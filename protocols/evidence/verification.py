@@ -18,6 +18,7 @@ from protocols.evidence.contents import INDEX, STATEMENT, STATEMENT_PROOF
 from protocols.evidence.reading import as_text
 from protocols.member_list import KeyStanding, MemberList
 from protocols.members.trust import CLOCK_SKEW
+from protocols.verify.case import end_of_second
 from protocols.verify.credential_steps import FAILED, PASSED, UNKNOWN, fault, not_reached
 from protocols.verify.receipt_steps import origin_of, verify_in_listed_log
 from schemas.errors import MalformedError, RefusedError, TradeError
@@ -167,7 +168,7 @@ def evi_07_export_time(bundle: Bundle) -> Check:
     result = verify_in_listed_log(members, statement.entry(), proof)
     if result.witness_time is None:
         return Check("EVI-07", UNKNOWN, code="unwitnessed")
-    seen = times.from_ms(result.witness_time * 1000)
+    seen = end_of_second(result.witness_time)
     if seen + CLOCK_SKEW < statement.at:
         return Check("EVI-07", FAILED, code="evidence_from_future")
     bundle.at = seen

@@ -108,9 +108,9 @@ class Case:
 
     @property
     def proven_at(self) -> datetime | None:
-        """The witnesses' time, when a quorum saw the leaf: an upper bound of when it was signed."""
+        """When a quorum had seen the leaf at the latest: an upper bound of when it was signed."""
         seconds = self.proof.witness_time if self.proof else None
-        return None if seconds is None else times.from_ms(seconds * 1000)
+        return None if seconds is None else end_of_second(seconds)
 
     @property
     def signed_by(self) -> datetime:
@@ -120,3 +120,8 @@ class Case:
         """
         proven = self.proven_at
         return self.at if proven is None else min(proven, self.at)
+
+
+def end_of_second(seconds: int) -> datetime:
+    """The last millisecond of a POSIX second: cosignatures tell whole seconds only."""
+    return times.from_ms(seconds * 1000 + 999)

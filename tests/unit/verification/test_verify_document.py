@@ -567,3 +567,12 @@ def test_every_check_and_code_of_a_report_is_explained() -> None:
 
 def test_the_log_key_of_the_world_is_not_a_credential_key() -> None:
     assert ed("cn-cert", "log").kid != ecdsa("cn-cert", "credential").kid
+
+
+def test_r17_a_key_listed_within_the_witnessed_second_is_not_too_young() -> None:
+    members = with_key("cn-cert", "credential", valid_from=NOW + timedelta(milliseconds=500))
+    receipt = world.receipt(FILE)
+    _, verified = verify(
+        members=members, at=NOW + timedelta(seconds=2), status=opened_status(NOW), receipt=receipt
+    )
+    assert verified is not None
