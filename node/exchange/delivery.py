@@ -126,7 +126,9 @@ class Delivery:
         """Starts up to `free` lanes; how many."""
         now = self._node.clock.now_ms()
         try:
-            found = await self._node.store.read(delivery_rows.lanes, now, list(self._lanes), free)
+            found = await self._node.store.read(
+                delivery_rows.lanes, now, [*self._lanes, *self._parked], free
+            )
         except UnavailableError as error:
             self._node.telemetry.log.warning("exchange.store_unavailable", detail=str(error))
             return 0

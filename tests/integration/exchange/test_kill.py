@@ -217,14 +217,16 @@ def test_every_document_was_applied_exactly_once_and_in_order(played):
     assert {row.state for row in received(played)} == {"delivered"}
     verdicts = rows(
         home,
-        select(events.c.document, events.c.consignment)
+        select(events.c.document, events.c.consignment, events.c.kind)
         .where(events.c.kind.in_(("validated", "quarantined", "refused")))
         .where(events.c.actor == made.did("sender"))
         .order_by(events.c.number),
     )
+    # One whose status could not be asked, because its issuer was just killed, is judged again.
+    assert len({(row.document, row.kind) for row in verdicts}) == len(verdicts)
     for lane in range(CONSIGNMENTS):
-        told = [bytes(r.document).hex() for r in verdicts if r.consignment == consignment(lane)]
-        assert told == story.digests[lane]
+        mine = [bytes(r.document).hex() for r in verdicts if r.consignment == consignment(lane)]
+        assert list(dict.fromkeys(mine)) == story.digests[lane]
 
 
 def test_receipts_on_both_sides_are_the_same_and_chained(played):
