@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from html import escape
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from protocols.trace import History, Shape, ordered, shape, word_of
 
@@ -119,18 +120,20 @@ def _clock(history: History) -> str:
 def history_svg(events: Iterable[TraceEvent], lang: str = "en") -> str:
     """The history as one SVG element that needs nothing from outside. `lang`: en or zh."""
     history, words = shape(events), _words(lang)
+    # Several pictures may stand on one page, and identifiers are unique there.
+    name = f"history-{crc32(_told(history, lang).encode()):08x}"
     width = LEFT + max(history.columns, 4) * COLUMN + 24
     height = TOP + max(len(history.lanes), 1) * LANE + 20
     frame = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" role="img" aria-labelledby="history-title history-text" '
+        f'height="{height}" role="img" aria-labelledby="{name}-title {name}-text" '
         f'font-family="system-ui, sans-serif" lang="{_text(lang)}">'
     )
     drawn = [
         frame,
-        f'<title id="history-title">{words["title"]}</title>',
-        f'<desc id="history-text">{_text(_told(history, lang))}</desc>',
-        *(_lane(number, name, width) for number, name in enumerate(history.lanes)),
+        f'<title id="{name}-title">{words["title"]}</title>',
+        f'<desc id="{name}-text">{_text(_told(history, lang))}</desc>',
+        *(_lane(number, lane, width) for number, lane in enumerate(history.lanes)),
         _clock(history),
         *(_link(link) for link in history.links),
         *(_mark(mark, lang) for mark in history.marks),

@@ -84,7 +84,7 @@ class TraceService:
         stored, found = await self._node.store.read(self._read, document, consignment)
         if not stored and not found:
             raise NotFoundError("trace_nothing", "nothing of that is known here")
-        traced = [self._traced(event, stored) for event in found]
+        traced = [self._traced(event, stored, lang(request)) for event in found]
         if SVG in request.headers.get("Accept", ""):
             return web.Response(text=history_svg(traced, lang(request)), content_type=SVG)
         body = {
@@ -113,14 +113,14 @@ class TraceService:
                 break
         return stored, found
 
-    def _traced(self, event: Event, stored: list[StoredDocument]) -> TraceEvent:
+    def _traced(self, event: Event, stored: list[StoredDocument], language: str) -> TraceEvent:
         about = next((each for each in stored if each.digest == event.document), None)
         named = event.detail.get("number") or (about.number if about else "")
         kind = event.detail.get("type") or (about.type if about else "")
         leaf = event.leaf.hex() if event.leaf else ""
         return TraceEvent(
             at=times.from_ms(event.at),
-            actor=self._name(event.actor),
+            actor=self._name(event.actor, language),
             kind=event.kind,
             document=event.document.hex() if event.document else "",
             label=f"{kind} {named}".strip() or str(event.detail.get("container", "")),
@@ -131,12 +131,13 @@ class TraceService:
             number=event.number,
         )
 
-    def _name(self, did: str | None) -> str:
+    def _name(self, did: str | None, language: str) -> str:
+        """The name in the member list, in that language where it has one."""
         members = self._node.members.current
         if did is None:
             return self._node.settings.node.name or self._node.did
         entry = (members.node(did) or members.party(did)) if members else None
-        return entry.name if entry else did
+        return entry.names.get(language, entry.name) if entry else did
 
     async def _proofs(
         self, stored: list[StoredDocument], found: list[Event]
