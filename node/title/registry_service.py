@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from node.http.helpers import hex_digest, json_response, query_int, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
 from node.title.sequencing import Sequencing
+from node.title.tasks import end
 from node.title.witnessing import Witnessing
 from node.trust import rows
 from protocols.fields import Fields
@@ -91,9 +92,7 @@ class RegistryService:
 
     async def stop(self) -> None:
         """End the loops."""
-        for task in self._following:
-            task.cancel()
-        await asyncio.gather(*self._following, return_exceptions=True)
+        await end(self._following)
         if self.sequencing is not None:
             await self.sequencing.stop()
 
@@ -106,6 +105,7 @@ class RegistryService:
 
     def _members_changed(self, members: MemberList) -> None:
         self._lists[members.digest] = members
+        self._following = {task for task in self._following if not task.done()}
         self._following.add(asyncio.create_task(self._follow(), name="registry.follow"))
 
     async def _follow(self) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from protocols.title_operation import IssuanceManifest
 
 OPEN = ("pending", "accepted")
-FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 500, 30_000
+FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 500, 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +301,24 @@ def due(conn: Connection, now_ms: int, limit: int) -> list[Submission]:
     query = (
         select(*_SUBMISSION)
         .where(submissions.c.status.in_(OPEN), submissions.c.again_at <= now_ms)
+        .order_by(submissions.c.created_at)
+        .limit(limit)
+    )
+    return [_submission(*row) for row in conn.execute(query)]
+
+
+def overtaken(conn: Connection, code: str, since_ms: int, limit: int) -> list[Submission]:
+    """Submissions that lost their place to another whose final state is not known here yet."""
+    seen = titles.c.seq > submissions.c.seq
+    query = (
+        select(*_SUBMISSION)
+        .outerjoin(titles, (titles.c.title == submissions.c.title) & seen)
+        .where(
+            submissions.c.status == "refused",
+            submissions.c.code == code,
+            submissions.c.created_at >= since_ms,
+            titles.c.title.is_(None),
+        )
         .order_by(submissions.c.created_at)
         .limit(limit)
     )

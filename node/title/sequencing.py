@@ -9,6 +9,7 @@ what they hold beyond it is recovered from them, and two histories seal the regi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from ledger.registry import Outcome, Sequencer
 from ledger.tiles import TileFolder
 from node.title import partners
 from node.title.gathering import RegistryGatherer
+from node.title.tasks import end
 from protocols import log_policy
 from protocols.log_proof import LogProof
 from protocols.registry import MAX_OPERATIONS, Registry, execute
@@ -27,6 +29,7 @@ from protocols.title_json import map_key
 from protocols.title_proof import TitleProof
 from schemas.errors import (
     ConflictError,
+    MalformedError,
     NotFoundError,
     RefusedError,
     SettingsError,
@@ -104,9 +107,7 @@ class Sequencing:
 
     async def stop(self) -> None:
         """End the loops; who waits for an answer learns nothing."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         while not self._queue.empty():
             self._queue.get_nowait().answer.cancel()
 
@@ -163,7 +164,7 @@ class Sequencing:
                 await self._batch()
             except (SettingsError, ConflictError, RefusedError) as error:
                 self._seal(error)
-            except (UnavailableError, OSError) as error:
+            except (TradeError, OSError) as error:
                 self.node.telemetry.log.warning("registry.turn_failed", error=str(error))
                 await asyncio.sleep(CONFIRM_PAUSE)
 
@@ -258,7 +259,7 @@ class Sequencing:
             async with self._recovering:
                 if head is not None and head.size > tree.size:
                     await self._recover(witness, text)
-        except (UnavailableError, RefusedError) as error:
+        except (UnavailableError, RefusedError, MalformedError) as error:
             self.node.telemetry.log.debug("registry.unconfirmed", by=witness.name, code=error.code)
             return False
         if head is not None and tree.root(head.size) != head.root:
@@ -324,10 +325,9 @@ class Sequencing:
             left, changed = end - time.monotonic(), self._changed
             if left <= 0 or self.fault is not None:
                 return False
-            try:
-                await asyncio.wait_for(changed.wait(), left)
-            except TimeoutError:
-                return self._final.number >= batch
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await changed.wait()
         return True
 
     async def title(self, title: bytes) -> FinalTitle | None:

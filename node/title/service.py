@@ -12,6 +12,7 @@ from node.title.following import BILL, Follower, TitleHandler
 from node.title.handlers import TitleRoutes
 from node.title.news import TYPE
 from node.title.submitting import FINAL_WAIT, Submitter
+from node.title.tasks import end
 from node.title.views import operation_json, title_json
 from protocols.title_operation import read_operation
 from schemas.catalogue import explain
@@ -64,9 +65,7 @@ class TitleService:
     async def stop(self) -> None:
         """End the loops."""
         await self.submitter.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
     def ready(self) -> str | None:
         """Always ready: an unreachable registry is said per operation, and is no fault here."""
@@ -179,7 +178,8 @@ class TitleService:
         """Bills that arrived after their title, and recipients who were sent a bill since."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), SWEEP_EVERY)
+                async with asyncio.timeout(SWEEP_EVERY):
+                    await self._wake.wait()
             await asyncio.sleep(SWEEP_PAUSE)
             self._wake.clear()
             try:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from node.title import partners, rows
 from node.title.arbiter import LogArbiter
 from node.title.news import registry_with
-from protocols.title_operation import read_operation
+from node.title.tasks import end
+from protocols.title_operation import read_operation, read_refusal
 from schemas.errors import RefusedError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ FINAL_WAIT = 3
 AGAIN_SECONDS = 0.3
 AT_ONCE = 20
 POLL_SECONDS = 0.5
+CATCH_UP_MS = 24 * 3600 * 1000
 #: Not decided: the operation this one builds on may be on its way.
 _EARLY = frozenset({"title_seq_ahead", "title_never_issued"})
 
@@ -46,8 +48,7 @@ class Submitter:
     async def stop(self) -> None:
         """End; what is undecided waits in the store."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end([self._task])
 
     def arbiter_with(self, arbiter: bytes) -> LogArbiter:
         """The listed registry with that arbiter id; raises `title_arbiter_unknown`."""
@@ -95,8 +96,10 @@ class Submitter:
         if handed.news is not None:
             await self.node.store.write(self._final, held, handed.news)
         elif handed.refusal is not None:
-            await self.node.store.write(rows.decide, held.digest, "refused", refusal=handed.refusal)
-            await self.refresh(held.title, read_operation(held.text).operation.arbiter)
+            code = read_refusal(handed.refusal)[1].code
+            await self.node.store.write(
+                rows.decide, held.digest, "refused", code=code, refusal=handed.refusal
+            )
         elif error is None:
             await self._postpone(held, "title_pending")
         elif error.retryable or error.code in _EARLY:
@@ -121,12 +124,23 @@ class Submitter:
         if news is not None:
             await self.node.store.write(self._follower.learn, news)
 
+    async def _catch_up(self, now: int) -> None:
+        """Who lost a title learns what it became, though nobody has to tell."""
+        since = now - CATCH_UP_MS
+        behind = await self.node.store.read(rows.overtaken, "title_seq_conflict", since, AT_ONCE)
+        asked = (
+            self.refresh(held.title, read_operation(held.text).operation.arbiter, after=held.seq)
+            for held in behind
+        )
+        await asyncio.gather(*asked)
+
     async def _run(self) -> None:
         while True:
             try:
                 now = self.node.clock.now_ms()
                 due = await self.node.store.read(rows.due, now, AT_ONCE)
                 await asyncio.gather(*(self._try(held, 1) for held in due))
+                await self._catch_up(now)
             except TradeError as error:
                 due = []
                 self.node.telemetry.log.warning("title.submit_failed", code=error.code)

@@ -1,0 +1,364 @@
+"""Two holders of one key race, witnesses are cut off, a registry lies or forgets: nobody forks."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ledger import checkpoints, log, registry_store
+from node.title import partners, rows
+from node.title.making import Order
+from protocols import checkpoint, merkle
+from protocols.registry import arbiter_of
+from protocols.registry_entries import BatchEntry, OperationEntry, RootEntry, decode
+from protocols.registry_wire import AddBatch
+from protocols.title import Kind
+from protocols.title_operation import read_operation, read_refusal
+from schemas.errors import TradeError, UnavailableError
+from tests.integration.title.title_network import (
+    CARRIER,
+    SERVICES,
+    WITNESSES,
+    TitleOrder,
+    bill,
+    did_of,
+    eventually,
+    made,
+    operation,
+    operator,
+    running,
+    titled,
+)
+from tests.support.network import running_network
+from tests.support.running import running_node
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from node.runtime import Node
+    from node.title.rows import Submission
+
+BILLS = 200
+
+
+async def relay(node: Node, title: bytes, text: str) -> dict[str, Any]:
+    """What the node answers to a signed operation: the outcome, or the signed refusal."""
+    try:
+        return await node.title.relay(title, text)
+    except TradeError as error:
+        return {"outcome": "refused", "code": error.code, **error.context}
+
+
+async def possessor_at(node: Node, title: bytes) -> str | None:
+    held = await node.store.read(rows.find, title)
+    if held is None or held.state.seq < 2 or held.state.possessor is None:
+        return None
+    return str(held.state.possessor.did)
+
+
+async def test_t1_two_conflicting_transfers_of_each_of_200_bills_have_one_winner_everywhere(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as nodes:
+        nhl, rotterdam, singapore = nodes[CARRIER], nodes["nl-port"], nodes["sg-port"]
+        documents = [await bill(nhl, f"NHLX{number:05d}") for number in range(BILLS)]
+        orders = [TitleOrder(item, did_of("exp-a"), did_of("bank")) for item in documents]
+        issued = await asyncio.gather(*(nhl.title.issue(order) for order in orders))
+        titles = [bytes.fromhex(item["title"]) for item in issued]
+
+        async def all_issued() -> bool:
+            held = [await nhl.store.read(rows.find, title) for title in titles]
+            return all(held)
+
+        await eventually(all_issued, 60)
+        races = []
+        for title in titles:
+            held = await nhl.store.read(rows.find, title)
+            one = operation(nhl, held.state, Kind.TRANSFER, "exp-a", "bank")
+            two = operation(nhl, held.state, Kind.TRANSFER, "exp-a", "financier-2")
+            races += [relay(rotterdam, title, one), relay(singapore, title, two)]
+        await asyncio.gather(*races)
+        for title in titles:
+            await _one_winner(nodes, title)
+        await _same_everywhere(nodes, titles)
+
+
+async def _one_winner(nodes: dict[str, Node], title: bytes) -> None:
+    """One of the two is final at the node it came through; the other was refused with evidence."""
+    through = [nodes["nl-port"], nodes["sg-port"]]
+
+    async def decided() -> list[Submission] | None:
+        tried = [(await node.store.read(rows.submissions_of, title))[0] for node in through]
+        return tried if {item.status for item in tried} == {"final", "refused"} else None
+
+    tried = await eventually(decided, 60)
+    won, lost = sorted(tried, key=lambda item: item.status)
+    winner = await nodes[CARRIER].store.read(registry_store.winner, "registry", title, 1)
+    said = read_refusal(lost.refusal)[1]
+    assert (said.code, said.winner, said.title) == ("title_seq_conflict", winner, title)
+    assert winner == won.digest
+
+
+async def _same_everywhere(nodes: dict[str, Node], titles: list[bytes]) -> None:
+    for title in titles:
+
+        async def agreed(title: bytes = title) -> bool:
+            seen = {
+                await possessor_at(nodes[name], title) for name in (CARRIER, "nl-port", "sg-port")
+            }
+            return len(seen) == 1 and None not in seen
+
+        await eventually(agreed, 60)
+    # Every witness's own re-execution says the same as the registry.
+    tops = {
+        await node.store.read(registry_store.state_of, _log(node), title) and title
+        for node in nodes.values()
+        for title in titles[:5]
+    }
+    assert tops == set(titles[:5])
+
+
+def _log(node: Node) -> str:
+    from ledger.registry_witness import mirror_log
+
+    if node.did == did_of(CARRIER):
+        return "registry"
+    return mirror_log(node.members.current.registries[0].origin)
+
+
+async def test_r21_without_a_quorum_of_witnesses_nothing_becomes_final_until_it_heals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as nodes:
+        nhl = nodes[CARRIER]
+        title = await titled(nhl)
+        reached = partners.ask_cosignature
+        cut = {"w3", "w4"}
+
+        async def ask(node: Node, witness: Any, request: AddBatch) -> Any:
+            if witness.name in cut:
+                raise UnavailableError("peer_unreachable", "cut off")
+            return await reached(node, witness, request)
+
+        monkeypatch.setattr(partners, "ask_cosignature", ask)
+        client = operator(nhl)
+        path = f"/v1/titles/{title.hex()}/operations"
+        answer = await client.apost(path, {"kind": "TRANSFER", "to": did_of("bank")})
+        assert answer["outcome"] == "pending"
+        assert "message" in answer
+        shown = await client.aget(f"/v1/titles/{title.hex()}")
+        assert shown["final"] is False
+        assert shown["state"]["possessor"]["did"] == did_of("exp-a")
+        assert await possessor_at(nodes["nl-port"], title) is None
+        cut.clear()
+
+        async def healed() -> bool:
+            seen = {await possessor_at(nodes[name], title) for name in (CARRIER, "nl-port")}
+            return seen == {did_of("bank")}
+
+        await eventually(healed)
+
+
+async def test_r13_an_unreachable_registry_is_no_refusal(tmp_path: Path) -> None:
+    network = made(tmp_path)
+    async with running_network(network, services=SERVICES) as nodes:
+        title = await titled(nodes[CARRIER])
+        await nodes[CARRIER].title.operate(
+            title, Order(Kind.TRANSFER, did_of("bank"), did_of("exp-a"))
+        )
+
+        async def known() -> bool:
+            return await possessor_at(nodes["nl-port"], title) == did_of("bank")
+
+        await eventually(known)
+
+    def put(node: Node) -> None:
+        node.members.replace(network.members)
+
+    home = network.homes["nl-port"]
+    async with running_node(home, services=SERVICES, prepare=put) as rotterdam:
+        order = Order(Kind.TRANSFER, did_of("imp-a"), did_of("bank"))
+        answer = await rotterdam.title.operate(title, order)
+        assert answer["outcome"] == "pending"
+        assert answer["code"] == "registry_unreachable"
+        assert "pending" in answer["message"]["en"]
+        async with running_network(_without(network, "nl-port"), services=SERVICES):
+
+            async def moved() -> bool:
+                return await possessor_at(rotterdam, title) == did_of("imp-a")
+
+            await eventually(moved)
+
+
+def _without(network: Any, name: str) -> Any:
+    from tests.support.network import Made
+
+    homes = {key: home for key, home in network.homes.items() if key != name}
+    return Made(homes, network.members)
+
+
+# -- a registry that lies ----------------------------------------------------------------------
+
+
+async def _registry_entries(node: Node) -> list[bytes]:
+    stored = await node.store.read(log.read, 0, 1000, log="registry")
+    return [leaf.entry for leaf in stored]
+
+
+def _signed(node: Node, entries: list[bytes]) -> str:
+    """A checkpoint over any entries, by the registry's true key."""
+    tree = merkle.Tree(map(merkle.leaf_hash, entries))
+    arbiter = arbiter_of(node.members.current.registries[0])
+    head = checkpoint.Checkpoint(arbiter.origin, tree.size, tree.root())
+    return checkpoint.sign(head, arbiter.key, node.keys.signer("registry").sign).to_text()
+
+
+async def _ask(liar: Node, witness: Node, entries: list[bytes], old: int) -> Any:
+    """What a witness makes of a batch; goes straight to its service."""
+    request = AddBatch(old, _signed(liar, entries), tuple(entries[old:]))
+    return await witness.registry.witnessing.add_batch(request)
+
+
+async def test_r22_a_witness_refuses_a_wrong_state_root_and_an_invalid_operation(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as nodes:
+        nhl, witness = nodes[CARRIER], nodes["cn-port"]
+        title = await titled(nhl)
+        entries = await _registry_entries(nhl)
+        at = len(entries)
+
+        async def mirrored() -> bool:
+            return await witness.store.read(log.size, log=_log(witness)) == at
+
+        await eventually(mirrored)
+        held = await nhl.store.read(rows.find, title)
+        members = nhl.members.current
+        batch = BatchEntry(
+            2, nhl.clock.now_ms(), members.digest, arbiter_of(members.registries[0]).policy_digest
+        )
+        # Valid form, but the bank signs away what exp-a possesses.
+        stolen = operation(nhl, held.state, Kind.TRANSFER, "bank", "imp-a")
+        good = operation(nhl, held.state, Kind.TRANSFER, "exp-a", "bank")
+        root = decode(entries[-1])
+        assert isinstance(root, RootEntry)
+        wrong = RootEntry(root.network, 2, batch.at_ms, root.state_root).encode()
+        for text in (stolen, good):
+            lie = [*entries, batch.encode(), OperationEntry(text).encode(), wrong]
+            answer = await _ask(nhl, witness, lie, at)
+            assert answer.cosignature is None
+            assert answer.refusal.code == "registry_batch_invalid"
+        # After the lies the true registry goes on as if nothing had been.
+        done = await nhl.title.operate(title, Order(Kind.TRANSFER, did_of("bank")))
+        assert done["outcome"] == "final"
+
+
+async def test_r21_a_registry_that_shows_two_histories_is_cosigned_no_more(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as nodes:
+        nhl, witness = nodes[CARRIER], nodes["sg-port"]
+        await titled(nhl)
+        entries = await _registry_entries(nhl)
+
+        async def mirrored() -> bool:
+            return await witness.store.read(log.size, log=_log(witness)) == len(entries)
+
+        await eventually(mirrored)
+        other = [*entries[:-1], b"another end"]
+        answer = await _ask(nhl, witness, other, len(entries))
+        assert answer.refusal.code == "registry_forked"
+        answer = await _ask(nhl, witness, entries, len(entries))
+        assert answer.refusal.code == "registry_forked"
+        assert list(witness.home.evidence.glob("fork-*.json"))
+
+
+# -- restarts ----------------------------------------------------------------------------------
+
+
+async def test_r15_a_restarted_network_goes_on_where_it_was(tmp_path: Path) -> None:
+    network = made(tmp_path)
+    async with running_network(network, services=SERVICES) as nodes:
+        title = await titled(nodes[CARRIER])
+    async with running_network(network, services=SERVICES) as nodes:
+        nhl = nodes[CARRIER]
+        await nhl.title.operate(title, Order(Kind.TRANSFER, did_of("bank"), did_of("exp-a")))
+
+        async def moved() -> bool:
+            return await possessor_at(nodes["nl-port"], title) == did_of("bank")
+
+        await eventually(moved)
+        sizes = [item.size for item in await nhl.store.read(_checkpoints)]
+        assert sizes == sorted(set(sizes))
+
+
+def _checkpoints(conn: Any) -> list[Any]:
+    return list(checkpoints.all_of(conn, log="registry"))
+
+
+async def test_r15_a_sequencer_restored_from_an_old_copy_recovers_from_its_witnesses(
+    tmp_path: Path,
+) -> None:
+    network = made(tmp_path)
+    home = network.homes[CARRIER]
+    copy = tmp_path / "copy"
+    async with running_network(network, services=SERVICES) as nodes:
+        title = await titled(nodes[CARRIER])
+    shutil.copytree(home.path, copy)
+    async with running_network(network, services=SERVICES) as nodes:
+        nhl = nodes[CARRIER]
+        order = Order(Kind.TRANSFER, did_of("bank"), did_of("exp-a"))
+        await nhl.title.operate(title, order)
+
+        async def moved() -> bool:
+            return await possessor_at(nodes["nl-port"], title) == did_of("bank")
+
+        await eventually(moved)
+    # The machine is lost; yesterday's copy takes its place, without the published tiles.
+    shutil.rmtree(home.path)
+    shutil.copytree(copy, home.path)
+    async with running_network(network, services=SERVICES) as nodes:
+        nhl = nodes[CARRIER]
+
+        async def recovered() -> bool:
+            shown = await nhl.title.show(title, refresh=True)
+            return bool(shown["state"]["seq"] == 2)
+
+        await eventually(recovered)
+        # exp-a signs again what it had signed away: it has lost, and the winner is named.
+        held = await nodes["sg-port"].title.require(title)
+        late = operation(nhl, held.state, Kind.TRANSFER, "exp-a", "financier-2", seq=1)
+        answer = await relay(nodes["sg-port"], title, late)
+        assert answer["code"] == "title_seq_conflict"
+        first = read_operation((await nhl.store.read(rows.texts, title))[1]).operation
+        assert answer["winner"] == first.digest.hex()
+
+
+async def test_r15_nothing_is_sequenced_until_enough_witnesses_have_confirmed(
+    tmp_path: Path,
+) -> None:
+    network = made(tmp_path)
+
+    def put(node: Node) -> None:
+        node.members.replace(network.members)
+
+    async with running_node(network.homes[CARRIER], services=SERVICES, prepare=put) as nhl:
+        document = await bill(nhl)
+        order = TitleOrder(document, did_of("exp-a"), did_of("bank"))
+        answer = await nhl.title.issue(order)
+        assert answer["outcome"] == "pending"
+        assert answer["code"] == "registry_unconfirmed"
+        assert await nhl.store.read(log.size, log="registry") == 0
+        # Two of four intersect every quorum of three; but a quorum is needed to be final.
+        others = _without(network, CARRIER)
+        async with running_network(others, services=SERVICES):
+
+            async def final() -> bool:
+                shown = await nhl.title.show(bytes.fromhex(answer["title"]))
+                return bool(shown["final"])
+
+            await eventually(final)
+    assert len(WITNESSES) == 4
