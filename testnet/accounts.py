@@ -93,7 +93,7 @@ class _Book:
     issued: int
     sent: Sequence[sqlite3.Row]
     received: Sequence[sqlite3.Row]
-    arrivals: Mapping[str, int]
+    applied: Mapping[str, int]
     checkpoints: Sequence[sqlite3.Row]
     cosignatures: Mapping[int, list[str]]
 
@@ -112,11 +112,11 @@ def _read(world: World, name: str) -> _Book:
                 " r ON r.peer = o.peer AND r.seq = o.receipt_seq"
             ).fetchall(),
             received=store.execute("SELECT * FROM exchange_inbox ORDER BY n").fetchall(),
-            arrivals={
+            applied={
                 row["document"].hex(): row["number"]
                 for row in store.execute(
-                    "SELECT document, min(number) AS number FROM events WHERE kind = 'received'"
-                    " AND document IS NOT NULL GROUP BY document"
+                    "SELECT document, min(number) AS number FROM events WHERE document IS NOT NULL"
+                    " AND kind IN ('validated', 'quarantined', 'refused') GROUP BY document"
                 )
             },
             checkpoints=store.execute(
@@ -202,12 +202,12 @@ def _order(accounts: Accounts, name: str, book: _Book) -> None:
     streams: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
     for row in book.received:
         if row["stream"] is not None and row["document"] is not None:
-            arrival = book.arrivals.get(row["document"].hex())
-            if arrival is not None:
-                streams[row["peer"], row["stream"]].append((row["seq"], arrival))
+            applied = book.applied.get(row["document"].hex())
+            if applied is not None:
+                streams[row["peer"], row["stream"]].append((row["seq"], applied))
     for (peer, stream), pairs in streams.items():
-        arrivals = [arrival for _, arrival in sorted(pairs)]
-        if arrivals != sorted(arrivals):
+        applied_in_order = [applied for _, applied in sorted(pairs)]
+        if applied_in_order != sorted(applied_in_order):
             accounts.disordered.append(f"{peer} → {name} {stream}")
 
 

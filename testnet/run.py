@@ -39,6 +39,7 @@ READY_TARGET: Final = 5.0
 STORY_TARGET: Final = 60.0
 MEMORY_TARGET: Final = 1024**3
 SETTLED: Final = 20.0
+FAST_SETTINGS: Final = {"exchange": {"retry_cap": 1.0}}
 
 
 @dataclass(slots=True)
@@ -260,7 +261,7 @@ def prepare(
 ) -> Run:
     """Founds the network in ``out/nodes``; nothing runs yet."""
     out.mkdir(parents=True, exist_ok=True)
-    world = World(out / "nodes")
+    world = World(out / "nodes", settings=FAST_SETTINGS if fast else None)
     signed = world.found()
     screen.say("founding", count=len(world.actors))
     members = member_list.open_founding(signed)

@@ -1,0 +1,64 @@
+"""The demo's assertions are real: break any one guarantee in the code and it exits non-zero."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.shared import ROOT
+from tests.support.broken import BROKEN
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEADLINE = 120
+
+# What the demo must say did not hold, for each guarantee that is broken.
+NOTICED = {
+    "receipt_check": "every receipt held is genuine",
+    "second_transfer": "fault double-transfer is caught",
+    "revocation": "container NHLU2631075 is HOLD",
+    "witness_quorum": "witnessed checkpoints have their quorum",
+    "order": "documents arrive in order",
+}
+
+
+def play(guarantee: str, out: Path) -> tuple[int, dict[str, Any]]:
+    """Exit code and report of the demo with that guarantee broken."""
+    command = [sys.executable, "-m", "tests.support.broken", guarantee, "--fast", "--json"]
+    done = subprocess.run(
+        [*command, "--out", str(out), "--seed", "7"],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert done.stdout, done.stderr.decode()[-4000:]
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_the_unbroken_demo_holds(tmp_path: Path) -> None:
+    code, report = play("nothing", tmp_path)
+    failed = [item for item in report["expectations"]["all"] if not item["held"]]
+    assert code == 0, failed
+    assert report["held"]
+    assert report["accounts"]["lost"] == []
+    assert [fault["caught"] for fault in report["faults"]] == [True] * 5
+    assert (tmp_path / "index.html").stat().st_size > 10_000
+    assert (tmp_path / "evidence-A.zip").exists()
+
+
+@pytest.mark.parametrize("guarantee", sorted(NOTICED))
+def test_a_broken_guarantee_fails_the_demo(guarantee: str, tmp_path: Path) -> None:
+    code, report = play(guarantee, tmp_path)
+    failed = [item["name"] for item in report["expectations"]["all"] if not item["held"]]
+    assert code == 1
+    assert any(NOTICED[guarantee] in name for name in failed), failed
+
+
+def test_every_break_is_tried() -> None:
+    assert set(BROKEN) == {"nothing", *NOTICED}
