@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from protocols import log_proof, times
 from protocols.digest import from_hex
 from protocols.fields import Fields
+from protocols.merkle import leaf_hash
 from protocols.registry_entries import RootEntry
 from protocols.sparse_map import MAX_PATH, root_of
 from protocols.title import NO_HEAD, TitleState, next_head
@@ -32,7 +34,7 @@ from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError
 
 if TYPE_CHECKING:
-    from protocols.log_proof import ProofResult
+    from protocols.log_proof import CheckedCheckpoint, ProofResult
     from protocols.registry import Arbiter
 
 CODE = "title_proof_malformed"
@@ -122,12 +124,22 @@ def verify_proof(proof: TitleProof, *, arbiter: Arbiter, network: bytes) -> Prov
     """
     root = root_of(map_key(proof.state.title), state_digest(proof.state), proof.path)
     entry = RootEntry(network, proof.number, times.to_ms(proof.at), root).encode()
-    result = log_proof.verify(proof.proof, entry, arbiter.key, arbiter.policy)
+    parts = log_proof.parse(proof.proof)
+    if parts.extra is not None:
+        raise MalformedError(CODE, "extra data is not authenticated")
+    checked = _checked(parts.checkpoint, arbiter.vkey, arbiter.policy_text)
+    result = log_proof.verify_under(checked, parts, leaf_hash(entry))
     if not result.witnessed:
         raise RefusedError(
             "title_proof_unwitnessed", "no quorum of the registry's witnesses cosigned it (R21)"
         )
     return ProvenTitle(proof.state, proof.number, proof.at, result)
+
+
+@lru_cache(maxsize=64)
+def _checked(text: str, vkey: str, policy: str) -> CheckedCheckpoint:
+    """One checkpoint proves all titles of its batch; its signatures are checked once."""
+    return log_proof.check_checkpoint(text, vkey, policy)
 
 
 def verify_history(state: TitleState, operations: Iterable[str]) -> None:

@@ -413,3 +413,12 @@ def test_r22_a_straight_title_is_registered_too() -> None:
     world = World()
     made = issue(bill=Bill.STRAIGHT, holder="imp-a")
     assert world.run(signed(made))[0].state.bill is Bill.STRAIGHT
+
+
+def test_extra_data_beside_a_proof_is_refused(
+    proven: tuple[World, bytes, TitleProof],
+) -> None:
+    proof = proven[2]
+    text = proof.proof.replace("\nindex", "\nextra AAAA\nindex", 1)
+    with pytest.raises(MalformedError, match="title_proof_malformed"):
+        verify_proof(replace(proof, proof=text), arbiter=ARBITER, network=MEMBERS.network)
