@@ -24,7 +24,7 @@ from protocols.title_operation import (
     read_operation,
     sign_refusal,
 )
-from schemas.errors import TradeError, UnavailableError
+from schemas.errors import TradeError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -164,14 +164,6 @@ def _in(run: Execution, signed: SignedOperation) -> Outcome | None:
     """The same operation, handed in twice within one batch."""
     digests = (done.signed.operation.digest for done in run.applied)
     return Outcome(batch=run.batch.number) if signed.operation.digest in digests else None
-
-
-def unreachable(reached: int, needed: int) -> UnavailableError:
-    """What is told while too few witnesses answer."""
-    return UnavailableError(
-        "registry_unreachable",
-        f"transfer pending – registry unreachable: {reached} of {needed} witnesses answer",
-    )
 
 
 def whole_batches(sizes: Iterable[int], start: int, limit: int) -> int | None:

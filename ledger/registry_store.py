@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, insert, select
 
 from ledger.registry_tables import batches, operations, refusals
-from protocols.registry import Applied, Arbiter, Registry, marks
+from protocols.registry import Applied, Registry, marks
 from protocols.sparse_map import SparseMap
 from protocols.title import TitleState
 from protocols.title_json import map_key, read_state_bytes, state_bytes, state_digest
@@ -213,8 +213,3 @@ def refusal(conn: Connection, log: str, digest: bytes) -> str | None:
     return conn.execute(
         select(refusals.c.text).where(refusals.c.log == log, refusals.c.digest == digest)
     ).scalar_one_or_none()
-
-
-def empty(network: bytes, arbiter: Arbiter) -> Registry:
-    """A registry before its first batch."""
-    return Registry(network=network, arbiter=arbiter)

@@ -186,12 +186,6 @@ def bill(conn: Connection, title: bytes) -> StoredBill | None:
     return None if row is None else _bill(*row)
 
 
-def unlinked(conn: Connection, reference: str) -> list[StoredBill]:
-    """Bills of that reference whose document is not known to be here."""
-    query = select(*_BILL).where(bills.c.reference == reference, bills.c.document.is_(None))
-    return [_bill(*row) for row in conn.execute(query)]
-
-
 def titles_of(conn: Connection, document: bytes) -> list[bytes]:
     """The titles ever made for a document, final or not."""
     query = select(bills.c.title).where(bills.c.document == document).order_by(bills.c.created_at)

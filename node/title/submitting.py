@@ -7,17 +7,16 @@ import time
 from typing import TYPE_CHECKING
 
 from node.title import partners, rows
-from node.title.arbiter import LogArbiter
+from node.title.arbiter import Handed, LogArbiter
 from node.title.news import registry_with
 from node.title.tasks import end
 from protocols.title_operation import read_operation, read_refusal
-from schemas.errors import RefusedError, TradeError, UnavailableError
+from schemas.errors import RefusedError, TradeError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from node.runtime import Node
-    from node.title.arbiter import Handed
     from node.title.following import Follower
     from node.title.news import TitleNews
     from node.title.rows import Submission
@@ -28,8 +27,8 @@ AGAIN_SECONDS = 0.3
 AT_ONCE = 20
 POLL_SECONDS = 0.5
 CATCH_UP_MS = 24 * 3600 * 1000
-#: Not decided: the operation this one builds on may be on its way.
-_EARLY = frozenset({"title_seq_ahead", "title_never_issued"})
+#: Not decided: what this one builds on may be on its way, the registry may still be starting.
+_EARLY = frozenset({"title_seq_ahead", "title_never_issued", "registry_not_here"})
 
 
 class Submitter:
@@ -83,12 +82,8 @@ class Submitter:
         operation = read_operation(held.text).operation
         try:
             handed = await self.arbiter_with(operation.arbiter).hand_in(held.text, wait=wait)
-        except UnavailableError as error:
-            await self._postpone(held, error.code)
-            return
         except TradeError as error:
-            await self.node.store.write(rows.decide, held.digest, "failed", code=error.code)
-            return
+            handed = Handed("failed", error=error)
         await self._take(held, handed)
 
     async def _take(self, held: Submission, handed: Handed) -> None:
