@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,9 @@ from node.daemon import factories
 from node.home import Home
 from node.runtime import Node
 from node.settings import load, parse, render
+from testnet.ports import free_port
+
+__all__ = ["free_port", "make_home", "running_node"]
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -18,14 +20,6 @@ if TYPE_CHECKING:
 
     from node.runtime import Service
     from protocols.seams import Clock
-
-
-def free_port() -> int:
-    """A loopback port nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def make_home(
