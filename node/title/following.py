@@ -80,7 +80,8 @@ class Follower:
         proof = strict_json.canonical(news.proof.to_json()).decode()
         before = rows.put(conn, news.arbiter, news.state, news.at, proof, now)
         bill = self._linked(conn, title)
-        if before is None:
+        if before is None or before == news.state.seq:
+            # Known, or the same state under a newer checkpoint: nothing has happened.
             self.tell(conn, title)
             return False
         document = documents.get(conn, bill.document) if bill and bill.document else None
