@@ -1,4 +1,4 @@
-"""`pratique init`, `join`, `trust show|sign|export`: setting up a node and its network."""
+"""`pratique init`, `join`, `trust show|ask|sign|export`: setting up a node and its network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,12 @@ def register(app: typer.Typer) -> None:
         help="The member list: who is in the network and may do what.", no_args_is_help=True
     )
     group.callback()(_nothing)
-    for name, function in (("show", show), ("sign", sign), ("export", export)):
+    for name, function in (
+        ("show", show),
+        ("ask", ask),
+        ("sign", sign),
+        ("export", export),
+    ):
         group.command(name)(function)
     app.add_typer(group, name="trust")
 
@@ -51,6 +56,9 @@ def init(
     root_threshold: Annotated[
         int, typer.Option(min=1, max=16, help="Root keys to make, all of which must sign.")
     ] = 1,
+    registry: Annotated[
+        bool, typer.Option("--registry", help="Make a key to sequence a title registry.")
+    ] = False,
     issuer: Annotated[list[str] | None, typer.Option(help=_RIGHT_HELP)] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -72,7 +80,7 @@ def init(
         "http": {"host": host, "port": port, "public_url": public_url},
     }
     rights = [read_right(text) for text in issuer or []]
-    keys = founding.set_up(place, table)
+    keys = founding.set_up(place, table, extra=("registry",) if registry else ())
     body: dict[str, Any] = {
         "home": str(place.path),
         "did": did,
@@ -237,6 +245,38 @@ def _show_pending(body: dict[str, Any]) -> None:
             for one in body["proposals"]
         ],
     )  # fmt: skip
+
+
+def ask(
+    home: HomeOption = DEFAULT_HOME,
+    party: Annotated[
+        list[str] | None,
+        typer.Option(help="DID=NAME of a party with its title key here; may be repeated."),
+    ] = None,
+    issuer: Annotated[list[str] | None, typer.Option(help="Ask for: " + _RIGHT_HELP)] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """As a member, ask the roots to list hosted parties, rights and keys made since."""
+    from node.operator import operator
+
+    body = {
+        "wants": [read_right(text) for text in issuer or []],
+        "parties": [_party(text) for text in party or []],
+    }
+    with operator(home, lang=output.lang()) as client:
+        answer = client.post("/v1/trust/ask", body)
+    if as_json:
+        output.print_json(answer)
+    else:
+        output.line(f"asked: pratique trust sign {answer['id']} at a node with a root")
+
+
+def _party(text: str) -> dict[str, str]:
+    """DID=NAME as the API takes it."""
+    did, equals, name = text.partition("=")
+    if not equals or not name:
+        raise MalformedError("right_malformed", "write did:web:exporter.example=Name")
+    return {"did": did, "name": name}
 
 
 def sign(

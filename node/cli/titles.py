@@ -256,7 +256,7 @@ def party(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Create the title key of a party hosted here; the member list then has to name it."""
+    """Create the title key of a party hosted here; `trust ask --party` has it listed."""
     with _operator(home) as client:
         made = client.post("/v1/parties", {"name": name} | ({"did": did} if did else {}))
     if as_json:

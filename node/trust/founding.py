@@ -37,11 +37,11 @@ def purposes_for(roles: Iterable[str]) -> tuple[str, ...]:
     return (*EVERYBODY, *WITNESS) if "witness" in set(roles) else EVERYBODY
 
 
-def set_up(home: Home, table: Mapping[str, Any]) -> KeyStore:
+def set_up(home: Home, table: Mapping[str, Any], *, extra: Iterable[str] = ()) -> KeyStore:
     """Make a home: folders, `pratique.toml`, a key per purpose, an empty store.
 
-    table: settings as `node.settings.parse` takes them. Raises ConflictError `home_exists`,
-    SettingsError.
+    table: settings as `node.settings.parse` takes them; extra: purposes beyond those of its roles
+    (`registry`). Raises ConflictError `home_exists`, SettingsError.
     """
     from node import migrations
 
@@ -51,7 +51,7 @@ def set_up(home: Home, table: Mapping[str, Any]) -> KeyStore:
         raise ConflictError("home_exists", f"{home.path} is the home of a node already")
     home.create()
     keys = KeyStore(home.keys, settings.node.did)
-    for purpose in purposes_for(settings.node.roles):
+    for purpose in (*purposes_for(settings.node.roles), *extra):
         if not keys.has(purpose):
             keys.create(purpose)
     migrations.upgrade(settings.store.url or home.store_url())

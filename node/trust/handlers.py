@@ -61,7 +61,7 @@ class TrustHandlers:
                   request={JSON: _OBJECT}, responses={202: "Asked"}, deadline=30.0),
             Route("GET", "/v1/trust/join", self._waiting, operator, "Our own request", tag),
             Route("POST", "/v1/trust/ask", self._ask, operator,
-                  "As a member, ask the roots for rights and new keys", tag,
+                  "As a member, ask the roots for rights, new keys and hosted parties", tag,
                   request={JSON: _OBJECT}, responses={202: "Asked"}),
         )  # fmt: skip
 
@@ -144,6 +144,7 @@ class TrustHandlers:
         return json_response({"state": "pending", "id": ours.id.hex(), "url": ours.url})
 
     async def _ask(self, request: web.Request) -> web.Response:
-        wants = views.read_rights(await read_json(request))
-        asked = await self._trust.ask(wants=wants)
+        body = await read_json(request)
+        parties = self._trust.joining.hosted(views.read_parties(body))
+        asked = await self._trust.ask(wants=views.read_rights(body), parties=parties)
         return json_response({"id": asked.hex(), "state": "pending"}, 202)

@@ -6,13 +6,13 @@ founding list is refused, whatever the address it came from says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import orjson
 
 from node.trust import rows
-from node.trust.founding import node_entry
+from node.trust.founding import node_entry, party_entries
 from protocols import joining, jws, member_list
 from protocols.joining import JoinRequest, Right
 from protocols.members import policies
@@ -106,6 +106,17 @@ class Joining:
             await self._node.store.write(rows.put_joining, again, waiting.url, now_ms)
             await self._send(waiting.url, again.signed)
         return False
+
+    def hosted(self, names: Mapping[str, str]) -> tuple[PartyEntry, ...]:
+        """The entries of parties whose title keys are here; names: DID → name.
+
+        Raises NotFoundError `key_missing` for a party without a key in this node.
+        """
+        keys = self._node.keys
+        for did in names:
+            keys.signer_for(f"{did}#title-1")
+        entries = party_entries(keys, self._node.did, names, self._node.clock.now())
+        return tuple(entry for entry in entries if entry.did in names)
 
     async def ask(
         self, *, wants: Sequence[Right] = (), parties: Sequence[PartyEntry] = ()

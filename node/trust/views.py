@@ -101,6 +101,14 @@ def read_rights(body: Mapping[str, object]) -> tuple[Right, ...]:
     return tuple(_right(child) for child in Fields(body, CODE).children("wants", 100))
 
 
+def read_parties(body: Mapping[str, object]) -> dict[str, str]:
+    """The member `parties`: DID → name of parties hosted here."""
+    children = Fields(body, CODE).children("parties", 100)
+    return {
+        child.text("did", pattern=DID): child.text("name", max_length=200) for child in children
+    }
+
+
 def _right(fields: Fields) -> Right:
     return Right(
         fields.text("documentType", pattern=TYPE_KEY),

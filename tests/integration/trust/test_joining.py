@@ -158,6 +158,29 @@ async def test_a_member_asks_a_root_at_another_node_for_a_right(homes: tuple[Hom
         assert [right.document_type for right in rights] == ["quality-certificate"]
 
 
+async def test_a_member_has_a_hosted_party_listed(homes: tuple[Home, Home]) -> None:
+    async with run(homes[0]) as alpha, run(homes[1]) as beta:
+        await admit(alpha, beta)
+        here, did = founded_homes.client(beta), "did:web:exporter.example"
+        asked = {"parties": [{"did": did, "name": "Exporter"}]}
+        with pytest.raises(TradeError) as caught:
+            await here.apost("/v1/trust/ask", asked)
+        assert caught.value.code == "key_missing"
+        made = beta.keys.create_party("exporter", did)
+        await here.apost("/v1/trust/ask", asked)
+        client = founded_homes.client(alpha)
+
+        async def arrived() -> bool:
+            return bool((await client.aget("/v1/trust/requests"))["requests"])
+
+        await eventually(arrived)
+        await client.apost("/v1/trust/sign", {"all": True})
+        await eventually(lambda: beta.members.current.version == 3)
+        party = beta.members.current.party(did)
+        assert (party.name, party.host) == ("Exporter", beta.did)
+        assert [key.public for key in party.keys] == [made.public()]
+
+
 async def test_r4_another_digest_for_a_version_is_an_alarm_and_a_refusal(
     homes: tuple[Home, Home],
 ) -> None:
