@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from node.cli import output
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from schemas.errors import MalformedError, TooLargeError
+
+if TYPE_CHECKING:
+    from node.operator import OperatorClient
 
 MAX_BYTES = 5 * 1024 * 1024
 
@@ -33,7 +36,10 @@ def issue(
     out: Annotated[Path | None, typer.Option("-o", "--output", help="Write the file.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Examine a document, sign it, log it, and perhaps send it."""
+    """Examine a document, sign it, log it, and perhaps send it.
+
+    With -o NAME.pratique the issuer's status list is written beside it, as NAME.status.jwt.
+    """
     import base64
 
     from node.operator import operator
@@ -53,14 +59,23 @@ def issue(
         if to:
             document |= client.post(f"{path}/send", {"to": to})
         if out is not None:
-            headers = {"Accept": document["mediaType"]}
-            out.write_bytes(client.request("GET", path, headers=headers).body)
+            _write(client, document, out)
     if as_json:
         output.print_json(document)
         return
     output.line(f"{document['type']} {document['number']} {document['digest']}")
     for did in to or []:
         output.line(f"  to {did}")
+
+
+def _write(client: OperatorClient, document: dict[str, Any], out: Path) -> None:
+    """The document file, and beside it the status list that `verify --trust` looks for."""
+    headers = {"Accept": document["mediaType"]}
+    path = f"/v1/documents/{document['digest']}"
+    out.write_bytes(client.request("GET", path, headers=headers).body)
+    list_id = document["status"]["list"].rpartition("/")[2]
+    status = client.request("GET", f"/status/{list_id}").body
+    out.with_suffix(".status.jwt").write_bytes(status)
 
 
 def _read(file: Path) -> bytes:

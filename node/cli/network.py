@@ -126,20 +126,25 @@ def read_right(text: str) -> dict[str, str]:
 
 
 def join(
-    network_url: Annotated[str, typer.Option(help="The address of any node of the network.")],
-    network_id: Annotated[str, typer.Option(help="The network id you were told, 64 digits.")],
+    network_url: Annotated[str, typer.Option(help="The address of any node of the network.")] = "",
+    network_id: Annotated[str, typer.Option(help="The network id you were told, 64 digits.")] = "",
     home: HomeOption = DEFAULT_HOME,
     issuer: Annotated[list[str] | None, typer.Option(help="Ask for: " + _RIGHT_HELP)] = None,
     wait: Annotated[float, typer.Option(help="Seconds to wait for admission; 0 for none.")] = 600.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask to be admitted to a network, and wait until its roots have signed."""
+    """Ask to be admitted to a network, and wait until its roots have signed.
+
+    Who has asked already waits on: address and id are needed once.
+    """
     from node.operator import operator
 
     wants = [read_right(text) for text in issuer or []]
     with operator(home, lang=output.lang()) as client:
         state = client.get("/v1/trust/join")
         if state["state"] == "none":
+            if not network_url or not network_id:
+                raise typer.BadParameter("say --network-url and --network-id: nothing was asked")
             body = {"url": network_url, "network": network_id, "wants": wants}
             state = client.post("/v1/trust/join", body)
             output.progress(f"asked; request {state['id']} waits for the roots to sign")

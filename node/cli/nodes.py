@@ -1,4 +1,4 @@
-"""`pratique node run`, `db upgrade`, `config show`, `status`."""
+"""`pratique node run|wait`, `db upgrade`, `config show`, `status`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     for name, doc, commands in (
-        ("node", "The node's process.", {"run": run}),
+        ("node", "The node's process.", {"run": run, "wait": wait}),
         ("db", "The node's store.", {"upgrade": upgrade}),
         ("config", "The node's settings.", {"show": show}),
     ):
@@ -34,6 +34,33 @@ def run(home: HomeOption = DEFAULT_HOME) -> None:
     from node.daemon import serve
 
     raise typer.Exit(serve(home))
+
+
+def wait(
+    home: HomeOption = DEFAULT_HOME,
+    seconds: Annotated[float, typer.Option(help="How long to wait at most.")] = 30.0,
+) -> None:
+    """Wait until the node that was started answers; for scripts. Exit code 3 when it does not."""
+    import time
+
+    from node.home import Home
+    from node.operator import running
+    from schemas.errors import UnavailableError
+
+    place = Home(home)
+    place.require()
+    until = time.monotonic() + seconds
+    while True:
+        client = running(place, lang=output.lang())
+        try:
+            if client is not None:
+                client.get("/healthz")
+                return
+        except UnavailableError:
+            pass  # It has bound its port and does not answer yet.
+        if time.monotonic() >= until:
+            raise UnavailableError("node_stopped", f"no node runs in {place.path}")
+        time.sleep(0.1)
 
 
 def upgrade(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:

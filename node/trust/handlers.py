@@ -62,7 +62,7 @@ class TrustHandlers:
             Route("GET", "/v1/trust/join", self._waiting, operator, "Our own request", tag),
             Route("POST", "/v1/trust/ask", self._ask, operator,
                   "As a member, ask the roots for rights, new keys and hosted parties", tag,
-                  request={JSON: _OBJECT}, responses={202: "Asked"}),
+                  request={JSON: _OBJECT}, responses={202: "Asked"}, deadline=30.0),
         )  # fmt: skip
 
     def _current(self) -> MemberList:
@@ -89,7 +89,7 @@ class TrustHandlers:
         return web.Response(status=204)
 
     async def _join(self, request: web.Request) -> web.Response:
-        asked = await self._trust.joining.receive(await request.read())
+        asked = await self._trust.joining.take(await request.read())
         body = {"id": asked.digest.hex(), "state": "pending"}
         return json_response(body, 202, headers={"Location": f"{JOIN}/{asked.digest.hex()}"})
 

@@ -130,10 +130,11 @@ class Joining:
             raise NotFoundError("no_network", "this node is in no network yet")
         request = self.request_for(current, wants=wants, parties=parties)
         await self.receive(request.signed)
+        await self._pass_on(request.signed)
         return request.digest
 
     async def receive(self, signed: bytes) -> JoinRequest:
-        """A request of somebody (or our own): checked, kept, and passed to nodes with roots.
+        """A request, checked and kept until the roots decide.
 
         Raises as `joining.read` and `joining.require_admissible`; UnavailableError
         `join_queue_full`.
@@ -146,15 +147,22 @@ class Joining:
         kept = await self._node.store.write(rows.put_request, request, self._node.clock.now_ms())
         if not kept:
             raise UnavailableError("join_queue_full", "too many requests wait already")
-        owners = {jws.did_of(key.kid) for key in current.roots.keys}
-        if self._node.did not in owners:
-            self._follower.in_background(self._pass_on(sorted(owners), signed))
         return request
 
-    async def _pass_on(self, owners: Sequence[str], signed: bytes) -> None:
+    async def take(self, signed: bytes) -> JoinRequest:
+        """A request of somebody: as `receive`, and passed to the nodes with roots."""
+        request = await self.receive(signed)
+        self._follower.in_background(self._pass_on(signed))
+        return request
+
+    async def _pass_on(self, signed: bytes) -> None:
+        """To every node with a root, unless this is one of them."""
         current = self._node.members.current
-        for did in owners:
-            entry = current.node(did) if current else None
+        owners = {jws.did_of(key.kid) for key in current.roots.keys} if current else set()
+        if current is None or self._node.did in owners:
+            return
+        for did in sorted(owners):
+            entry = current.node(did)
             if entry is None:
                 continue
             try:
