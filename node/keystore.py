@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from node.home import write_private
 from protocols.keys import SoftwareSigner
-from schemas.errors import ConflictError, NotFoundError, SettingsError
+from schemas.errors import ConflictError, MalformedError, NotFoundError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ class KeyStore:
     def create_party(self, name: str, did: str) -> SoftwareSigner:
         """A title key `<did>#title-1` for a party this node hosts; `name` names the file."""
         if not _PARTY.fullmatch(name):
-            raise SettingsError("party_name_bad", "lower-case letters, digits and hyphens only")
+            raise MalformedError("party_name_bad", "lower-case letters, digits and hyphens only")
         folder = self.folder / "parties"
         folder.mkdir(mode=0o700, exist_ok=True)
         file = folder / f"{name}.pem"

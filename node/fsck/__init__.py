@@ -104,7 +104,7 @@ def examine(conn: Connection, context: Context, check: str) -> AreaResult:
     """Run one area. What cannot even be read is a damage too. Raises NotFoundError."""
     area = areas().get(check)
     if area is None:
-        raise NotFoundError("fsck_area_unknown", f"{check} is not an area of fsck")
+        raise NotFoundError("fsck_area_unknown", f"the areas are {', '.join(sorted(areas()))}")
     if not context.lists:
         from node.fsck.stored import load_lists
 

@@ -20,6 +20,7 @@ from aiohttp import web
 from node.http.idempotency import IdempotencyKeys
 from node.http.peer_auth import PeerGuard, require_operator
 from node.http.problems import fault, http_problem, problem
+from node.http.protocol import Connection
 from node.http.routes import CODE, PEER, REQUEST_ID, ROUTE, TRACE, Auth
 from schemas.errors import TradeError, UnavailableError
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from node.http.routes import Handler, Route
     from node.runtime import Node
 
+_BACKLOG = 128
+_ANY_BYTES = "application/octet-stream"
 _TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -42,6 +45,7 @@ class Application:
         self._peers = PeerGuard(node)
         self._keys = IdempotencyKeys(node)
         self._runner: web.AppRunner | None = None
+        self._listening: asyncio.Server | None = None
         cap = node.settings.limits.max_body
         self._app = web.Application(middlewares=[self._middleware], client_max_size=cap)
         for route in routes:
@@ -50,18 +54,26 @@ class Application:
     async def listen(self, listener: socket.socket) -> None:
         """Serves on the bound socket until `close`."""
         self._runner = web.AppRunner(
-            self._app,
-            access_log=None,
-            handle_signals=False,
-            keepalive_timeout=self._node.settings.http.keepalive,
-            lingering_time=1.0,
-            shutdown_timeout=2.0,
+            self._app, access_log=None, handle_signals=False, shutdown_timeout=2.0
         )
         await self._runner.setup()
-        await web.SockSite(self._runner, listener).start()
+        loop = asyncio.get_running_loop()
+        connection = partial(
+            Connection,
+            self._runner.server,
+            loop=loop,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=self._node.settings.http.keepalive,
+            lingering_time=1.0,
+        )
+        self._listening = await loop.create_server(connection, sock=listener, backlog=_BACKLOG)
 
     async def close(self) -> None:
         """Stops listening, after answering what is under way for at most two seconds."""
+        if self._listening is not None:
+            self._listening.close()
+            self._listening = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -92,6 +104,9 @@ class Application:
             return problem(error, request)
         except web.HTTPException as error:
             return error if error.status < 400 else http_problem(error, request)
+        except (web.RequestPayloadError, ConnectionResetError):
+            # The body broke off or is not framed as HTTP says; whoever sent it may be gone.
+            return http_problem(web.HTTPBadRequest(), request)
         except TimeoutError:
             late = UnavailableError("deadline_exceeded", "the request took too long")
             request[CODE] = late.code
@@ -121,6 +136,7 @@ class Application:
         length = request.content_length
         if length is not None and length > cap:
             raise web.HTTPRequestEntityTooLarge(cap, length)
+        _require_readable(route, request)
         if route.auth is Auth.PEER:
             call = await self._peers.admit(request)
             request[PEER] = call.did
@@ -142,6 +158,16 @@ class Application:
         members = self._node.members.current
         if route is not None and route.auth is Auth.PEER and members is not None:
             response.headers["Px-Members"] = f"{members.version};{members.digest.hex()}"
+
+
+def _require_readable(route: Route, request: web.Request) -> None:
+    """A body is in a declared media type and not compressed; whoever names no type is believed."""
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise web.HTTPUnsupportedMediaType
+    if route.request is None or not request.body_exists or "Content-Type" not in request.headers:
+        return
+    if request.content_type not in {*route.request, _ANY_BYTES}:
+        raise web.HTTPUnsupportedMediaType
 
 
 def serve_only_operator(routes: Iterable[Route]) -> list[Route]:

@@ -20,6 +20,7 @@ _HTTP_CODES = {
     404: "path_unknown",
     405: "method_not_allowed",
     413: "body_too_large",
+    415: "media_type_unsupported",
     417: "expectation_unknown",
 }
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from node.keystore import PURPOSES, KeyStore
 from protocols.keys import from_jwk
-from schemas.errors import ConflictError, NotFoundError, SettingsError
+from schemas.errors import ConflictError, MalformedError, NotFoundError, SettingsError
 
 DID = "did:web:port.example"
 
@@ -67,7 +67,7 @@ def test_r20_a_key_that_is_not_here_is_not_found(keys: KeyStore, kid: str) -> No
 
 @pytest.mark.parametrize("name", ["", "../x", "A", "a/b", "-a", "a" * 64])
 def test_a_partys_name_is_a_plain_file_name(keys: KeyStore, name: str) -> None:
-    with pytest.raises(SettingsError, match="party_name_bad"):
+    with pytest.raises(MalformedError, match="party_name_bad"):
         keys.create_party(name, "did:web:x.example")
 
 
