@@ -8,11 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
+from node.daemon import factories
+from node.runtime import Node
+from node.settings import load
 from protocols import member_list
 from testnet import accounts, consignments
 from testnet.expectations import ExpectationError, Expectations
@@ -188,7 +191,7 @@ class Run:
         ucr = self.stage.ucr(consignment)
         answers = await asyncio.gather(
             *(
-                operator.get(f"/v1/trace/consignments/{ucr}")
+                operator.get_in(self.lang, f"/v1/trace/consignments/{ucr}")
                 for operator in self.stage.operators.values()
             ),
             return_exceptions=True,
@@ -239,12 +242,14 @@ class Run:
 
     async def show_two_heads(self, name: str) -> list[Reply]:
         """Acts as the operator of `name`, whose process is off, and shows its log twice."""
-        from node.daemon import compose
         from testnet.hostile_log import show_both
 
         home = self.world.actors[name].home
+        settings = load(home.settings_file)
+        quiet = replace(settings, telemetry=replace(settings.telemetry, log_level="error"))
         with home.lock():
-            node = compose(home)
+            node = Node(home, quiet)
+            node.compose(factories())
             await node.start(listen=False)
             try:
                 return await show_both(node)
