@@ -97,7 +97,8 @@ class Gatherer:
             due = [link.again_at - now for link in self._links.values() if link.again_at > now]
             seconds = max(0.05, min(due, default=FIRST_PAUSE))
         try:
-            await asyncio.wait_for(signed.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await signed.wait()
         except TimeoutError:
             return
 

@@ -341,7 +341,8 @@ class LogService:
             if left <= 0 or self.fault or (found and (found.witnessed or not goal)):
                 return found
             try:
-                await asyncio.wait_for(changed.wait(), left)
+                async with asyncio.timeout(left):
+                    await changed.wait()
             except TimeoutError:
                 return await self.receipt(leaf_hash)
 
