@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from testnet.run import Run
     from testnet.stage import Issued, Stage
 
-STEPS: Final = {"A": 25, "B": 17, "C": 11}
+STEPS: Final = {"A": 24, "B": 16, "C": 13}
 
 
 async def play_a(run: Run) -> None:
