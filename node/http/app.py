@@ -13,7 +13,7 @@ import re
 import secrets
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -57,16 +57,15 @@ class Application:
             self._app, access_log=None, handle_signals=False, shutdown_timeout=2.0
         )
         await self._runner.setup()
-        loop = asyncio.get_running_loop()
-        connection = partial(
-            Connection,
-            self._runner.server,
-            loop=loop,
-            access_log=None,
-            auto_decompress=False,
-            keepalive_timeout=self._node.settings.http.keepalive,
-            lingering_time=1.0,
-        )
+        loop, server = asyncio.get_running_loop(), self._runner.server
+        assert server is not None
+        options: dict[str, Any] = {
+            "access_log": None,
+            "auto_decompress": False,
+            "keepalive_timeout": self._node.settings.http.keepalive,
+            "lingering_time": 1.0,
+        }
+        connection = partial(Connection, server, loop=loop, **options)
         self._listening = await loop.create_server(connection, sock=listener, backlog=_BACKLOG)
 
     async def close(self) -> None:
@@ -124,6 +123,7 @@ class Application:
         self._take_trace(request)
         cap = min(route.max_body, self._node.settings.limits.max_body)
         capped = request.clone(client_max_size=cap)
+        capped[ROUTE] = route
         try:
             async with asyncio.timeout(deadline):
                 return await self._admitted(route, capped, cap)

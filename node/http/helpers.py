@@ -8,12 +8,13 @@ import orjson
 from aiohttp import web
 
 from node.http.problems import lang
-from node.http.routes import PEER
+from node.http.routes import JSON, PEER, ROUTE
 from schemas.errors import MalformedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from node.http.routes import JsonSchema
     from schemas.strict_json import JsonValue
 
 __all__ = [
@@ -40,10 +41,39 @@ def json_response(
 
 
 async def read_json(request: web.Request) -> dict[str, JsonValue]:
-    """The body as a JSON object, read strictly; raises MalformedError `json_*`, TooLargeError."""
+    """The body as a JSON object, read strictly, without members that the route does not declare.
+
+    Raises MalformedError `json_*`, `member_unknown`; TooLargeError.
+    """
     from schemas import strict_json
 
-    return strict_json.loads_object(await request.read())
+    body = strict_json.loads_object(await request.read())
+    route = request.get(ROUTE)
+    if route is not None and route.request is not None:
+        _require_declared(body, route.request.get(JSON, {}), "")
+    return body
+
+
+def _require_declared(value: JsonValue, schema: JsonSchema, pointer: str) -> None:
+    """A misspelt member would otherwise count as left out; the nearest right name is told."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            _require_declared(item, schema.get("items", {}), f"{pointer}/{index}")
+    if not isinstance(value, dict) or "properties" not in schema:
+        return
+    declared = schema["properties"]
+    for name, item in value.items():
+        if name not in declared:
+            raise _unknown_member(name, declared, pointer)
+        _require_declared(item, declared[name], f"{pointer}/{name}")
+
+
+def _unknown_member(name: str, declared: Iterable[str], pointer: str) -> MalformedError:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name[:64], declared, n=1)
+    detail = f"did you mean {near[0]}?" if near else f"known are {', '.join(declared)}"
+    return MalformedError("member_unknown", detail, pointer=f"{pointer}/{name[:64]}")
 
 
 def peer(request: web.Request) -> str:

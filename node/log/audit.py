@@ -105,7 +105,7 @@ class Auditor:
         members = self._node.members.current
         entry = members.log(origin) if members else None
         if entry is None:
-            raise NotFoundError("log_unknown", f"{origin} is not in the member list")
+            raise NotFoundError("log_unknown", "no such log is in the member list")
         return partners.log_key_of(entry), partners.policy_of(entry), entry.did
 
     async def _goal(self, key: VerifierKey, policy: Policy, did: str | None) -> _Goal:

@@ -174,7 +174,12 @@ def _for_operator(service: LogService) -> list[Route]:
             Auth.OPERATOR,
             "Verify a log from its entries; call again until it is done",
             "log",
-            request={JSON: {"type": "object"}},
+            request={
+                JSON: {
+                    "type": "object",
+                    "properties": {"origin": {"type": "string"}, "genesis": {"type": "boolean"}},
+                }
+            },
             deadline=AUDIT_DEADLINE,
         ),
     ]

@@ -54,15 +54,15 @@ class TrustHandlers:
                   "Requests and proposals that wait", tag),
             Route("POST", "/v1/trust/sign", self._sign, operator,
                   "Sign the next list with the root keys held here", tag,
-                  request={JSON: _OBJECT}, deadline=30.0),
+                  request={JSON: views.SIGN}, deadline=30.0),
             Route("GET", "/v1/trust/export", self._export, operator,
                   "All versions in one file, for verifiers without a node", tag),
             Route("POST", "/v1/trust/join", self._begin, operator, "Ask to join a network", tag,
-                  request={JSON: _OBJECT}, responses={202: "Asked"}, deadline=30.0),
+                  request={JSON: views.BEGIN}, responses={202: "Asked"}, deadline=30.0),
             Route("GET", "/v1/trust/join", self._waiting, operator, "Our own request", tag),
             Route("POST", "/v1/trust/ask", self._ask, operator,
                   "As a member, ask the roots for rights, new keys and hosted parties", tag,
-                  request={JSON: _OBJECT}, responses={202: "Asked"}, deadline=30.0),
+                  request={JSON: views.ASK}, responses={202: "Asked"}, deadline=30.0),
         )  # fmt: skip
 
     def _current(self) -> MemberList:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from node.trust.signing import Grant, Signed, Wish
@@ -18,6 +18,45 @@ if TYPE_CHECKING:
     from protocols.member_list import MemberList
 
 CODE = "trust_request_malformed"
+
+_TEXT = {"type": "string"}
+_TEXTS = {"type": "array", "items": _TEXT}
+
+
+def _objects(required: Sequence[str], *optional: str, **more: Any) -> dict[str, Any]:
+    """The JSON Schema of a list of objects whose members are texts."""
+    properties = dict.fromkeys((*required, *optional), _TEXT) | more
+    items = {"type": "object", "required": list(required), "properties": properties}
+    return {"type": "array", "items": items}
+
+
+_RIGHTS = _objects(("documentType", "country"), "office")
+BEGIN = {
+    "type": "object",
+    "required": ["url", "network"],
+    "properties": {"url": _TEXT, "network": _TEXT, "wants": _RIGHTS},
+}
+ASK = {
+    "type": "object",
+    "properties": {"wants": _RIGHTS, "parties": _objects(("did", "name"))},
+}
+SIGN = {
+    "type": "object",
+    "properties": {
+        "requests": _TEXTS,
+        "all": {"type": "boolean"},
+        "issuers": _objects(("documentType", "country"), "did", "office"),
+        "grantWanted": {"type": "boolean"},
+        "agreements": _objects(("verifier", "issuer"), "id", "rules", documentTypes=_TEXTS),
+        "ended": _TEXTS,
+        "compromised": _objects(("kid", "since")),
+        "witnesses": _TEXTS,
+        "quorum": {"type": "integer", "minimum": 0, "maximum": 64},
+        "registry": _TEXT,
+        "days": {"type": "integer", "minimum": 1, "maximum": 3650},
+        "dryRun": {"type": "boolean"},
+    },
+}
 
 
 def members(current: MemberList, now: datetime) -> dict[str, Any]:
