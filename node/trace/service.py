@@ -116,14 +116,16 @@ class TraceService:
     def _traced(self, event: Event, stored: list[StoredDocument], language: str) -> TraceEvent:
         about = next((each for each in stored if each.digest == event.document), None)
         named = event.detail.get("number") or (about.number if about else "")
-        kind = event.detail.get("type") or (about.type if about else "")
         leaf = event.leaf.hex() if event.leaf else ""
         return TraceEvent(
             at=times.from_ms(event.at),
-            actor=self._name(event.actor, language),
+            actor=self._name(event.actor or self._node.did, language),
             kind=event.kind,
+            lane=self._name(self._place(event), language),
             document=event.document.hex() if event.document else "",
-            label=f"{kind} {named}".strip() or str(event.detail.get("container", "")),
+            type=str(event.detail.get("type") or (about.type if about else "")),
+            label=str(named or event.detail.get("container", "")),
+            recipient=self._name(_recipient(event), language),
             leaf=leaf,
             proof=f"/log/proof?leaf={leaf}" if leaf else "",
             consignment=event.consignment or "",
@@ -131,12 +133,24 @@ class TraceService:
             number=event.number,
         )
 
+    def _place(self, event: Event) -> str | None:
+        """At which node it happened: here, unless the event tells of what another one did."""
+        if event.actor and (event.kind == "receipted" or event.detail.get("from") == "peer"):
+            return event.actor
+        members = self._node.members.current
+        if event.actor and members and event.kind.startswith("title-"):
+            party = members.party(event.actor)
+            return party.host if party else event.actor
+        return self._node.did
+
     def _name(self, did: str | None, language: str) -> str:
         """The name in the member list, in that language where it has one."""
         members = self._node.members.current
         if did is None:
-            return self._node.settings.node.name or self._node.did
+            return ""
         entry = (members.node(did) or members.party(did)) if members else None
+        if entry is None and did == self._node.did:
+            return self._node.settings.node.name or did
         return entry.names.get(language, entry.name) if entry else did
 
     async def _proofs(
@@ -186,6 +200,11 @@ class TraceService:
                 }
             )
         return told
+
+
+def _recipient(event: Event) -> str | None:
+    to = event.detail.get("to") if event.kind.startswith("title-") else None
+    return to if isinstance(to, str) else None
 
 
 def _operation_json(text: str) -> dict[str, Any]:
