@@ -49,11 +49,18 @@ def _begin(run: Run, fault: str) -> None:
     run.stage.screen.say("fault", name=run.word(f"fault_{fault}"))
 
 
-def _end(run: Run, fault: str, *, caught: bool, seen: str) -> None:
-    run.faults[fault] = Injected(fault, caught, seen)
-    run.stage.expectations.expect(f"fault {fault} is caught", caught, seen)
+def _end(run: Run, fault: str, *, caught: bool, **seen: object) -> None:
+    """Notes what was seen, as a sentence when it was caught and bare when it was not."""
+    facts = ", ".join(f"{name}: {value}" for name, value in seen.items())
+    told = run.word(f"seen_{fault}", **seen) if caught else run.word("seen_missed", facts=facts)
+    run.faults[fault] = Injected(fault, caught, told)
+    run.stage.expectations.expect(f"fault {fault} is caught", caught, told)
     if caught:
         run.stage.screen.say("caught", name=run.word(f"fault_{fault}"))
+
+
+def _name(run: Run, actor: str) -> str:
+    return run.stage.world.name(actor, run.lang)
 
 
 # A document altered in transit and on a copy.
@@ -88,7 +95,10 @@ async def altered(run: Run) -> Issued:
         run,
         "altered",
         caught=relay.altered_requests == 1 and refused and report["verdict"] == "FAILED" and named,
-        seen=f"on the line: HTTP {relay.answers}; the copy: {', '.join(failed)}, 26460 ≠ 29460 kg",
+        answers=", ".join(map(str, relay.answers)),
+        checks=", ".join(failed),
+        true=TRUE_WEIGHT.decode(),
+        false=FALSE_WEIGHT.decode(),
     )
     return packing
 
@@ -152,11 +162,15 @@ async def double_transfer(run: Run, bill: Issued) -> None:
         run,
         "double-transfer",
         caught=caught and signed,
-        seen=f"{', '.join(won) or 'nobody'} holds {bill.number} at {len(possessors)} nodes;"
-        f" {len(lost)} signed refusal",
+        winner=", ".join(_name(run, to) for to in won),
+        loser=", ".join(_name(run, to) for to in order if to not in won),
+        bill=bill.number,
+        nodes=len(possessors),
+        refusals=len(lost),
     )
     stage.expectations.require("exactly one transfer wins", caught, f"{answers} {possessors}")
     if won[0] != "bank":  # The story goes on with the bank, so the financier gives it back.
+        stage.screen.plan("A", 2)
         await stage.operate("A", "sg-port", "TRANSFER", by="financier-2", to="exp-a")
         await stage.operate("A", "nhl", "TRANSFER", by="exp-a", to="bank")
     stage.screen.step("A")
@@ -258,8 +272,10 @@ async def phyto_revoked(run: Run, phyto: Issued, container: str) -> None:
         run,
         "phyto-revoked",
         caught=explained and bool(code),
-        seen=f"HOLD after {seconds:.1f} s: {', '.join(item['id'] for item in lacking)};"
-        f" replaced by {replacement.number}",
+        seconds=f"{seconds:.1f}",
+        conditions=", ".join(item["id"] for item in lacking),
+        replacement=replacement.number,
+        refusal=code,
     )
 
 
@@ -301,7 +317,8 @@ async def node_off(run: Run) -> None:
         run,
         "node-off",
         caught=waiting >= len(papers),
-        seen=f"{waiting} messages waited; all arrived",
+        name=_name(run, "kz-rail"),
+        waiting=waiting,
     )
 
 
@@ -339,7 +356,11 @@ async def two_heads(run: Run) -> None:
         run,
         "two-heads",
         caught=bool(refused) and not both and known,
-        seen=f"{len(refused)} refusals by {len(witnesses)} witnesses; cn-rail is marked: {known}",
+        name=_name(run, "cn-rail"),
+        refusals=len(refused),
+        witnesses=len({reply.witness for reply in refused}),
+        marked=known,
+        cosigned=len(both),
     )
     stage.screen.step("C")
 

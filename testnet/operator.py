@@ -43,6 +43,10 @@ class Operator:
         """The JSON answer of a GET."""
         return await self._call("GET", path, query=query)
 
+    async def get_in(self, lang: str, path: str) -> Any:
+        """The JSON answer of a GET, its words and names in that language."""
+        return await self._call("GET", path, headers={"Accept-Language": lang})
+
     async def post(self, path: str, body: Any = None) -> Any:
         """The JSON answer of a POST with a JSON body."""
         return await self._call("POST", path, json=body if body is not None else {})

@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from node.trace.picture import history_svg, history_table
-from protocols import times
-from protocols.trace import TraceEvent
+from node.trace.picture import history_svg
+from node.trace.table import history_table
+from protocols.trace import TraceEvent, ordered
 from testnet import consignments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from testnet.run import Run
-
-# What a picture of eleven nodes leaves out: the table below it and report.json have everything.
-_TOO_FINE = frozenset({"checkpoint", "witnessed", "sent", "receipted", "validated", "member-list"})
 
 
 def write(run: Run) -> dict[str, Any]:
@@ -72,40 +69,46 @@ def _totals(run: Run, report: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _page(run: Run, report: Mapping[str, Any]) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     text = (resources.files("testnet") / "index.html.j2").read_text(encoding="utf-8")
-    histories = {name: _events(run, name) for name in consignments.LANES}
     return environment.from_string(text).render(
         lang="zh" if run.lang == "zh" else "en",
         word=run.word,
         totals=_totals(run, report),
         faults=report["faults"],
         failed=run.expectations.failed,
-        pictures=[
-            {
-                "id": name,
-                "ucr": run.stage.ucr(name),
-                "lane": run.word(f"lane_{name.lower()}"),
-                "svg": Markup(history_svg(_coarse(events), run.lang)),  # noqa: S704 made by us
-                "table": Markup(history_table(events, run.lang)),  # noqa: S704 made by us
-            }
-            for name, events in histories.items()
-        ],
-        files=report["files"],
+        pictures=[_picture(run, name) for name in consignments.LANES],
+        files=[name for name in report["files"] if name != "index.html"],
     )
 
 
-def _coarse(events: list[TraceEvent]) -> list[TraceEvent]:
-    return [event for event in events if event.kind not in _TOO_FINE]
+def _picture(run: Run, consignment: str) -> dict[str, str | Markup]:
+    """One consignment: what it carries, its history as a picture and as a table."""
+    events = _events(run, consignment)
+    return {
+        "ucr": run.stage.ucr(consignment),
+        "lane": run.word(f"lane_{consignment.lower()}"),
+        "cargo": _cargo(run, consignment),
+        "svg": Markup(history_svg(events, run.lang)),  # noqa: S704 made by us
+        "table": Markup(history_table(events, run.lang)),  # noqa: S704 made by us
+    }
+
+
+def _cargo(run: Run, consignment: str) -> str:
+    """Goods, lane and containers in one sentence or two, from the story."""
+    script = run.stage.consignment(consignment)
+    goods = script["goods"][0]
+    return run.word(
+        f"cargo_{consignment.lower()}",
+        packages=f"{goods['pkgs']:,}",
+        gross=f"{goods['gross_kg']:,}",
+        containers=", ".join(script["containers"]),
+        lane=script["lane"].replace("-", " → "),
+    )
 
 
 def _events(run: Run, consignment: str) -> list[TraceEvent]:
-    """What all nodes tell of a consignment, each in its own lane, by the actors' names."""
-    events = []
-    for actor, trace in run.traces.get(consignment, {}).items():
-        name = run.stage.world.name(actor, run.lang)
-        for item in trace["events"]:
-            told = {key: value for key, value in item.items() if key not in {"word", "at", "actor"}}
-            events.append(TraceEvent(at=times.from_text(item["at"]), actor=name, **told))
-    return sorted(events, key=lambda event: (event.at, event.number))
+    """What all nodes tell of a consignment, put together."""
+    told = run.traces.get(consignment, {}).values()
+    return ordered(TraceEvent.from_json(item) for trace in told for item in trace["events"])
 
 
 def show(run: Run, report: Mapping[str, Any], *, as_json: bool) -> None:
@@ -122,7 +125,7 @@ def show(run: Run, report: Mapping[str, Any], *, as_json: bool) -> None:
         totals.add_row(what, value)
     faults = Table(title=run.word("faults_head"), title_justify="left")
     for head in ("fault_column", "seen"):
-        faults.add_column(run.word(head))
+        faults.add_column(run.word(head), overflow="fold")
     for fault in report["faults"]:
         sign = "✔" if fault["caught"] else "✘"
         faults.add_row(f"{sign} {run.word('fault_' + fault['id'])}", fault["seen"])
