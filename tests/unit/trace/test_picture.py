@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,11 +21,11 @@ T0 = datetime(2026, 11, 18, 8, tzinfo=UTC)
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def event(seconds: float, actor: str, kind: str, **more: object) -> TraceEvent:
+def event(seconds: float, actor: str, kind: str, **more: Any) -> TraceEvent:
     return TraceEvent(T0 + timedelta(seconds=seconds), actor, kind, **more)
 
 
-PHYTO = {"document": "ab" * 32, "type": "phytosanitary-certificate", "label": "P-1"}
+PHYTO: dict[str, Any] = {"document": "ab" * 32, "type": "phytosanitary-certificate", "label": "P-1"}
 STORY = [
     event(0, "cn-cert", "issued", **PHYTO),
     event(0.4, "cn-cert", "received", lane="nl-port", **PHYTO),
@@ -51,7 +52,7 @@ def test_the_picture_is_well_formed_and_explains_its_shapes(
 ) -> None:
     picture = etree.fromstring(history_svg(STORY, lang).encode())
     assert picture.tag == f"{SVG}svg"
-    told = " ".join(text for text in picture.itertext())
+    told = " ".join(map(str, picture.itertext()))
     for word in words:
         assert word in told
     assert "◆" in history_table(STORY, lang)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ T0 = datetime(2026, 11, 18, 8, tzinfo=UTC)
 NAMES = st.sampled_from(["cn-cert", "nl-port", "nl-customs"])
 
 
-def event(seconds: float, actor: str, kind: str, **more: object) -> TraceEvent:
+def event(seconds: float, actor: str, kind: str, **more: Any) -> TraceEvent:
     return TraceEvent(T0 + timedelta(seconds=seconds), actor, kind, **more)
 
 
@@ -115,8 +116,13 @@ def test_a_verdict_that_came_replaces_the_one_that_was_awaited() -> None:
 
 def test_a_title_operation_told_by_many_nodes_is_one_mark_where_its_party_is_hosted() -> None:
     detail = {"operation": "0f"}
-    bill = {"document": "bb", "type": "bill-of-lading", "label": "B-1", "detail": detail}
-    moved = {"kind": "title-transfer", "lane": "nhl", "recipient": "Bank", **bill}
+    bill: dict[str, Any] = {
+        "document": "bb",
+        "type": "bill-of-lading",
+        "label": "B-1",
+        "detail": detail,
+    }
+    moved: dict[str, Any] = {"kind": "title-transfer", "lane": "nhl", "recipient": "Bank", **bill}
     events = [event(second, "Exporter", **moved) for second in (0.2, 0, 7)]
     events.append(event(0.1, "nhl", "title-final", document="bb"))
     assert kinds(events) == [[("nhl", "title-transfer")]]
