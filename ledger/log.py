@@ -6,7 +6,7 @@ neither does (R8). Indexes are dense because they come from a row that the trans
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ _TAKE = (
     .values(size=heads.c.size + bindparam("count"))
     .returning(heads.c.size)
 )
-_PUT = insert(leaves)
+_INSERT = insert(leaves)
 _STORED = (leaves.c.leaf_index, leaves.c.leaf_hash, leaves.c.entry, leaves.c.at)
 
 
@@ -49,6 +49,15 @@ class StoredLeaf:
     at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What a leaf of the node's log tells; subject and commit as `protocols.leaf` makes them."""
+
+    kind: LeafKind
+    subject: bytes
+    commit: bytes
+
+
 def append(conn: Connection, entry: bytes, now_ms: int, *, log: str = NODE_LOG) -> AppendedLeaf:
     """Append one entry in the caller's transaction. Raises TooLargeError `log_entry_too_large`."""
     return append_all(conn, [entry], now_ms, log=log)[0]
@@ -63,12 +72,7 @@ def append_all(
     if any(len(entry) > MAX_ENTRY for entry in entries):
         raise TooLargeError("log_entry_too_large", f"an entry has at most {MAX_ENTRY} bytes")
     start = _take(conn, log, len(entries)) - len(entries)
-    added = [AppendedLeaf(start + at, leaf_hash(entry)) for at, entry in enumerate(entries)]
-    conn.execute(
-        _PUT,
-        [_row(log, leaf, entry, now_ms) for leaf, entry in zip(added, entries, strict=True)],
-    )
-    return added
+    return _put(conn, log, start, entries, now_ms)
 
 
 def remember(
@@ -78,9 +82,35 @@ def remember(
 
     The chain lets an auditor see every entry of a subject and every gap (R18).
     """
-    before = of_subject(conn, subject, newest_only=True)
-    prev = before[0].hash if before else None
-    return append(conn, leaves_format.encode(Leaf(kind, subject, commit, prev, now_ms)), now_ms)
+    return remember_all(conn, [Fact(kind, subject, commit)], now_ms)[0]
+
+
+def remember_all(conn: Connection, facts: Sequence[Fact], now_ms: int) -> list[AppendedLeaf]:
+    """As `remember`, for one batch in order: the subjects' last leaves are looked up in one query.
+
+    The log's head is locked before they are, so no other writer comes between.
+    """
+    if not facts:
+        return []
+    start = _take(conn, NODE_LOG, len(facts)) - len(facts)
+    last = _last_of(conn, {fact.subject for fact in facts})
+    entries = []
+    for fact in facts:
+        prev = last.get(fact.subject)
+        entry = leaves_format.encode(Leaf(fact.kind, fact.subject, fact.commit, prev, now_ms))
+        last[fact.subject] = leaf_hash(entry)
+        entries.append(entry)
+    return _put(conn, NODE_LOG, start, entries, now_ms)
+
+
+def _last_of(conn: Connection, subjects: Collection[bytes]) -> dict[bytes, bytes]:
+    """Subject → leaf hash of its newest leaf in the node's log."""
+    mine = (leaves.c.log == NODE_LOG, leaves.c.subject.in_(sorted(subjects)))
+    newest = select(func.max(leaves.c.leaf_index)).where(*mine).group_by(leaves.c.subject)
+    query = select(leaves.c.subject, leaves.c.leaf_hash).where(
+        leaves.c.log == NODE_LOG, leaves.c.leaf_index.in_(newest)
+    )
+    return {bytes(subject): bytes(hash_) for subject, hash_ in conn.execute(query)}
 
 
 def of_subject(conn: Connection, subject: bytes, *, newest_only: bool = False) -> list[StoredLeaf]:
@@ -91,6 +121,17 @@ def of_subject(conn: Connection, subject: bytes, *, newest_only: bool = False) -
     else:
         query = mine.order_by(leaves.c.leaf_index)
     return [_stored(*row) for row in conn.execute(query)]
+
+
+def _put(
+    conn: Connection, log: str, start: int, entries: Sequence[bytes], now_ms: int
+) -> list[AppendedLeaf]:
+    added = [AppendedLeaf(start + at, leaf_hash(entry)) for at, entry in enumerate(entries)]
+    conn.execute(
+        _INSERT,
+        [_row(log, leaf, entry, now_ms) for leaf, entry in zip(added, entries, strict=True)],
+    )
+    return added
 
 
 def _row(log: str, leaf: AppendedLeaf, entry: bytes, now_ms: int) -> dict[str, object]:

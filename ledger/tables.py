@@ -41,7 +41,7 @@ leaves = Table(
     Column("subject", LargeBinary(32)),  # of the entry, where it is a node's leaf
     Column("at", BigInteger, nullable=False),
     Index("ix_log_leaves_hash", "leaf_hash"),
-    Index("ix_log_leaves_subject", "subject"),
+    Index("ix_log_leaves_subject", "log", "subject", "leaf_index"),  # a subject's newest at once
 )
 
 checkpoints = Table(

@@ -8,6 +8,7 @@ signed credential (R18), so the log shows no document, reference, actor or schem
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -15,6 +16,7 @@ from typing import Final
 import cbor2
 
 from protocols.digest import SIZE, sha256
+from protocols.merkle import leaf_hash
 from schemas.errors import MalformedError
 
 VERSION: Final = "tx1"
@@ -102,6 +104,42 @@ def subject_of(entry: bytes) -> bytes | None:
     """The subject of an entry that looks like a leaf, None for any other bytes."""
     match = _ENTRY.fullmatch(entry)
     return None if match is None else match[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A subject's leaves at one node, newest first, and the leaf hash at which they break off.
+
+    missing: the hash that a leaf names and nobody could give; None when the first leaf was reached
+    """
+
+    leaves: tuple[Leaf, ...]
+    missing: bytes | None
+
+
+def chain(
+    newest: bytes, entry_of: Callable[[bytes], bytes | None], *, limit: int = 100_000
+) -> Chain:
+    """Walk back from the leaf hash `newest`; what is left out on the way shows as `missing` (R18).
+
+    `entry_of` gives the entry of a leaf hash, or None. An entry that does not give that hash, or
+    is of another subject, counts as not given. Raises MalformedError `leaf_malformed` when the
+    chain is longer than `limit`.
+    """
+    found: list[Leaf] = []
+    wanted: bytes | None = newest
+    while wanted is not None:
+        if len(found) >= limit:
+            raise _malformed(f"a subject has at most {limit} leaves")
+        entry = entry_of(wanted)
+        if entry is None or leaf_hash(entry) != wanted:
+            return Chain(tuple(found), wanted)
+        one = decode(entry)
+        if found and one.subject != found[0].subject:
+            return Chain(tuple(found), wanted)
+        found.append(one)
+        wanted = one.prev
+    return Chain(tuple(found), None)
 
 
 def _check(leaf: Leaf) -> None:

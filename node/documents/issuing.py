@@ -19,7 +19,7 @@ from node.documents.documents import ISSUED, StoredDocument
 from node.store import events
 from protocols import credential, leaf, times
 from protocols.credential import SALT_BYTES, CredentialClaims, PayloadInfo
-from protocols.leaf import Leaf, LeafKind
+from protocols.leaf import LeafKind
 from protocols.member_list import Freshness
 from protocols.rights import countries_of, country_of_right
 from protocols.status_list import StatusEntry
@@ -217,8 +217,7 @@ def _claims(
 def _append(
     conn: Connection, kind: LeafKind, subject: bytes, salt: bytes, digest: bytes, now_ms: int
 ) -> bytes:
-    entry = Leaf(kind, subject, leaf.commit(salt, digest), None, now_ms)
-    return log.append(conn, leaf.encode(entry), now_ms).hash
+    return log.remember(conn, kind, subject, leaf.commit(salt, digest), now_ms).hash
 
 
 def append_status(conn: Connection, document: StoredDocument, now_ms: int) -> bytes:

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlalchemy import insert
 from sqlalchemy.exc import DataError, IntegrityError
 
-from ledger.log import append_all
+from ledger.log import Fact, remember_all
 from node.exchange import inbox_rows
 from node.exchange.inbox_rows import HELD, READY, VOIDED
 from node.exchange.peer_rows import issue_receipt, keep_evidence, lock_peer
 from node.exchange.tables import inbox
-from protocols import leaf, times
+from protocols import times
 from protocols.exchange import answer, receipt, stream
 from protocols.exchange.manifest import VOID
 from protocols.exchange.problems import Problem
 from protocols.exchange.receipt import BatchReceipt, ItemReceipt, ItemState, ReceiptItem
 from protocols.exchange.stream import Arrival, Caps, PeerLoad, Place, StreamState
+from protocols.leaf import LeafKind
 from schemas.errors import TooLargeError
 
 if TYPE_CHECKING:
@@ -323,16 +324,13 @@ def _append_leaves(
     conn: Connection, register: Register, rulings: Sequence[_Accepted | _Refused]
 ) -> dict[int, bytes]:
     """Position → leaf hash for every message that is stored; a refusal leaves no trace there."""
-    entries: dict[int, bytes] = {}
+    facts: dict[int, Fact] = {}
     for at, one in enumerate(rulings):
         if isinstance(one, _Accepted) and one.item.naming is not None:
             naming = one.item.naming
-            entry = leaf.Leaf(
-                leaf.LeafKind.RECEIVE, naming.subject, naming.commit, None, register.now_ms
-            )
-            entries[at] = leaf.encode(entry)
-    appended = append_all(conn, list(entries.values()), register.now_ms)
-    return {at: one.hash for at, one in zip(entries, appended, strict=True)}
+            facts[at] = Fact(LeafKind.RECEIVE, naming.subject, naming.commit)
+    appended = remember_all(conn, list(facts.values()), register.now_ms)
+    return {at: one.hash for at, one in zip(facts, appended, strict=True)}
 
 
 def _receipt_item(ruling: _Accepted | _Refused, leaf_hash: bytes | None) -> ReceiptItem:

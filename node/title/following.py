@@ -15,7 +15,7 @@ from node.store import events
 from node.title import news as messages
 from node.title import partners, rows
 from protocols import leaf
-from protocols.leaf import Leaf, LeafKind
+from protocols.leaf import LeafKind
 from protocols.registry import arbiter_of
 from protocols.title_operation import document_checksum
 from schemas import strict_json
@@ -130,8 +130,7 @@ class Follower:
         if document is not None:
             about = document.subject
         commit = leaf.commit(salt, operation.digest)
-        entry = Leaf(LeafKind.TITLE_OPERATION_SEEN, about, commit, None, now)
-        added = log.append(conn, leaf.encode(entry), now)
+        added = log.remember(conn, LeafKind.TITLE_OPERATION_SEEN, about, commit, now)
         kind = operation.kind.value.lower().replace("_", "-")
         events.record(
             conn,

@@ -12,7 +12,7 @@ from ledger import log
 from node.store import dialect, events
 from node.trust.tables import forks, joining, lists, proposals, requests
 from protocols import leaf
-from protocols.leaf import Leaf, LeafKind
+from protocols.leaf import LeafKind
 
 if TYPE_CHECKING:
     from protocols.joining import JoinRequest
@@ -57,14 +57,9 @@ def put_list(conn: Connection, members: MemberList, now_ms: int) -> bytes | None
     }
     if not dialect.insert_or_ignore(conn, lists, values):
         return None
-    entry = Leaf(
-        LeafKind.MEMBER_LIST,
-        leaf.subject(LEAF_TYPE, str(members.version), members.network),
-        leaf.commit(members.network, members.digest),
-        None,
-        now_ms,
-    )
-    added = log.append(conn, leaf.encode(entry), now_ms)
+    about = leaf.subject(LEAF_TYPE, str(members.version), members.network)
+    commit = leaf.commit(members.network, members.digest)
+    added = log.remember(conn, LeafKind.MEMBER_LIST, about, commit, now_ms)
     detail = {"version": members.version, "digest": members.digest.hex(), "name": members.name}
     events.record(conn, kind="member-list", at=now_ms, leaf=added.hash, detail=detail)
     return added.hash

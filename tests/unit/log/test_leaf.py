@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from protocols import leaf
 from protocols.digest import sha256
 from protocols.leaf import Leaf, LeafKind
+from protocols.merkle import leaf_hash
 from schemas.errors import MalformedError
 
 digests = st.binary(min_size=32, max_size=32)
@@ -96,3 +97,47 @@ def test_r18_subject_and_commitment_are_salted():
     for salt, digest in ((b"", two), (one, b"")):
         with pytest.raises(ValueError, match="32 bytes"):
             leaf.commit(salt, digest)
+
+
+def a_chain(count: int, subject: bytes = b"s" * 32) -> dict[bytes, bytes]:
+    """Leaf hash → entry, oldest first."""
+    made: dict[bytes, bytes] = {}
+    prev = None
+    for number in range(count):
+        entry = leaf.encode(Leaf(LeafKind.STATUS, subject, bytes(32), prev, number))
+        prev = leaf_hash(entry)
+        made[prev] = entry
+    return made
+
+
+def test_r18_a_chain_is_walked_from_the_newest_leaf_to_the_first():
+    made = a_chain(5)
+    walked = leaf.chain(list(made)[-1], made.get)
+    assert [one.at_ms for one in walked.leaves] == [4, 3, 2, 1, 0]
+    assert walked.missing is None
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_r18_a_leaf_left_out_of_a_chain_is_seen(place: int):
+    made = a_chain(5)
+    newest, gone = list(made)[-1], list(made)[place]
+    del made[gone]
+    walked = leaf.chain(newest, made.get)
+    assert walked.missing == gone
+    assert len(walked.leaves) == 4 - place
+
+
+def test_an_entry_of_another_hash_or_subject_does_not_continue_a_chain():
+    made, other = a_chain(3), a_chain(1, b"o" * 32)
+    hashes = list(made)
+    (stranger,) = other.values()
+    assert leaf.chain(hashes[-1], {**made, hashes[0]: stranger}.get).missing == hashes[0]
+    mixed = leaf.encode(Leaf(LeafKind.STATUS, b"s" * 32, bytes(32), leaf_hash(stranger), 1))
+    walked = leaf.chain(leaf_hash(mixed), {leaf_hash(mixed): mixed, **other}.get)
+    assert (len(walked.leaves), walked.missing) == (1, leaf_hash(stranger))
+
+
+def test_a_chain_has_a_cap():
+    made = a_chain(4)
+    with pytest.raises(MalformedError, match="at most 3"):
+        leaf.chain(list(made)[-1], made.get, limit=3)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, create_engine, delete, update
+from sqlalchemy import Connection, Engine, create_engine, delete, event, update
 from sqlalchemy.pool import StaticPool
 
 from ledger import checkpoints, log, tables
@@ -85,6 +85,31 @@ def test_r18_leaves_of_a_subject_form_a_chain(conn: Connection):
     assert [leaf.decode(item.entry).prev for item in found] == [None, added[0].hash]
     assert log.of_subject(conn, two, newest_only=True)[0].index == 1
     assert log.of_subject(conn, bytes(32)) == []
+
+
+def test_r18_a_batch_continues_chains_and_chains_within_itself(conn: Connection):
+    one, two, three = (bytes([number]) * 32 for number in (1, 2, 3))
+    before = log.remember(conn, LeafKind.ISSUE, one, b"c" * 32, NOW)
+    subjects = (two, one, two, three, one)
+    facts = [log.Fact(LeafKind.RECEIVE, subject, b"d" * 32) for subject in subjects]
+    added = log.remember_all(conn, facts, NOW + 1)
+    assert [leaf.index for leaf in added] == [1, 2, 3, 4, 5]
+    prevs = [leaf.decode(item.entry).prev for item in log.read(conn, 1, 6)]
+    assert prevs == [None, before.hash, added[0].hash, None, added[1].hash]
+    assert log.remember_all(conn, [], NOW) == []
+
+
+def test_the_newest_leaf_of_a_subject_is_found_without_scanning_the_log(conn: Connection):
+    seen: list[str] = []
+    event.listen(conn, "before_cursor_execute", lambda *call: seen.append(call[2]))
+    log.of_subject(conn, b"1" * 32, newest_only=True)
+    log.remember(conn, LeafKind.ISSUE, b"1" * 32, b"c" * 32, NOW)
+    looked_up = [text_ for text_ in seen if text_.startswith("SELECT") and "subject" in text_]
+    assert len(looked_up) == 2
+    for statement in looked_up:
+        values = (b"",) * statement.count("?")
+        plan = conn.exec_driver_sql(f"explain query plan {statement}", values).all()
+        assert any("ix_log_leaves_subject (log=? AND subject=?" in row[3] for row in plan), plan
 
 
 def test_entries_have_a_cap(conn: Connection):
