@@ -85,7 +85,7 @@ class AreaResult:
 
 def areas() -> dict[str, Area]:
     """Every area by its check id, in order."""
-    from node.fsck import logs, stored, titles
+    from node.fsck import logs, registries, stored, titles
 
     return {
         "FSCK-09": stored.database,
@@ -97,6 +97,8 @@ def areas() -> dict[str, Area]:
         "FSCK-05": stored.receipts,
         "FSCK-07": titles.titles,
         "FSCK-08": logs.witness_states,
+        "FSCK-10": logs.chains,
+        "FSCK-11": registries.registries,
     }
 
 

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, func, select
 
 from ledger import checkpoints, log, tables, witness
 from ledger.tiles import TileFolder, tiles_between
-from protocols import checkpoint, log_proof, note
+from node.fsck.stored import pages
+from protocols import checkpoint, leaf, log_proof, note
 from protocols.merkle import Tree, leaf_hash
 from schemas.errors import NotFoundError, TradeError
 
@@ -30,13 +31,13 @@ def entries(conn: Connection, context: Context) -> Iterator[str]:
     for name in log_names(conn):
         size, expected = log.size(conn, log=name), 0
         for start, end in log.in_pieces(0, _last_index(conn, name) + 1, STEP):
-            for leaf in log.read(conn, start, end, log=name):
+            for stored in log.read(conn, start, end, log=name):
                 context.examined += 1
-                if leaf.index != expected:
-                    yield f"log {name}: entries {expected} to {leaf.index - 1} are missing"
-                expected = leaf.index + 1
-                if leaf_hash(leaf.entry) != leaf.hash:
-                    yield f"log {name}: entry {leaf.index} does not give its leaf hash"
+                if stored.index != expected:
+                    yield f"log {name}: entries {expected} to {stored.index - 1} are missing"
+                expected = stored.index + 1
+                if leaf_hash(stored.entry) != stored.hash:
+                    yield f"log {name}: entry {stored.index} does not give its leaf hash"
         if expected != size:
             yield f"log {name}: the head says {size} entries, {expected} are stored"
 
@@ -45,6 +46,22 @@ def _last_index(conn: Connection, name: str) -> int:
     query = select(func.max(tables.leaves.c.leaf_index)).where(tables.leaves.c.log == name)
     found = conn.execute(query).scalar()
     return -1 if found is None else int(found)
+
+
+def chains(conn: Connection, context: Context) -> Iterator[str]:
+    """FSCK-10: every leaf names the leaf before it of its subject, the first one none (R18)."""
+    c = tables.leaves.c
+    query = select(c.leaf_index, c.subject, c.leaf_hash, c.entry).where(
+        c.log == tables.NODE_LOG, c.subject.is_not(None)
+    )
+    subject, last = b"", None
+    for row in pages(conn, query.order_by(c.log, c.subject, c.leaf_index)):
+        context.examined += 1
+        if bytes(row.subject) != subject:
+            subject, last = bytes(row.subject), None
+        if leaf.decode(bytes(row.entry)).prev != last:
+            yield f"entry {row.leaf_index} does not name the leaf before it of its subject"
+        last = bytes(row.leaf_hash)
 
 
 def tree_of(conn: Connection, name: str) -> Tree:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Table, delete, update
 
-from ledger import tables
+from ledger import log, tables
 from node import fsck
 from node.documents import documents
 from node.documents.tables import documents as document_table
@@ -22,6 +22,7 @@ from node.trust.tables import lists
 from protocols import credential, fork_evidence
 from protocols.credential import CredentialClaims, PayloadInfo
 from protocols.digest import sha256
+from protocols.leaf import LeafKind
 from protocols.status_list import StatusEntry
 from schemas.findings import Outcome
 from tests.integration.log.entries import some_entries
@@ -32,6 +33,7 @@ from tests.support.process import pratique
 
 pytestmark = pytest.mark.timeout(120)
 WITH_EXCHANGE = (("exchange", ExchangeService), *SERVICES)
+CHAINED = sha256(b"a subject with three leaves")
 LATER = datetime.now(UTC) + timedelta(days=30)
 
 
@@ -62,6 +64,8 @@ async def fill(nodes: dict[str, Node]) -> None:
         rail.keys.create("credential")
     claims, file = a_document(rail)
     await rail.store.write(documents.put_issued, claims, file, leaf=bytes(32), now_ms=1)
+    for kind in (LeafKind.ISSUE, LeafKind.STATUS, LeafKind.ACCESS):
+        await rail.store.write(log.remember, kind, CHAINED, sha256(b"commit"), 1)
     for _ in range(2):
         await rail.store.write(
             rail.exchange.enqueue, w1.did, fork_evidence.TYPE, b"{}", "application/json", None
@@ -96,6 +100,12 @@ def remove(table: Table, column: str, value: object) -> Callable[[Connection], N
     return change
 
 
+def left_out(conn: Connection) -> None:
+    """The second of three leaves of one subject."""
+    second = log.of_subject(conn, CHAINED)[1]
+    conn.execute(delete(tables.leaves).where(tables.leaves.c.leaf_index == second.index))
+
+
 DAMAGES = [
     ("FSCK-01", "rail", every(tables.leaves, entry=b"x")),
     ("FSCK-01", "rail", remove(tables.leaves, "leaf_index", 3)),
@@ -115,6 +125,8 @@ DAMAGES = [
     ("FSCK-06", "rail", every(lists, signed=b"{}")),
     ("FSCK-06", "rail", every(lists, digest=bytes(32))),
     ("FSCK-08", "w1", every(tables.witness_states, size=1)),
+    ("FSCK-10", "rail", left_out),
+    ("FSCK-10", "rail", every(tables.leaves, subject=bytes(32))),
     ("FSCK-08", "w1", every(tables.witness_states, note="x")),
 ]
 
@@ -134,7 +146,8 @@ async def test_fsck_passes_what_is_whole_and_finds_each_damage(tmp_path: Path):
         rail = await fsck.run(nodes["rail"].store, nodes["rail"].home, nodes["rail"].keys,
                               nodes["rail"].clock)  # fmt: skip
         examined = {check.id: int(check.reason.split()[0]) for check in rail.checks}
-        used = ("FSCK-01", "FSCK-02", "FSCK-03", "FSCK-04", "FSCK-05", "FSCK-06", "FSCK-09")
+        used = ("FSCK-01", "FSCK-02", "FSCK-03", "FSCK-04", "FSCK-05", "FSCK-06", "FSCK-09",
+                "FSCK-10")  # fmt: skip
         assert all(examined[check] for check in used)
         for check, name, damage in DAMAGES:
             await try_damage(nodes[name], check, damage)
@@ -181,7 +194,7 @@ async def test_the_operator_asks_for_one_area_or_all(tmp_path: Path):
         status, body = await operator_post(rail, "/v1/fsck", {"area": "FSCK-01"})
         assert (status, [item["id"] for item in body["checks"]]) == (200, ["FSCK-01"])
         status, body = await operator_post(rail, "/v1/fsck", {})
-        assert (status, body["verdict"], len(body["checks"])) == (200, "PASSED", 9)
+        assert (status, body["verdict"], len(body["checks"])) == (200, "PASSED", 11)
         assert (await operator_post(rail, "/v1/fsck", {"area": "FSCK-99"}))[0] == 404
         assert (await operator_post(rail, "/v1/fsck", {"area": 1}))[0] == 400
 

@@ -6,12 +6,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import select, update
 
+from ledger.registry_tables import mirrors
+from node import fsck
+from node.log.routes import unbundle
 from node.title.making import Order
+from protocols import leaf
+from protocols.leaf import LeafKind
+from protocols.merkle import leaf_hash
 from protocols.registry import arbiter_of
 from protocols.title import Bill, Kind, State
 from protocols.title_proof import read_proof_json, verify_proof
 from schemas.errors import TradeError
+from schemas.findings import Outcome
 from tests.integration.title.title_network import (
     CARRIER,
     bill,
@@ -25,6 +33,8 @@ from tests.integration.title.title_network import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sqlalchemy import Connection
 
     from node.runtime import Node
 
@@ -83,10 +93,46 @@ async def test_the_road_of_bill_a(tmp_path: Path) -> None:
         ]
         await _proof_verifies(rotterdam, shown)
         await _events_and_leaves(nhl, title)
+        await _an_auditor_walks_the_chain(nhl, rotterdam, title)
         ended = await nhl.title.operate(title, Order(Kind.END))
         assert ended["state"]["state"] == State.ENDED
         with pytest.raises(TradeError, match="title_ended"):
             await nhl.title.operate(title, Order(Kind.TRANSFER, did_of("bank"), did_of("exp-a")))
+        await _fsck_holds_registry_and_mirrors_against_their_logs(nodes)
+
+
+async def _an_auditor_walks_the_chain(node: Node, auditor: Node, title: bytes) -> None:
+    """R18: from the newest leaf of the bill at `node` to the first; a leaf left out is seen."""
+    from node.documents import documents
+
+    document = bytes.fromhex((await node.title.show(title))["document"])
+    subject = (await node.store.read(documents.require, document)).subject
+    answer = await auditor.client.call(node.did, "GET", "/log/entries?limit=256")
+    entries = unbundle(answer.body)
+    of_bill = {leaf_hash(entry): entry for entry in entries if leaf.subject_of(entry) == subject}
+    newest, seen = list(of_bill)[-1], LeafKind.TITLE_OPERATION_SEEN
+    walked = leaf.chain(newest, of_bill.get)
+    assert [one.kind for one in walked.leaves] == [seen] * 6 + [LeafKind.ISSUE]
+    assert walked.missing is None
+    left_out = list(of_bill)[2]
+    del of_bill[left_out]
+    assert leaf.chain(newest, of_bill.get).missing == left_out
+
+
+async def _fsck_holds_registry_and_mirrors_against_their_logs(nodes: dict[str, Node]) -> None:
+    for node in nodes.values():
+        report = await fsck.run(node.store, node.home, node.keys, node.clock)
+        assert report.verdict is Outcome.PASSED, report.to_json()
+    witness = nodes["nl-port"]
+    await witness.store.write(_flip_the_cosigned_root)
+    damaged = await fsck.run(witness.store, witness.home, witness.keys, witness.clock)
+    failed = [check.id for check in damaged.checks if check.outcome is not Outcome.PASSED]
+    assert failed == ["FSCK-11"]
+
+
+def _flip_the_cosigned_root(conn: Connection) -> None:
+    root = bytes(conn.execute(select(mirrors.c.root)).scalar_one())
+    conn.execute(update(mirrors).values(root=bytes([root[0] ^ 1]) + root[1:]))
 
 
 async def _proof_verifies(node: Node, shown: dict[str, Any]) -> None:
