@@ -29,7 +29,7 @@ unit: setup-test  ## the core, with its branch coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest tests/unit -q $(ARGS)
 	$(BIN)/coverage combine -q
-	$(BIN)/coverage report --fail-under=95 --skip-covered --include='schemas/*,protocols/*'
+	$(BIN)/coverage report --fail-under=95 --skip-covered --include='schemas/*,protocols/*,ledger/*,interop/*'
 
 integration: setup-test  ## real stores, processes and networks, and the demo broken on purpose
 	$(BIN)/pytest tests/integration -q -m 'not slow' $(ARGS)
