@@ -375,7 +375,7 @@ async def test_a_body_beyond_every_cap_is_refused_before_it_is_read(pair):
 
 
 async def test_another_media_type_is_refused(pair):
-    assert (await post(*pair, b"{}", "application/json")).status == 400
+    assert (await post(*pair, b"{}", "application/json")).status == 415
 
 
 async def test_r12_an_unsigned_call_and_a_replayed_one_are_refused(pair):
