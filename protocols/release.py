@@ -62,6 +62,11 @@ class _Case:
         return tuple(code for each in self.transport for code in each.hs)
 
     @property
+    def unclassified(self) -> bool:
+        """No transport document tells what the goods are, so no rule about goods can be left out."""
+        return bool(self.transport) and not self.hs
+
+    @property
     def surrendering(self) -> tuple[TransportFact, ...]:
         """The documents whose title has to be given up."""
         return tuple(each for each in self.transport if self.rules.must_surrender(each.kind))
@@ -147,8 +152,12 @@ def rel_020_surrender(case: _Case) -> Condition:
 
 def _surrendered(case: _Case, bill: TransportFact) -> Condition:
     digest = bill.document.digest
-    title = next((each for each in case.facts.titles if each.document == digest), None)
+    titles = [each for each in case.facts.titles if each.document == digest]
+    title = titles[0] if titles else None
     basis = (digest,)
+    if len(titles) > 1:
+        # R19: whoever surrendered one of them says nothing about who holds the other.
+        return Condition("REL-020", State.UNMET, "title_conflict", bill.document.number, basis)
     if title is None:
         return Condition("REL-020", State.UNKNOWN, "title_not_known", bill.document.number, basis)
     detail = {"holder": title.holder, "state": title.state}
@@ -161,15 +170,19 @@ def _surrendered(case: _Case, bill: TransportFact) -> Condition:
     return Condition("REL-020", State.UNMET, code, reason, basis, detail=detail)
 
 
+def _plain_name(name: str) -> str:
+    return " ".join(name.split()).casefold()
+
+
 def _same_name(left: str, right: str) -> bool:
-    return " ".join(left.split()).casefold() == " ".join(right.split()).casefold()
+    return _plain_name(left) == _plain_name(right)
 
 
 def rel_025_consignee(case: _Case) -> Condition:
     """REL-025: without a surrender the delivery order names the consignee of the document."""
     if not case.identifying:
         return _not_required("REL-025")
-    orders = _orders(case)
+    orders = [each for each in _orders(case) if _order_counts(case, each).state is State.MET]
     for document in case.identifying:
         if not document.consignee:
             return Condition("REL-025", State.UNKNOWN, "consignee_not_named")
@@ -213,6 +226,8 @@ def rel_040_plant_health(case: _Case) -> Condition:
     """
     decisions = _plant_decisions(case)
     if not decisions:
+        if case.unclassified:
+            return Condition("REL-040", State.UNKNOWN, "goods_not_classified")
         if case.transport and not case.rules.plant_health_applies(case.hs):
             return _not_required("REL-040")
         return Condition("REL-040", State.UNMET, "plant_health_missing")
@@ -290,14 +305,20 @@ def rel_050_customs(case: _Case) -> Condition:
 def _in_order(case: _Case, customs: CustomsFact) -> bool:
     """Where the rules say so, customs may release only once plant health had accepted.
 
-    Any acceptance up to then keeps the order: when its certificate is revoked later, REL-040 blocks
-    by itself, and the new acceptance does not force customs to release a second time.
+    An acceptance of this container that was in force then keeps the order: when its certificate is
+    revoked later, REL-040 blocks by itself, and the new acceptance does not force customs to
+    release a second time.
     """
     applies = case.rules.plant_health_applies(case.hs)
     if not (case.rules.plant_health_before_customs and applies):
         return True
-    accepted = (each.decided_at for each in case.facts.plant_health if each.accepted)
-    return any(decided_at <= customs.decided_at for decided_at in accepted)
+    before = [
+        each
+        for each in case.facts.plant_health
+        if each.document.covers(case.facts.container) and each.decided_at <= customs.decided_at
+    ]
+    last = max(before, key=lambda each: (each.decided_at, not each.accepted), default=None)
+    return last is not None and last.accepted
 
 
 def _orders(case: _Case) -> list[DeliveryOrderFact]:
@@ -313,12 +334,33 @@ def rel_060_delivery_order(case: _Case) -> Condition:
     """REL-060: an unused delivery order for this container from the carrier or its listed agent."""
     if not case.modes & case.rules.delivery_order:
         return _not_required("REL-060") if case.transport else _order_missing()
-    conditions = [_order_counts(case, each) for each in _orders(case)]
+    orders = _orders(case)
+    conditions = [_order_counts(case, each) for each in orders]
+    if _carriers_disagree(case, orders, conditions):
+        return Condition("REL-060", State.UNMET, "delivery_orders_disagree")
     met = next((each for each in reversed(conditions) if each.state is State.MET), None)
     if met or conditions:
         return met or conditions[-1]
     bad = _covering((each.document for each in case.facts.delivery_orders), case.facts.container)
     return _standing("REL-060", bad[-1]) if bad else _order_missing()
+
+
+def _carriers(case: _Case) -> set[str]:
+    return {each.document.issuer for each in case.transport if each.mode == "sea"}
+
+
+def _carriers_disagree(
+    case: _Case, orders: Sequence[DeliveryOrderFact], conditions: Sequence[Condition]
+) -> bool:
+    """Several carriers claim the container, and their latest orders name different consignees.
+
+    Any listed carrier can sign a document that names a container it never had.
+    """
+    if len(_carriers(case)) < 2:
+        return False
+    pairs = zip(orders, conditions, strict=True)
+    latest = {one.document.issuer: one for one, told in pairs if told.state is State.MET}
+    return len({_plain_name(one.consignee) for one in latest.values()}) > 1
 
 
 def _order_missing() -> Condition:
@@ -327,9 +369,8 @@ def _order_missing() -> Condition:
 
 def _order_counts(case: _Case, order: DeliveryOrderFact) -> Condition:
     document = order.document
-    carriers = {each.document.issuer for each in case.transport if each.mode == "sea"}
     basis = (document.digest,)
-    if document.issuer not in carriers | case.facts.agents:
+    if document.issuer not in _carriers(case) | case.facts.agents:
         return Condition(
             "REL-060", State.UNMET, "delivery_order_not_from_carrier", document.issuer, basis
         )
@@ -352,6 +393,9 @@ def certificate_conditions(case: _Case) -> list[Condition]:
     """REL-070…: the further certificates the goods need, one condition per rule."""
     conditions = []
     for rule in case.rules.certificates:
+        if case.unclassified:
+            conditions.append(Condition(rule.id, State.UNKNOWN, "goods_not_classified"))
+            continue
         if not any(code.startswith(rule.hs) for code in case.hs):
             conditions.append(_not_required(rule.id))
             continue

@@ -402,7 +402,14 @@ def facts_of(given: dict) -> ReleaseFacts:
         container=box,
         consignment="case",
         transport=(
-            TransportFact(bill, "to-order" if given["to_order"] else "waybill", "sea", "Consignee"),
+            # Quarantine is not required in any of them: goods without plant-health control.
+            TransportFact(
+                bill,
+                "to-order" if given["to_order"] else "waybill",
+                "sea",
+                "Consignee",
+                ("847130",),
+            ),
         ),
         titles=(TitleFact(bill.digest, state, given["holder"], True),),
         delivery_orders=(DeliveryOrderFact(order, "Consignee"),),
