@@ -1,5 +1,5 @@
 # `make demo` plays the story on this machine; `make test` runs every check. Both set themselves up.
-.PHONY: help demo test test-all static unit integration setup setup-test lock clean
+.PHONY: help demo test test-all static unit integration setup setup-test docs lock clean
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
@@ -36,6 +36,9 @@ integration: setup-test  ## real stores, processes and networks, and the demo br
 
 test-all: static unit setup-test  ## the same with the long faults and fuzzing
 	HYPOTHESIS_PROFILE=long $(BIN)/pytest tests -q $(ARGS)
+
+docs: setup-test  ## write anew what docs/ says about codes, commands, settings and paths
+	@$(BIN)/python scripts/generate_docs.py
 
 lock:  ## resolve the dependencies again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
