@@ -195,7 +195,8 @@ def _skew(differences: Sequence[float]) -> Diagnosis:
         return Diagnosis("DOC-CLOCK", "unknown", "no peer to compare with")
     median = sorted(differences)[len(differences) // 2]
     state = "ok" if abs(median) <= _SKEW_SECONDS else "bad"
-    return Diagnosis("DOC-CLOCK", state, f"{median:+.0f} s against {len(differences)} nodes")
+    off = f"{abs(median):.0f} s {'ahead of' if median > 0 else 'behind'}" if median else "as on"
+    return Diagnosis("DOC-CLOCK", state, f"{off} the other nodes ({len(differences)} asked)")
 
 
 def _difference(endpoint: str) -> float | None:

@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
 
@@ -91,8 +91,10 @@ class OperatorClient:
             "Connection": "close",
             **headers,
         }
+        # An id that somebody typed may hold anything; what is encoded already stays so.
+        target = quote(path, safe="/?&=%:;,+@!$'()*~#[]")
         try:
-            connection.request(method, path, body or None, given)
+            connection.request(method, target, body or None, given)
             response = connection.getresponse()
             data = response.read(_MAX_ANSWER)
         except (OSError, http.client.HTTPException) as error:

@@ -66,6 +66,8 @@ def issue(
     output.line(f"{document['type']} {document['number']} {document['digest']}")
     for did in to or []:
         output.line(f"  to {did}")
+    for one in document.get("warnings", ()):
+        output.progress(f"  warning: {one['rule']} {one['message']} ({one['pointer']})")
 
 
 def _write(client: OperatorClient, document: dict[str, Any], out: Path) -> None:
@@ -84,6 +86,8 @@ def _read(file: Path) -> bytes:
             data = source.read(MAX_BYTES + 1)
     except OSError as error:
         raise MalformedError("file_unreadable", f"{file}: {error.strerror}") from None
+    if not data:
+        raise MalformedError("file_empty", str(file))
     if len(data) > MAX_BYTES:
         raise TooLargeError("document_too_large", f"{file} has more than {MAX_BYTES} bytes")
     return data

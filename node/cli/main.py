@@ -7,6 +7,7 @@ they are loaded only when asked for, because the node itself stays lean.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -14,22 +15,24 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 import typer
+from typer.exceptions import TyperException
 
 import node.cli
 from node.cli import output
-from schemas.errors import TradeError
+from schemas.errors import MalformedError, TradeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SHARED = frozenset({"main", "options", "output"})
 _GROUP = "pratique.commands"
+_NAME = "pratique"
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
     """The application with every command that `arguments` may call."""
     app = typer.Typer(
-        name="pratique",
+        name=_NAME,
         help="Signed trade documents between ports, customs, carriers and banks.",
         no_args_is_help=True,
         add_completion=False,
@@ -47,10 +50,35 @@ def main() -> None:
     """Entry point; ends the process with one of the fixed exit codes."""
     arguments = sys.argv[1:]
     try:
-        build(arguments)()
+        sys.exit(_run(arguments))
     except TradeError as error:
         output.report(error, as_json="--json" in arguments)
         sys.exit(output.exit_code(error))
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """The exit code of the command; whatever goes wrong is a TradeError."""
+    try:
+        ended = build(arguments)(arguments, prog_name=_NAME, standalone_mode=False)
+    except TyperException as error:
+        return _wrong_use(error)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough (`pratique documents | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return output.ExitCode.OK
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise MalformedError("file_unusable", place + (error.strerror or str(error))) from None
+    return ended if isinstance(ended, int) else output.ExitCode.OK
+
+
+def _wrong_use(error: TyperException) -> int:
+    """What cannot be understood is said in one sentence; a bare group has shown its help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return output.ExitCode.USAGE
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else _NAME
+    raise MalformedError("wrong_use", error.format_message(), next=f"{path} --help")
 
 
 def _root() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import unicodedata
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from schemas.catalogue import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
 
     from schemas.errors import TradeError
 
@@ -32,6 +35,7 @@ class ExitCode(IntEnum):
     REFUSED = 4
 
 
+_STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _BY_FAMILY = {
     "malformed": ExitCode.USAGE,
     "not_found": ExitCode.USAGE,
@@ -60,32 +64,104 @@ def print_json(value: Any) -> None:
 
 def line(text: str) -> None:
     """One line of result on standard output."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
 
 
 def progress(text: str) -> None:
     """One line of progress on standard error."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(printable(text) + "\n")
     sys.stderr.flush()
 
 
+def printable(text: str) -> str:
+    """The text without what could steer a terminal or turn its direction (Unicode TR 36)."""
+    if text.isprintable():
+        return text
+    return "".join("\ufffd" if _steers(one) else one for one in text)
+
+
+def _steers(letter: str) -> bool:
+    return letter not in "\n\t" and unicodedata.category(letter) in _STEERING
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table on standard output; cells are text, never markup."""
+    """A table on standard output; cells are text, never markup.
+
+    Identifiers are never broken: what is too wide for the terminal is shown row by row.
+    """
     from rich.console import Console
+
+    cells = [[printable("" if cell is None else str(cell)) for cell in row] for row in rows]
+    console = Console(soft_wrap=False)
+    # A column without any value tells nothing.
+    used = [at for at in range(len(columns)) if not cells or any(row[at] for row in cells)]
+    shown = [[row[at] for at in used] for row in cells]
+    named = [columns[at] for at in used]
+    widths = [_longest_word((name, *(row[at] for row in shown))) for at, name in enumerate(named)]
+    if not cells:
+        line(f"{title}: none" if title else "none")
+    elif sum(widths) + 2 * len(widths) > console.width:
+        _stacked(title, named, shown)
+    else:
+        _drawn(console, title, named, shown, widths)
+
+
+def _longest_word(texts: Iterable[str]) -> int:
+    from rich.cells import cell_len
+
+    return max((cell_len(word) for text in texts for word in text.split()), default=1)
+
+
+def _drawn(
+    console: Console,
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    widths: Sequence[int],
+) -> None:
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(title=title or None, title_justify="left", header_style="bold")
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
+    drawn = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for column, width in zip(columns, widths, strict=True):
+        drawn.add_column(column, min_width=width, overflow="fold")
     for row in rows:
-        drawn.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    Console(soft_wrap=False).print(drawn)
+        drawn.add_row(*map(Text, row))
+    console.print(drawn)
+    line("")
+
+
+def _stacked(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Each row as a block of `name  value` lines, for values that no column can hold."""
+    if title:
+        line(title)
+    for row in rows:
+        pairs("", [(name, cell) for name, cell in zip(columns, row, strict=True) if cell])
 
 
 def pairs(title: str, values: Iterable[tuple[str, object]]) -> None:
-    """Names and values below a title."""
-    table(title, ("", ""), values)
+    """Names and values below a title, one to a line, long values unbroken."""
+    from rich.cells import cell_len, set_cell_size
+
+    told = [(name, "" if value is None else str(value)) for name, value in values]
+    width = max((cell_len(name) for name, _ in told), default=0)
+    if title:
+        line(title)
+    for name, value in told:
+        first, *more = value.split("\n")
+        line(f"  {set_cell_size(name, width)}  {first}".rstrip())
+        for text in more:
+            line(f"  {' ' * width}  {text}".rstrip())
+    line("")
 
 
 def report(error: TradeError, *, as_json: bool = False) -> None:
@@ -97,7 +173,7 @@ def report(error: TradeError, *, as_json: bool = False) -> None:
     entry = explain(error.code)
     sentence = entry.sentence(language) if entry else error.code
     words = [f"error: {sentence} [{error.code}]"]
-    if error.detail:
+    if error.detail and not _same(error.detail, sentence):
         words.append(f"  {error.detail}")
     if error.pointer:
         words.append(f"  at {error.pointer}")
@@ -106,9 +182,13 @@ def report(error: TradeError, *, as_json: bool = False) -> None:
     ]
     remote = error.context.get("errors", ())
     words += [f"  {item.get('rule', '')} {item.get('message', '')}" for item in remote]
-    step = entry.next_step(language) if entry else ""
+    step = error.context.get("next") or (entry.next_step(language) if entry else "")
     words.append(f"next: {step or f'pratique explain {error.code}'}")
-    sys.stderr.write("\n".join(words) + "\n")
+    sys.stderr.write(printable("\n".join(words)) + "\n")
+
+
+def _same(detail: str, sentence: str) -> bool:
+    return detail.strip(". ").lower() == sentence.strip(". ").lower()
 
 
 def _plain(value: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,8 @@ import typer
 from node.cli import output
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
@@ -17,7 +20,10 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="A document file, or an evidence bundle.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="A document file, an evidence bundle, or a held document's digest."),
+    ],
     home: HomeOption = DEFAULT_HOME,
     offline: Annotated[
         bool, typer.Option("--offline", help="Without any node or network; needs --trust.")
@@ -81,12 +87,17 @@ def _by_node(file: Path, home: Path, at: str | None, country: str | None) -> Any
     from node.verification.offline import MAX_BUNDLE, read_capped
     from protocols import times
 
-    data = read_capped(file, MAX_BUNDLE)
     moment = _moment(at)
-    question: dict[str, Any] = {"file": base64.b64encode(data).decode()}
+    question: dict[str, Any] = {}
     if moment is not None:
         question["at"] = times.to_text(moment)
     if country is not None:
         question["country"] = country
     with operator(home, lang=output.lang()) as client:
+        if _DIGEST.fullmatch(str(file)) and not file.exists():
+            accept = {"Accept": "application/octet-stream"}
+            data = client.request("GET", f"/v1/documents/{file}", headers=accept).body
+        else:
+            data = read_capped(file, MAX_BUNDLE)
+        question["file"] = base64.b64encode(data).decode()
         return client.post("/v1/verify", question)

@@ -82,7 +82,10 @@ class DocumentHandlers:
         issued = await self._service.issue(orders.read_issue(await read_json(request)))
         where = {"Location": f"/v1/documents/{issued.document.digest.hex()}"}
         status_code = 201 if issued.fresh else 200
-        return json_response(issued.document.to_json(), status_code, headers=where)
+        body = issued.document.to_json()
+        if issued.warnings:
+            body["warnings"] = [finding.to_json() for finding in issued.warnings]
+        return json_response(body, status_code, headers=where)
 
     async def _list(self, request: web.Request) -> web.Response:
         limit = query_int(request, "limit", 100, low=1, high=MAX_PAGE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from node.runtime import Node
     from protocols.keys import Signer
     from protocols.member_list import MemberList
+    from schemas.findings import Finding
     from schemas.view import DocumentType, View
 
 DEFAULT_TERM = timedelta(days=730)
@@ -51,14 +52,16 @@ class Examined:
     consignment: str | None
     valid_from: datetime
     valid_until: datetime
+    warnings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """The stored document, and whether it was made just now."""
+    """The stored document, whether it was made just now, and what might be better in it."""
 
     document: StoredDocument
     fresh: bool
+    warnings: tuple[Finding, ...] = ()
 
 
 def examine(order: IssueOrder, node: Node) -> Examined:
@@ -82,7 +85,8 @@ def examine(order: IssueOrder, node: Node) -> Examined:
         )
     if not 0 < len(examination.view.number) <= MAX_NUMBER:
         raise RefusedError("document_without_number", "a document has a number of its own")
-    return _dated(order, document_type, examination.view, members, node)
+    examined = _dated(order, document_type, examination.view, members, node)
+    return replace(examined, warnings=examination.findings)
 
 
 def require_fresh(node: Node) -> MemberList:
@@ -153,7 +157,7 @@ def issue(conn: Connection, examined: Examined, node: Node, members: MemberList)
     earlier = _earlier(conn, examined)
     for one in earlier:
         if one.revoked_at is None and one.payload_digest == payload.digest:
-            return Issued(one, fresh=False)
+            return Issued(one, fresh=False, warnings=examined.warnings)
         if one.revoked_at is None:
             raise ConflictError(
                 "document_number_used",
@@ -180,7 +184,8 @@ def issue(conn: Connection, examined: Examined, node: Node, members: MemberList)
         leaf=added,
         detail={"type": claims.document_type, "number": claims.number},
     )
-    return Issued(documents.require(conn, file.digest), fresh=True)
+    stored = documents.require(conn, file.digest)
+    return Issued(stored, fresh=True, warnings=examined.warnings)
 
 
 def _earlier(conn: Connection, examined: Examined) -> list[StoredDocument]:

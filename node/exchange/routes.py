@@ -171,11 +171,20 @@ def _id_of(item: answer.Unsigned | Any) -> str | None:
     return name
 
 
-def _beginning(text: str) -> bytes:
-    """The first bytes of a digest: 8 to 64 hexadecimal digits, an even number of them."""
-    if not _DIGITS.fullmatch(text) or len(text) % 2:
-        raise MalformedError("query_bad", "document is 8 to 64 lower-case hex digits, even")
-    return bytes.fromhex(text)
+def _beginning(text: str) -> str:
+    """The first digits of a document's digest."""
+    if not _DIGITS.fullmatch(text):
+        raise MalformedError("query_bad", "document is 8 to 64 lower-case hex digits")
+    return text
+
+
+def _state(request: web.Request, table: Table) -> str | None:
+    """The state asked for; one that no row can have is named with those there are."""
+    states = views.STATES[table.name]
+    state = query_text(request, "state")
+    if state is not None and state not in states:
+        raise MalformedError("query_bad", f"state is one of {', '.join(states)}", name="state")
+    return state
 
 
 def node_deadline(node: Node) -> float:
@@ -275,16 +284,18 @@ class _OperatorRoutes:
 
     async def _page(self, request: web.Request, table: Table) -> web.Response:
         document = query_text(request, "document")
+        limit = query_int(request, "limit", 100, low=1, high=views.MAX_PAGE)
         rows = await self._node.store.read(
             views.page,
             table,
             consignment=query_text(request, "consignment"),
-            state=query_text(request, "state"),
+            state=_state(request, table),
             document=None if document is None else _beginning(document),
             cursor=query_int(request, "after", 0, low=0, high=2**62),
-            limit=query_int(request, "limit", 100, low=1, high=views.MAX_PAGE),
+            limit=limit,
         )
-        return json_response({"items": rows, "next": rows[-1]["n"] if rows else None})
+        following = rows[-1]["n"] if len(rows) == limit else None
+        return json_response({"items": rows, "next": following})
 
     async def _payload(self, request: web.Request) -> web.Response:
         digest = hex_digest(request.match_info["digest"])

@@ -20,6 +20,21 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Select, Table
 
 MAX_PAGE = 500
+STATES = {
+    "exchange_inbox": (
+        inbox_rows.HELD,
+        inbox_rows.READY,
+        inbox_rows.DELIVERED,
+        inbox_rows.REFUSED,
+        inbox_rows.VOIDED,
+    ),
+    "exchange_outbox": (
+        outbox_rows.QUEUED,
+        outbox_rows.RECEIPTED,
+        outbox_rows.REJECTED,
+        outbox_rows.EXPIRED,
+    ),
+}
 _HEAVY = frozenset({"manifest", "body", "item", "path"})
 
 
@@ -29,13 +44,13 @@ def page(
     *,
     consignment: str | None,
     state: str | None,
-    document: bytes | None,
+    document: str | None,
     cursor: int,
     limit: int,
 ) -> list[dict[str, Any]]:
     """Rows of inbox or outbox numbered above `cursor`, oldest first.
 
-    document: a document's digest, or the first bytes of one
+    document: a document's digest, or its first digits
     """
     columns = [column for column in table.c if column.name not in _HEAVY]
     query = select(*columns).where(table.c.n > cursor).order_by(table.c.n).limit(limit)
@@ -48,15 +63,15 @@ def _filtered(
     table: Table,
     consignment: str | None,
     state: str | None,
-    document: bytes | None,
+    document: str | None,
 ) -> Select[Any]:
     if consignment is not None:
         query = query.where(table.c.stream == consignment)
     if state is not None:
         query = query.where(table.c.state == state)
     if document is not None:
-        last = document + b"\xff" * (32 - len(document))
-        query = query.where(table.c.document.between(document, last))
+        first, last = (bytes.fromhex(document.ljust(64, end)) for end in "0f")
+        query = query.where(table.c.document.between(first, last))
     return query
 
 

@@ -8,8 +8,9 @@ from node.cli import output
 from schemas.catalogue import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+NOT_REACHED = "not_reached"
 MARKS = {"PASSED": "✓", "FAILED": "✗", "INDETERMINATE": "?"}
 
 
@@ -19,28 +20,42 @@ def show(body: Mapping[str, Any]) -> None:
     output.line(f"{mark} {body['verdict']}  {body.get('subject', '')}")
     if body.get("historical"):
         output.line(f"  as of {body.get('at') or 'an unknown moment'}; no release accepts it (R25)")
-    rows = [
-        (
-            check["id"],
-            f"{MARKS[check['outcome']]} {check['outcome']}",
-            _told(check),
-            check.get("next", ""),
-        )
-        for check in body["checks"]
-    ]
+    rows = [_row(check) for check in body["checks"] if check.get("code") != NOT_REACHED]
     output.table("Checks", ("check", "outcome", "what", "next step"), rows)
+    _show_unreached([check for check in body["checks"] if check.get("code") == NOT_REACHED])
     if body.get("findings"):
         found = [
-            (item["rule"], item["severity"], item["pointer"], item["message"])
+            (item["rule"], item["severity"], item["pointer"], _message(item))
             for item in body["findings"]
         ]
         output.table("Findings", ("rule", "severity", "place", "message"), found)
 
 
+def _message(finding: Mapping[str, Any]) -> str:
+    """What was found, or in another language the sentence of the rule."""
+    entry = explain(finding["rule"]) if output.lang() != "en" else None
+    return entry.sentence(output.lang()) if entry else str(finding["message"])
+
+
+def _row(check: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    outcome = f"{MARKS[check['outcome']]} {check['outcome']}"
+    return check["id"], outcome, _told(check), check.get("next", "")
+
+
+def _show_unreached(checks: Sequence[Mapping[str, Any]]) -> None:
+    """Steps that an earlier one kept from being taken say the same: told once."""
+    entry = explain(NOT_REACHED)
+    if checks and entry is not None:
+        ids = ", ".join(check["id"] for check in checks)
+        output.line(f"{MARKS['INDETERMINATE']} {ids}: {entry.sentence(output.lang())}\n")
+
+
 def _told(check: Mapping[str, Any]) -> str:
     exact = explain(check.get("code", ""))
     sentence = exact.sentence(output.lang()) if exact else ""
-    parts = [check.get("title", ""), sentence, check.get("reason", "")]
+    # What the code says is more exact than the question the check asks.
+    title = "" if sentence and check["outcome"] == "PASSED" else check.get("title", "")
+    parts = [title, sentence, check.get("reason", "")]
     code = f"[{check['code']}]" if check.get("code") else ""
     return "\n".join(part for part in (*parts, code) if part)
 
