@@ -8,24 +8,37 @@ so a file that was renamed or copied to another node is noticed.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 
 from node.home import write_private
-from protocols.keys import SoftwareSigner
+from protocols.keys import ED25519, ES256, ES384, ML_DSA_65, SoftwareSigner
 from schemas.errors import ConflictError, MalformedError, NotFoundError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from protocols.keys import PrivateKey
+
 ECDSA_PURPOSES = frozenset({"credential", "exchange", "title", "release", "approval"})
 # A root key signs member lists; it is named in the list's roots, not among a node's keys (R4).
 ED25519_PURPOSES = frozenset({"log", "witness", "registry", "registry-witness", "root"})
 PURPOSES = ECDSA_PURPOSES | ED25519_PURPOSES
 _FILE = re.compile(r"([a-z-]+)-([1-9][0-9]{0,4})\.pem")
+#: What makes a key of an algorithm; a credential key may choose, the others have no choice.
+_MAKERS: Mapping[str, Callable[[], PrivateKey]] = MappingProxyType(
+    {
+        ES256: lambda: ec.generate_private_key(ec.SECP256R1()),
+        ES384: lambda: ec.generate_private_key(ec.SECP384R1()),
+        ML_DSA_65: mldsa.MLDSA65PrivateKey.generate,
+        ED25519: ed25519.Ed25519PrivateKey.generate,
+    }
+)
 _PARTY = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -39,14 +52,20 @@ class KeyStore:
         self._signers: dict[str, SoftwareSigner] = {}
         self._newest: dict[str, SoftwareSigner] = {}
 
-    def create(self, purpose: str) -> SoftwareSigner:
-        """A new key for `purpose`, numbered after the last one and stored durably."""
+    def create(self, purpose: str, algorithm: str | None = None) -> SoftwareSigner:
+        """A new key for `purpose`, numbered after the last one and stored durably.
+
+        algorithm: of a credential key, a name of `protocols.keys.ALGORITHMS`; ES256 when not given.
+        Raises SettingsError `key_algorithm_unknown` for one that is not made here.
+        """
+        if algorithm is not None and (purpose != "credential" or algorithm not in _MAKERS):
+            raise SettingsError("key_algorithm_unknown", f"{algorithm} for {purpose}")
         if purpose not in PURPOSES:
             raise SettingsError("key_purpose_unknown", f"{purpose} is not a key purpose")
         self._newest.pop(purpose, None)
         number = max(self._numbers(purpose), default=0) + 1
         file = self.folder / f"{purpose}-{number}.pem"
-        return self._write(file, f"{self.did}#{purpose}-{number}", purpose)
+        return self._write(file, f"{self.did}#{purpose}-{number}", purpose, algorithm)
 
     def create_party(self, name: str, did: str) -> SoftwareSigner:
         """A title key `<did>#title-1` for a party this node hosts; `name` names the file."""
@@ -106,12 +125,10 @@ class KeyStore:
         elif (self.folder / f"{fragment}.pem").is_file() and _FILE.fullmatch(f"{fragment}.pem"):
             self._read(self.folder / f"{fragment}.pem")
 
-    def _write(self, file: Path, kid: str, purpose: str) -> SoftwareSigner:
-        key = (
-            ed25519.Ed25519PrivateKey.generate()
-            if purpose in ED25519_PURPOSES
-            else ec.generate_private_key(ec.SECP256R1())
-        )
+    def _write(
+        self, file: Path, kid: str, purpose: str, algorithm: str | None = None
+    ) -> SoftwareSigner:
+        key = _MAKERS[algorithm or (ED25519 if purpose in ED25519_PURPOSES else ES256)]()
         pem = key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -134,11 +151,12 @@ class KeyStore:
         return self._signers[kid]
 
 
-def _private_key(file: Path, pem: bytes) -> ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:
+def _private_key(file: Path, pem: bytes) -> PrivateKey:
     try:
         key = serialization.load_pem_private_key(pem, None)
     except (ValueError, TypeError):
         raise SettingsError("key_file_bad", f"{file.name} holds no readable key") from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey):
+    kinds = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | mldsa.MLDSA65PrivateKey
+    if not isinstance(key, kinds):
         raise SettingsError("key_file_bad", f"{file.name} is of a kind that is not used here")
     return key

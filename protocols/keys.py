@@ -1,16 +1,18 @@
-"""Public keys, signers and the table of algorithms.
+"""Public keys, signers and the one table of algorithms (`ALGORITHMS`).
 
 The algorithm belongs to the key (R3): a key knows the one algorithm it verifies with and the
-names that algorithm may carry in a JOSE header. ECDSA is P-256 with SHA-256 (RFC 7518 §3.4),
-raw r‖s; our own signatures are deterministic (RFC 6979) and low-S, the high-S of others verifies
-because JOSE allows it: identity is the payload's digest, never the signature (R2). Ed25519
-follows libsodium's rule everywhere (R2). No symmetric algorithm exists here.
+names that algorithm may carry in a JOSE header. ECDSA is P-256 with SHA-256 or P-384 with SHA-384
+(RFC 7518 §3.4), raw r‖s; our own signatures are deterministic (RFC 6979) and low-S, the high-S of
+others verifies because JOSE allows it: identity is the payload's digest, never the signature (R2).
+Ed25519 follows libsodium's rule everywhere (R2). ML-DSA-65 is RFC 9964's, with an empty context.
+No symmetric algorithm exists here. Whoever adds an algorithm adds one row; nobody else changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Protocol, TypeAlias
 
@@ -18,12 +20,12 @@ import nacl.bindings
 import nacl.exceptions
 import nacl.signing
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 from cryptography.hazmat.primitives.asymmetric.utils import (
     decode_dss_signature,
     encode_dss_signature,
 )
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from typing_extensions import override
 
 from protocols import base64url
@@ -31,51 +33,115 @@ from protocols.digest import sha256
 from schemas.errors import MalformedError
 
 ES256 = "ES256"
+ES384 = "ES384"
 ED25519 = "Ed25519"
-_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-_ECDSA = ec.ECDSA(SHA256())
-_ECDSA_DETERMINISTIC = ec.ECDSA(SHA256(), deterministic_signing=True)
+ML_DSA_65 = "ML-DSA-65"
 
 Jwk: TypeAlias = Mapping[str, str]
 Check: TypeAlias = Callable[[bytes, bytes], bool]
+PrivateKey: TypeAlias = (
+    ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | mldsa.MLDSA65PrivateKey
+)
+#: The public members of a private key (raw bytes by JWK name), and how it signs.
+Signing: TypeAlias = tuple[Mapping[str, bytes], Callable[[bytes], bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """One signature algorithm: its name, the key it needs, its header names, how it verifies.
+    """One signature algorithm: its name, the key it needs, its header names, how it works.
 
-    members: the JWK members of a public key besides kty and crv (RFC 7518 §6, RFC 8037 §2)
+    fixed:   the JWK members that tell its keys from others: kty, and crv or alg
+    members: the JWK members that hold the public key (RFC 7518 §6, RFC 8037 §2, RFC 9964 §3)
     load:    public JWK → function (signature, data) → bool; raises ValueError for a bad key
+    sign:    private key → `Signing`, or None when the key is of another kind
+    since, until: when signatures by it count at all; a member list may end it earlier
+    everywhere: whether keys of every purpose use it, or the signing of credentials alone
     """
 
     name: str
-    kty: str
-    crv: str
+    fixed: Jwk
     members: tuple[str, ...]
     header_names: frozenset[str]
     load: Callable[[Jwk], Check]
+    sign: Callable[[object], Signing | None]
+    since: datetime | None = None
+    until: datetime | None = None
+    everywhere: bool = False
+
+    def owns(self, jwk: Jwk) -> bool:
+        """Whether `jwk` is a key of this algorithm."""
+        return all(jwk.get(name) == value for name, value in self.fixed.items())
 
 
-def _load_p256(jwk: Jwk) -> Check:
-    x, y = (base64url.decode(jwk[name]) for name in ("x", "y"))
-    if len(x) != 32 or len(y) != 32:
-        raise ValueError("a P-256 coordinate has 32 bytes")
-    numbers = ec.EllipticCurvePublicNumbers(
-        int.from_bytes(x, "big"), int.from_bytes(y, "big"), ec.SECP256R1()
-    )
-    key = numbers.public_key()
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    """A curve of RFC 7518 §6.2.1.1: its JWK name, group, order, coordinate size and digest."""
 
-    def check(signature: bytes, data: bytes) -> bool:
-        if len(signature) != 64:
-            return False
-        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
-        try:
-            key.verify(encode_dss_signature(r, s), data, _ECDSA)
-        except InvalidSignature:
-            return False
-        return True
+    name: str
+    group: ec.EllipticCurve
+    order: int
+    size: int
+    digest: SHA256 | SHA384
 
-    return check
+    def load(self, jwk: Jwk) -> Check:
+        x, y = (base64url.decode(jwk[name]) for name in ("x", "y"))
+        if len(x) != self.size or len(y) != self.size:
+            raise ValueError(f"a {self.name} coordinate has {self.size} bytes")
+        numbers = ec.EllipticCurvePublicNumbers(
+            int.from_bytes(x, "big"), int.from_bytes(y, "big"), self.group
+        )
+        key, size, method = numbers.public_key(), self.size, ec.ECDSA(self.digest)
+
+        def check(signature: bytes, data: bytes) -> bool:
+            if len(signature) != 2 * size:
+                return False
+            r = int.from_bytes(signature[:size], "big")
+            s = int.from_bytes(signature[size:], "big")
+            try:
+                key.verify(encode_dss_signature(r, s), data, method)
+            except InvalidSignature:
+                return False
+            return True
+
+        return check
+
+    def sign(self, key: object) -> Signing | None:
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != self.group.name:
+            return None
+        numbers = key.public_key().public_numbers()
+        public = {
+            "x": numbers.x.to_bytes(self.size, "big"),
+            "y": numbers.y.to_bytes(self.size, "big"),
+        }
+        method = ec.ECDSA(self.digest, deterministic_signing=True)
+
+        def sign(data: bytes) -> bytes:
+            r, s = decode_dss_signature(key.sign(data, method))
+            # Low-S (R2): of the two valid values of s, ours is always the smaller one.
+            low = min(s, self.order - s)
+            return r.to_bytes(self.size, "big") + low.to_bytes(self.size, "big")
+
+        return public, sign
+
+
+_P256 = _Curve(
+    "P-256",
+    ec.SECP256R1(),
+    0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
+    32,
+    SHA256(),
+)
+_P384 = _Curve(
+    "P-384",
+    ec.SECP384R1(),
+    int(
+        "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"
+        "C7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973",
+        16,
+    ),
+    48,
+    SHA384(),
+)
 
 
 def _load_ed25519(jwk: Jwk) -> Check:
@@ -95,15 +161,80 @@ def _load_ed25519(jwk: Jwk) -> Check:
     return check
 
 
-ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
-    {
-        ES256: Algorithm(ES256, "EC", "P-256", ("x", "y"), frozenset({"ES256"}), _load_p256),
-        # RFC 9864 names the curve; RFC 8037's older "EdDSA" means the same for this key.
-        ED25519: Algorithm(
-            ED25519, "OKP", "Ed25519", ("x",), frozenset({"Ed25519", "EdDSA"}), _load_ed25519
+def _sign_ed25519(key: object) -> Signing | None:
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        return None
+    signing = nacl.signing.SigningKey(key.private_bytes_raw())
+    return {"x": key.public_key().public_bytes_raw()}, lambda data: signing.sign(data).signature
+
+
+def _load_mldsa65(jwk: Jwk) -> Check:
+    key = mldsa.MLDSA65PublicKey.from_public_bytes(base64url.decode(jwk["pub"]))
+
+    def check(signature: bytes, data: bytes) -> bool:
+        try:
+            key.verify(signature, data)
+        except InvalidSignature:
+            return False
+        return True
+
+    return check
+
+
+def _sign_mldsa65(key: object) -> Signing | None:
+    if not isinstance(key, mldsa.MLDSA65PrivateKey):
+        return None
+    return {"pub": key.public_key().public_bytes_raw()}, key.sign
+
+
+_TABLE = {
+    row.name: row
+    for row in (
+        Algorithm(
+            ES256,
+            {"kty": "EC", "crv": "P-256"},
+            ("x", "y"),
+            frozenset({"ES256"}),
+            _P256.load,
+            _P256.sign,
+            everywhere=True,
         ),
-    }
-)
+        # RFC 9864 names the curve; RFC 8037's older "EdDSA" means the same for this key.
+        Algorithm(
+            ED25519,
+            {"kty": "OKP", "crv": "Ed25519"},
+            ("x",),
+            frozenset({"Ed25519", "EdDSA"}),
+            _load_ed25519,
+            _sign_ed25519,
+            everywhere=True,
+        ),
+        Algorithm(
+            ES384,
+            {"kty": "EC", "crv": "P-384"},
+            ("x", "y"),
+            frozenset({"ES384"}),
+            _P384.load,
+            _P384.sign,
+        ),
+        Algorithm(
+            ML_DSA_65,
+            {"kty": "AKP", "alg": "ML-DSA-65"},
+            ("pub",),
+            frozenset({"ML-DSA-65"}),
+            _load_mldsa65,
+            _sign_mldsa65,
+            since=datetime(2026, 5, 1, tzinfo=UTC),  # RFC 9964 was published in this month
+        ),
+    )
+}
+#: The table, by name. Everything about algorithms is asked of it when it is needed.
+ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(_TABLE)
+
+
+def is_known(header_name: str) -> bool:
+    """Whether some algorithm may stand as `alg` under this name."""
+    return any(header_name in algorithm.header_names for algorithm in ALGORITHMS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +255,15 @@ class PublicKey:
         return thumbprint(self.jwk)
 
     def raw(self) -> bytes:
-        """The 32 bytes of an Ed25519 key; the 65-byte uncompressed point of a P-256 key."""
-        coordinates = [base64url.decode(self.jwk[name]) for name in ("x", "y") if name in self.jwk]
-        return coordinates[0] if len(coordinates) == 1 else b"\x04" + b"".join(coordinates)
+        """The bytes of a key of one member; the uncompressed point (SEC 1 §2.3.3) of an EC key."""
+        members = [base64url.decode(self.jwk[name]) for name in ALGORITHMS[self.algorithm].members]
+        return members[0] if len(members) == 1 else b"\x04" + b"".join(members)
 
 
 def thumbprint(jwk: Jwk) -> str:
     """RFC 7638 thumbprint of a public JWK that `from_jwk` accepts."""
     algorithm = _algorithm_of(jwk)
-    names = sorted(("crv", "kty", *algorithm.members))
+    names = sorted((*algorithm.fixed, *algorithm.members))
     text = ",".join(f'"{name}":"{jwk[name]}"' for name in names)
     return base64url.encode(sha256(f"{{{text}}}".encode()))
 
@@ -145,15 +276,16 @@ def from_jwk(kid: str, jwk: object, *, pointer: str = "") -> PublicKey:
     if not isinstance(jwk, Mapping) or not all(isinstance(value, str) for value in jwk.values()):
         raise _bad_key("a public key is a JWK object of strings", pointer)
     algorithm = _algorithm_of(jwk, pointer)
-    public = {name: value for name, value in jwk.items() if name != "alg"}
-    if set(public) != {"kty", "crv", *algorithm.members}:
-        raise _bad_key(f"a {algorithm.crv} key has kty, crv and its coordinates only", pointer)
+    needed = {*algorithm.fixed, *algorithm.members}
+    if set(jwk) - {"alg"} != needed - {"alg"}:
+        raise _bad_key(f"an {algorithm.name} key has {', '.join(sorted(needed))} only", pointer)
     if jwk.get("alg", algorithm.name) not in algorithm.header_names:
         raise _bad_key("the key names an algorithm that it cannot be used with", pointer)
+    public = {name: jwk[name] for name in jwk if name in needed}
     try:
         check = algorithm.load(public)
     except (ValueError, TypeError, MalformedError, nacl.exceptions.CryptoError):
-        raise _bad_key(f"not a valid {algorithm.crv} public key", pointer) from None
+        raise _bad_key(f"not a valid {algorithm.name} public key", pointer) from None
     return PublicKey(kid, algorithm.name, MappingProxyType(public), check)
 
 
@@ -164,9 +296,12 @@ def from_ed25519_bytes(kid: str, raw: bytes) -> PublicKey:
 
 def _algorithm_of(jwk: Jwk, pointer: str = "") -> Algorithm:
     for algorithm in ALGORITHMS.values():
-        if jwk.get("kty") == algorithm.kty and jwk.get("crv") == algorithm.crv:
+        if algorithm.owns(jwk):
             return algorithm
-    raise _bad_key("keys are EC P-256 or OKP Ed25519", pointer)
+    raise _bad_key(_KINDS, pointer)
+
+
+_KINDS = "the key is of a kind that no algorithm in use here has"
 
 
 def _bad_key(detail: str, pointer: str) -> MalformedError:
@@ -192,31 +327,31 @@ class Signer(Protocol):
         ...
 
     def sign(self, data: bytes) -> bytes:
-        """The raw signature over `data`: 64 bytes for both algorithms."""
+        """The raw signature over `data`, as JOSE writes it."""
         ...
 
 
-PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-
-
 class SoftwareSigner(Signer):
-    """A signer over a private key in memory; pure, because both algorithms are deterministic."""
+    """A signer over a private key in memory.
+
+    Pure for ECDSA and Ed25519, whose signatures are deterministic; ML-DSA takes random bytes inside
+    the library (FIPS 204 §3.4, hedged), and nothing here depends on a signature's bytes (R2).
+    """
 
     __slots__ = ("_algorithm", "_jwk", "_kid", "_sign")
 
     def __init__(self, kid: str, private_key: PrivateKey) -> None:
-        """`private_key` is P-256 or Ed25519; raises MalformedError `key_malformed` otherwise."""
+        """`private_key` is of a kind in the table; raises MalformedError `key_malformed` else."""
         self._kid = kid
-        if isinstance(private_key, ed25519.Ed25519PrivateKey):
-            self._algorithm, self._sign = ED25519, _ed25519_signing(private_key)
-            self._jwk = _jwk("OKP", "Ed25519", x=private_key.public_key().public_bytes_raw())
-        elif isinstance(private_key.curve, ec.SECP256R1):
-            self._algorithm, self._sign = ES256, _p256_signing(private_key)
-            numbers = private_key.public_key().public_numbers()
-            coordinates = {"x": numbers.x.to_bytes(32, "big"), "y": numbers.y.to_bytes(32, "big")}
-            self._jwk = _jwk("EC", "P-256", **coordinates)
-        else:
-            raise _bad_key("keys are EC P-256 or OKP Ed25519", "")
+        for algorithm in ALGORITHMS.values():
+            signing = algorithm.sign(private_key)
+            if signing is not None:
+                members, self._sign = signing
+                encoded = {name: base64url.encode(value) for name, value in members.items()}
+                self._jwk: Jwk = MappingProxyType({**algorithm.fixed, **encoded})
+                self._algorithm = algorithm.name
+                return
+        raise _bad_key(_KINDS, "")
 
     @property
     @override
@@ -240,23 +375,3 @@ class SoftwareSigner(Signer):
     def public(self) -> PublicKey:
         """The public half as a key that verifies."""
         return from_jwk(self._kid, self._jwk)
-
-
-def _jwk(kty: str, crv: str, **coordinates: bytes) -> Jwk:
-    encoded = {name: base64url.encode(value) for name, value in coordinates.items()}
-    return MappingProxyType({"kty": kty, "crv": crv, **encoded})
-
-
-def _ed25519_signing(private_key: ed25519.Ed25519PrivateKey) -> Callable[[bytes], bytes]:
-    key = nacl.signing.SigningKey(private_key.private_bytes_raw())
-    return lambda data: key.sign(data).signature
-
-
-def _p256_signing(private_key: ec.EllipticCurvePrivateKey) -> Callable[[bytes], bytes]:
-    def sign(data: bytes) -> bytes:
-        r, s = decode_dss_signature(private_key.sign(data, _ECDSA_DETERMINISTIC))
-        # Low-S (R2): of the two valid values of s, ours is always the smaller one.
-        low = min(s, _P256_ORDER - s)
-        return r.to_bytes(32, "big") + low.to_bytes(32, "big")
-
-    return sign

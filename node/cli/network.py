@@ -60,6 +60,9 @@ def init(
         bool, typer.Option("--registry", help="Make a key to sequence a title registry.")
     ] = False,
     issuer: Annotated[list[str] | None, typer.Option(help=_RIGHT_HELP)] = None,
+    credential_algorithm: Annotated[
+        str, typer.Option(help="ES256, ES384, Ed25519 or ML-DSA-65, for the credential key.")
+    ] = "ES256",
     as_json: JsonOption = False,
 ) -> None:
     """Make a node's home: settings, keys, store. With --found it founds a network."""
@@ -80,7 +83,12 @@ def init(
         "http": {"host": host, "port": port, "public_url": public_url},
     }
     rights = [read_right(text) for text in issuer or []]
-    keys = founding.set_up(place, table, extra=("registry",) if registry else ())
+    keys = founding.set_up(
+        place,
+        table,
+        extra=("registry",) if registry else (),
+        credential_algorithm=credential_algorithm,
+    )
     body: dict[str, Any] = {
         "home": str(place.path),
         "did": did,
@@ -310,6 +318,10 @@ def sign(
         list[str] | None,
         typer.Option(help="KID=TIME: a key in foreign hands since then; may be repeated."),
     ] = None,
+    refuse_algorithm: Annotated[
+        list[str] | None,
+        typer.Option(help="ID=TIME: an algorithm refused from then on; may be repeated."),
+    ] = None,
     witness: Annotated[
         list[str] | None, typer.Option(help="DID of a witness of all logs; may be repeated.")
     ] = None,
@@ -330,6 +342,7 @@ def sign(
         "agreements": [_agreement(text) for text in agreement or []],
         "ended": end or [],
         "compromised": [_compromise(text) for text in compromised or []],
+        "algorithms": [_algorithm(text) for text in refuse_algorithm or []],
         "witnesses": witness or [],
         "days": days,
         "dryRun": dry_run,
@@ -357,6 +370,14 @@ def _compromise(text: str) -> dict[str, str]:
     if not equals:
         raise MalformedError("right_malformed", "write KID=2026-11-18T06:00:00Z")
     return {"kid": kid, "since": since}
+
+
+def _algorithm(text: str) -> dict[str, str]:
+    """ID=TIME as the API takes it."""
+    name, equals, until = text.partition("=")
+    if not equals:
+        raise MalformedError("right_malformed", "write ES256=2035-01-01T00:00:00Z")
+    return {"id": name, "until": until}
 
 
 def _standing(one: dict[str, Any], dry_run: bool) -> str:

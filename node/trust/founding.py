@@ -37,11 +37,18 @@ def purposes_for(roles: Iterable[str]) -> tuple[str, ...]:
     return (*EVERYBODY, *WITNESS) if "witness" in set(roles) else EVERYBODY
 
 
-def set_up(home: Home, table: Mapping[str, Any], *, extra: Iterable[str] = ()) -> KeyStore:
+def set_up(
+    home: Home,
+    table: Mapping[str, Any],
+    *,
+    extra: Iterable[str] = (),
+    credential_algorithm: str | None = None,
+) -> KeyStore:
     """Make a home: folders, `pratique.toml`, a key per purpose, an empty store.
 
     table: settings as `node.settings.parse` takes them; extra: purposes beyond those of its roles
-    (`registry`). Raises ConflictError `home_exists`, SettingsError.
+    (`registry`); credential_algorithm: ES256 when not given. Raises ConflictError `home_exists`,
+    SettingsError.
     """
     from node import migrations
 
@@ -53,7 +60,7 @@ def set_up(home: Home, table: Mapping[str, Any], *, extra: Iterable[str] = ()) -
     keys = KeyStore(home.keys, settings.node.did)
     for purpose in (*purposes_for(settings.node.roles), *extra):
         if not keys.has(purpose):
-            keys.create(purpose)
+            keys.create(purpose, credential_algorithm if purpose == "credential" else None)
     migrations.upgrade(settings.store.url or home.store_url())
     # Last: a home without settings is not set up, and may be tried again.
     write_private(home.settings_file, render(settings).encode())

@@ -16,7 +16,14 @@ from node.trust import rows
 from node.trust.founding import purpose_of
 from protocols import joining, jws, member_list
 from protocols.joining import JoinRequest, Right
-from protocols.member_list import Agreement, IssuerEntry, ListedKey, MemberList, MemberListDraft
+from protocols.member_list import (
+    Agreement,
+    AlgorithmEntry,
+    IssuerEntry,
+    ListedKey,
+    MemberList,
+    MemberListDraft,
+)
 from protocols.members import policies
 from schemas.errors import ConflictError, NotFoundError, RefusedError, TradeError
 
@@ -44,6 +51,7 @@ class Wish:
     grant_wanted: give the rights that admitted nodes asked for
     ended: ids of keys that end with the new list; compromised: ids of keys, and since when they
     are said to be in foreign hands (R17)
+    algorithms: refused from their dates on, whoever's key it is
     witnesses, quorum: the policy of every log; registry: who sequences titles
     """
 
@@ -54,6 +62,7 @@ class Wish:
     agreements: tuple[Agreement, ...] = ()
     ended: tuple[str, ...] = ()
     compromised: tuple[tuple[str, datetime], ...] = ()
+    algorithms: tuple[AlgorithmEntry, ...] = ()
     witnesses: tuple[str, ...] = ()
     quorum: int | None = None
     registry: str | None = None
@@ -70,6 +79,7 @@ class Wish:
             or self.agreements
             or self.ended
             or self.compromised
+            or self.algorithms
             or self.witnesses
             or self.registry
         )
@@ -225,6 +235,8 @@ class Signing:
             draft = draft.with_agreement(replace(agreement, valid_from=draft.issued_at))
         for key in _key_changes(wish, current, draft.issued_at):
             draft = draft.with_key(key)
+        for algorithm in wish.algorithms:
+            draft = draft.with_algorithm(algorithm)
         if wish.witnesses:
             draft = policies.with_witnesses(draft, wish.witnesses, wish.quorum)
         if wish.registry is not None:
@@ -255,7 +267,7 @@ def _key_changes(wish: Wish, current: MemberList, at: datetime) -> list[ListedKe
 
 
 def _listed(current: MemberList, kid: str) -> ListedKey:
-    key = current.key(kid)
+    key = current.key_as_listed(kid)
     if key is None:
         raise NotFoundError("key_not_on_list", f"{kid} is not on the member list")
     return key
@@ -273,10 +285,11 @@ def admit(draft: MemberListDraft, request: JoinRequest, current: MemberList) -> 
     """The draft with what the request offers; new keys count from the list's issue on."""
     node = request.node
     since = draft.issued_at
-    keys = tuple(current.key(key.kid) or replace(key, valid_from=since) for key in node.keys)
+    listed = current.key_as_listed
+    keys = tuple(listed(key.kid) or replace(key, valid_from=since) for key in node.keys)
     draft = draft.with_node(replace(node, keys=keys))
     for party in request.parties:
-        kept = tuple(current.key(key.kid) or replace(key, valid_from=since) for key in party.keys)
+        kept = tuple(listed(key.kid) or replace(key, valid_from=since) for key in party.keys)
         draft = draft.with_party(replace(party, keys=kept))
     if request.log is not None and not current.logs_of(node.did):
         # The policy is the roots' to give, not the joiner's to bring.

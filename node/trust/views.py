@@ -10,6 +10,7 @@ from protocols import joining, jws, member_list, times
 from protocols.fields import COUNTRY, DID, TYPE_KEY, Fields
 from protocols.joining import Right
 from protocols.member_list import Agreement
+from protocols.members.reading import read_algorithm
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -50,6 +51,7 @@ SIGN = {
         "agreements": _objects(("verifier", "issuer"), "id", "rules", documentTypes=_TEXTS),
         "ended": _TEXTS,
         "compromised": _objects(("kid", "since")),
+        "algorithms": _objects(("id", "until")),
         "witnesses": _TEXTS,
         "quorum": {"type": "integer", "minimum": 0, "maximum": 64},
         "registry": _TEXT,
@@ -80,6 +82,7 @@ def members(current: MemberList, now: datetime) -> dict[str, Any]:
         "agreements": [agreement.to_json() for agreement in current.agreements],
         "logs": [log.to_json() for log in current.logs],
         "registries": [entry.to_json() for entry in current.registries],
+        "algorithms": [entry.to_json() for entry in current.algorithms],
     }
 
 
@@ -170,6 +173,7 @@ def read_wish(body: Mapping[str, object]) -> Wish:
             (child.text("kid", max_length=500), child.time("since"))
             for child in fields.children("compromised", 100)
         ),
+        algorithms=tuple(read_algorithm(child) for child in fields.children("algorithms", 100)),
         witnesses=fields.texts("witnesses", pattern=DID, max_items=64),
         quorum=fields.integer("quorum", 0, 64) if fields.has("quorum") else None,
         registry=fields.optional_text("registry", pattern=DID),

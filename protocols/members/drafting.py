@@ -12,6 +12,7 @@ from protocols.keys import Signer
 from protocols.members import trust
 from protocols.members.entries import (
     Agreement,
+    AlgorithmEntry,
     IssuerEntry,
     Json,
     ListedKey,
@@ -46,6 +47,7 @@ class MemberListDraft:
     agreements: tuple[Agreement, ...] = ()
     logs: tuple[LogEntry, ...] = ()
     registries: tuple[RegistryEntry, ...] = ()
+    algorithms: tuple[AlgorithmEntry, ...] = ()
     previous: MemberList | None = None
 
     @classmethod
@@ -63,6 +65,7 @@ class MemberListDraft:
             agreements=held.agreements,
             logs=held.logs,
             registries=held.registries,
+            algorithms=held.algorithms,
             previous=held,
         )
 
@@ -112,6 +115,10 @@ class MemberListDraft:
         """The draft with that registry added, or put in place of the one with its origin."""
         return replace(self, registries=_put(self.registries, entry, lambda item: item.origin))
 
+    def with_algorithm(self, entry: AlgorithmEntry) -> MemberListDraft:
+        """The draft with that algorithm refused from its date on, in place of what it said."""
+        return replace(self, algorithms=_put(self.algorithms, entry, lambda item: item.id))
+
     def payload(self) -> bytes:
         """The list's payload: RFC 8785 JSON. It is what roots sign and what has the digest."""
         body: Json = {
@@ -128,6 +135,8 @@ class MemberListDraft:
             "logs": [entry.to_json() for entry in self.logs],
             "registries": [entry.to_json() for entry in self.registries],
         }
+        if self.algorithms:
+            body["algorithms"] = [entry.to_json() for entry in self.algorithms]
         if self.previous is not None:
             body["network"] = self.previous.network.hex()
             body["previous"] = self.previous.digest.hex()
@@ -188,6 +197,7 @@ def diff(old: MemberList | None, new: MemberList) -> list[str]:
     sentences += _changes("agreement", old.agreements, new.agreements, _tell_agreement)
     sentences += _changes("log", old.logs, new.logs, lambda item: f"{item.origin} #{item.epoch}")
     sentences += _changes("registry", old.registries, new.registries, lambda item: item.origin)
+    sentences += _changes("end of algorithm", old.algorithms, new.algorithms, _tell_algorithm)
     if new.expires != old.expires:
         sentences.append(f"expires {times.to_text(new.expires)}")
     return sentences
@@ -225,6 +235,10 @@ def _members_changed(old: NodeEntry | PartyEntry, new: NodeEntry | PartyEntry) -
 def _changes(what: str, old: Sequence[T], new: Sequence[T], tell: Callable[[T], str]) -> list[str]:
     removed = [f"removes or replaces {what} {tell(entry)}" for entry in old if entry not in new]
     return removed + [f"adds {what} {tell(entry)}" for entry in new if entry not in old]
+
+
+def _tell_algorithm(entry: AlgorithmEntry) -> str:
+    return f"{entry.id}: refused from {times.to_text(entry.until)} on"
 
 
 def _tell_right(entry: IssuerEntry) -> str:

@@ -282,6 +282,18 @@ class RegistryEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class AlgorithmEntry:
+    """An algorithm (a name of `protocols.keys.ALGORITHMS`) whose signatures count until a date."""
+
+    id: str
+    until: datetime
+
+    def to_json(self) -> Json:
+        """The entry's object in the list."""
+        return {"id": self.id, "until": times.to_text(self.until)}
+
+
+@dataclass(frozen=True, slots=True)
 class Roots:
     """The keys that sign the next version, and how many different ones must (R3, R4)."""
 

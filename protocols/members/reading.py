@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from protocols import jws
 from protocols.fields import COUNTRY, DID, TYPE_KEY, Fields
-from protocols.keys import PublicKey, from_jwk
+from protocols.keys import ALGORITHMS, PublicKey, from_jwk
 from protocols.members.entries import (
     PURPOSES,
     ROLES,
     Agreement,
+    AlgorithmEntry,
     IssuerEntry,
     ListedKey,
     LogEntry,
@@ -30,6 +31,7 @@ CODE = "member_list_malformed"
 MAX_KEYS = 100
 MAX_POLICY = 20_000
 _ENDPOINT = re.compile(r"(?a:https?://[A-Za-z0-9.\[\]:-]{1,255})")
+_ALGORITHM = re.compile(r"(?a:[A-Za-z0-9][A-Za-z0-9._-]{0,60})")
 _LOCODE = re.compile(r"(?a:[A-Z]{2}[A-Z2-9]{3})")
 _PLATFORM = re.compile(r"(?a:[A-Z0-9]{4})")
 
@@ -60,11 +62,14 @@ def _key(fields: Fields, owner: str, purposes: frozenset[str]) -> ListedKey:
     public = _root_key(fields)
     if jws.did_of(public.kid) != owner:
         raise fields.fault("kid", "the key id does not belong to its owner")
+    purpose = _one_of(fields, "purpose", purposes)
+    if purpose != "credential" and not ALGORITHMS[public.algorithm].everywhere:
+        raise fields.fault("jwk", f"{public.algorithm} keys sign credentials only")
     start, end = _span(fields)
     compromise = fields.optional_child("compromised")
     return ListedKey(
         public=public,
-        purpose=_one_of(fields, "purpose", purposes),
+        purpose=purpose,
         did=owner,
         valid_from=start,
         valid_until=end,
@@ -169,6 +174,11 @@ def read_registry(fields: Fields) -> RegistryEntry:
         vkey=fields.text("vkey"),
         policy=_policy(fields),
     )
+
+
+def read_algorithm(fields: Fields) -> AlgorithmEntry:
+    """One algorithm that is refused from a date on; names nobody here knows are kept, too."""
+    return AlgorithmEntry(id=fields.text("id", pattern=_ALGORITHM), until=fields.time("until"))
 
 
 def _policy(fields: Fields) -> str:

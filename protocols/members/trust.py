@@ -9,18 +9,21 @@ list is only ever made here, from signed bytes: a `MemberList` in hand is a chec
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from itertools import chain
 from types import MappingProxyType
+from typing import TypeVar
 
 from protocols import jws
 from protocols.digest import sha256
 from protocols.fields import Fields
+from protocols.keys import ALGORITHMS
 from protocols.members import reading
 from protocols.members.entries import (
     Agreement,
+    AlgorithmEntry,
     IssuerEntry,
     ListedKey,
     LogEntry,
@@ -40,6 +43,7 @@ MAX_VERSIONS = 100_000
 CLOCK_SKEW = timedelta(seconds=60)
 READING_GRACE = timedelta(days=7)
 _MAX_DELEGATION = 3
+Owner = TypeVar("Owner", NodeEntry, PartyEntry)
 
 
 class Freshness(Enum):
@@ -71,19 +75,43 @@ class MemberList:
     agreements: tuple[Agreement, ...] = field(repr=False)
     logs: tuple[LogEntry, ...] = field(repr=False)
     registries: tuple[RegistryEntry, ...] = field(repr=False)
+    algorithms: tuple[AlgorithmEntry, ...] = field(default=(), repr=False)
     _keys: Mapping[str, ListedKey] = field(init=False, repr=False, compare=False)
     _nodes: Mapping[str, NodeEntry] = field(init=False, repr=False, compare=False)
     _parties: Mapping[str, PartyEntry] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Build the indexes that the look-ups use."""
-        owners: Iterable[NodeEntry | PartyEntry] = (*self.nodes, *self.parties)
+        nodes = {node.did: self._in_time(node) for node in self.nodes}
+        object.__setattr__(self, "_nodes", MappingProxyType(nodes))
+        parties = {party.did: self._in_time(party) for party in self.parties}
+        object.__setattr__(self, "_parties", MappingProxyType(parties))
+        owners: Iterable[NodeEntry | PartyEntry] = (*nodes.values(), *parties.values())
         keys = {key.kid: key for key in chain.from_iterable(owner.keys for owner in owners)}
         object.__setattr__(self, "_keys", MappingProxyType(keys))
-        nodes = {node.did: node for node in self.nodes}
-        object.__setattr__(self, "_nodes", MappingProxyType(nodes))
-        parties = {party.did: party for party in self.parties}
-        object.__setattr__(self, "_parties", MappingProxyType(parties))
+
+    def _in_time(self, owner: Owner) -> Owner:
+        """The entry as the look-ups give it: its keys end with their algorithms."""
+        keys = tuple(map(self._within_algorithm, owner.keys))
+        return owner if keys == owner.keys else replace(owner, keys=keys)
+
+    def _within_algorithm(self, key: ListedKey) -> ListedKey:
+        """The key with its time cut to that of its algorithm, so that every reader obeys it."""
+        row = ALGORITHMS[key.public.algorithm]
+        start = max(key.valid_from, row.since) if row.since else key.valid_from
+        ends = (key.valid_until, self.algorithm_until(row.name))
+        end = min((moment for moment in ends if moment is not None), default=None)
+        if (start, end) == (key.valid_from, key.valid_until):
+            return key
+        return replace(key, valid_from=start, valid_until=end)
+
+    def algorithm_until(self, name: str) -> datetime | None:
+        """From when on signatures by that algorithm are refused: by this list, or by the table."""
+        ends = [entry.until for entry in self.algorithms if entry.id == name]
+        row = ALGORITHMS.get(name)
+        if row is not None and row.until is not None:
+            ends.append(row.until)
+        return min(ends, default=None)
 
     @property
     def keys(self) -> Mapping[str, ListedKey]:
@@ -93,6 +121,12 @@ class MemberList:
     def key(self, kid: str) -> ListedKey | None:
         """The key of that id, whatever its standing: ask `ListedKey.standing`."""
         return self._keys.get(kid)
+
+    def key_as_listed(self, kid: str) -> ListedKey | None:
+        """The key with the times its entry states: for the next draft, not for judging."""
+        owners: Iterable[NodeEntry | PartyEntry] = (*self.nodes, *self.parties)
+        keys = chain.from_iterable(owner.keys for owner in owners)
+        return next((key for key in keys if key.kid == kid), None)
 
     def node(self, did: str) -> NodeEntry | None:
         """The member with that DID."""
@@ -348,6 +382,7 @@ def read_payload(payload: bytes, signed: bytes) -> MemberList:
         agreements=tuple(map(reading.read_agreement, fields.children("agreements"))),
         logs=tuple(map(reading.read_log, fields.children("logs"))),
         registries=tuple(map(reading.read_registry, fields.children("registries"))),
+        algorithms=tuple(map(reading.read_algorithm, fields.children("algorithms", 100))),
     )
 
 
@@ -363,6 +398,7 @@ def _require_consistent(opened: MemberList) -> None:
     different((*(key.public.thumbprint() for key in keys), *roots), "a key", "/nodes")
     different((f"{log.origin} {log.epoch}" for log in opened.logs), "a log", "/logs")
     different((entry.origin for entry in opened.registries), "a registry", "/registries")
+    different((entry.id for entry in opened.algorithms), "an algorithm", "/algorithms")
     members = {node.did for node in opened.nodes}
     named = (
         *((party.host, "/parties") for party in opened.parties),

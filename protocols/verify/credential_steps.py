@@ -70,6 +70,9 @@ def cred_02_key(case: Case) -> Check:
     if standing is KeyStanding.VALID:
         return Check("CRED-02", PASSED, evidence=evidence)
     outcome, code = _STANDINGS[standing]
+    ended = case.members.algorithm_until(key.public.algorithm)
+    if standing is KeyStanding.ENDED and ended is not None and ended <= case.signed_by:
+        return Check("CRED-02", FAILED, key.public.algorithm, "algorithm_refused", evidence)
     return Check("CRED-02", outcome, key.kid, code, evidence)
 
 
