@@ -63,7 +63,7 @@ class _Case:
 
     @property
     def unclassified(self) -> bool:
-        """No transport document tells what the goods are, so no rule about goods can be left out."""
+        """No transport document tells what the goods are: no control of goods may be left out."""
         return bool(self.transport) and not self.hs
 
     @property

@@ -156,14 +156,21 @@ def read_facts(
     consignment: str,
     members: MemberList,
     at: datetime,
+    country: str,
     titles: tuple[TitleFact, ...] = (),
     used_orders: frozenset[str] = frozenset(),
     gate_out: datetime | None = None,
 ) -> ReleaseFacts:
     """The facts of one container of one consignment at `at`.
 
-    held: every document of the consignment, each with its report of `at`
+    held:    every document of the consignment, each with its report of `at`
+    country: where it is released; decisions of another country's authorities are none here, though
+             an agreement may recognise them as documents (an export clearance is no import release)
     """
+
+    def ours(one: Held) -> bool:
+        issuer = members.node(one.document.claims.issuer)
+        return issuer is not None and issuer.country == country
 
     def of(*types: str) -> list[Held]:
         return [each for each in held if each.document.claims.document_type in types]
@@ -184,8 +191,8 @@ def read_facts(
         titles=titles,
         arrival_notices=tuple(map(fact_of, of("arrival-notice"))),
         delivery_orders=tuple(map(_delivery_order, of("delivery-order"))),
-        plant_health=tuple(map(_plant_health, of("plant-health-decision"))),
-        customs=tuple(map(_customs, of("customs-decision"))),
+        plant_health=tuple(map(_plant_health, filter(ours, of("plant-health-decision")))),
+        customs=tuple(map(_customs, filter(ours, of("customs-decision")))),
         handovers=tuple(map(fact_of, of("handover-note"))),
         others=tuple(
             fact_of(each) for each in held if each.document.claims.document_type not in named

@@ -18,7 +18,7 @@ from protocols import times
 from protocols.credential import DocumentFile
 from protocols.status_list import StatusEntry
 from schemas import strict_json
-from schemas.errors import NotFoundError
+from schemas.errors import NotFoundError, TooLargeError
 from schemas.findings import Outcome
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ISSUED, RECEIVED = "issued", "received"
 MAX_PAGE = 500
+MAX_ALL = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,22 @@ def put_received(
     now_ms: int,
     leaf: bytes | None = None,
 ) -> bool:
-    """Keep a verified document; False when it is here already, which then stays as it was."""
-    return _put(conn, verified.value, verified.report, sender, now_ms, leaf)
+    """Keep a verified document; False when it is here already, which then stays as it was.
+
+    A copy about which nothing was certain gives way: its signature may be anybody's, while the
+    digest, which is the payload's, is the same.
+    """
+    document, report = verified.value, verified.report
+    if _put(conn, document, report, sender, now_ms, leaf):
+        return True
+    values = _received_values(document, report, sender, now_ms, leaf)
+    undecided = (
+        documents.c.digest == document.digest,
+        documents.c.origin == RECEIVED,
+        documents.c.verdict == Outcome.INDETERMINATE.value,
+    )
+    changed = conn.execute(update(documents).where(*undecided).values(**values))
+    return changed.rowcount > 0
 
 
 def put_undecided(
@@ -148,14 +163,20 @@ def _put(
     now_ms: int,
     leaf: bytes | None,
 ) -> bool:
-    values = _values(document.claims, document.file, now_ms) | {
+    values = _received_values(document, report, sender, now_ms, leaf)
+    return dialect.insert_or_ignore(conn, documents, values)
+
+
+def _received_values(
+    document: Document, report: Report, sender: str, now_ms: int, leaf: bytes | None
+) -> dict[str, Any]:
+    return _values(document.claims, document.file, now_ms) | {
         "consignment": document.claims.consignment or document.view.consignment,
         "origin": RECEIVED,
         "sender": sender,
         "leaf": leaf,
         **_report_values(report),
     }
-    return dialect.insert_or_ignore(conn, documents, values)
 
 
 def _report_values(report: Report) -> dict[str, Any]:
@@ -223,6 +244,26 @@ def find(
             query = query.where(documents.c[name] == value)
     page = query.order_by(documents.c.n).limit(max(1, min(limit, MAX_PAGE)))
     return [_stored(row) for row in conn.execute(page)]
+
+
+def find_all(
+    conn: Connection,
+    *,
+    type: str | None = None,  # noqa: A002 the column's word
+    consignment: str | None = None,
+) -> list[StoredDocument]:
+    """As `find`, without an end to the page: what is decided on must not depend on who sent first.
+
+    Raises TooLargeError `documents_too_many` beyond 10 000.
+    """
+    found: list[StoredDocument] = []
+    while len(found) <= MAX_ALL:
+        after = found[-1].n if found else 0
+        page = find(conn, type=type, consignment=consignment, after=after)
+        if not page:
+            return found
+        found += page
+    raise TooLargeError("documents_too_many", f"more than {MAX_ALL} documents")
 
 
 def on_list(conn: Connection, url: str) -> list[StoredDocument]:

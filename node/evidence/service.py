@@ -136,7 +136,7 @@ class EvidenceService:
     def _gather(self, conn: Connection, consignment: str) -> Gathered:
         from node.title import rows as title_rows
 
-        stored = documents.find(conn, consignment=consignment)
+        stored = documents.find_all(conn, consignment=consignment)
         titles = []
         for each in stored:
             found = title_rows.of_document(conn, each.digest)

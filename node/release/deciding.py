@@ -14,8 +14,8 @@ from node.verification import judging
 from node.verification.rows import known_status
 from protocols import times
 from protocols.release import decide as decide_purely
-from protocols.release_facts import TitleFact
-from protocols.release_reading import TRANSPORT_TYPES, Held, read_facts
+from protocols.release_facts import Standing, TitleFact
+from protocols.release_reading import TRANSPORT_TYPES, Held, read_facts, standing_of
 from protocols.release_rules import rules_for
 from protocols.title import Ending, Kind, State
 from schemas.errors import ConflictError, NotFoundError, SettingsError
@@ -49,7 +49,8 @@ def decide(
 ) -> Decision:
     """The decision on one container now; raises RefusedError `release_rules_missing`."""
     members = judging.members_of(node)
-    stored = documents.find(conn, consignment=consignment)
+    rules = rules_of(node, at)
+    stored = documents.find_all(conn, consignment=consignment)
     orders = rows.orders(conn, container=container, consignment=consignment)
     used = [order for order in orders if order.used_at is not None]
     facts = read_facts(
@@ -58,39 +59,40 @@ def decide(
         consignment=consignment,
         members=members,
         at=at,
+        country=rules.country,
         titles=tuple(_titles(conn, stored, members)),
         used_orders=frozenset(each.delivery_order.hex() for each in used if each.delivery_order),
         gate_out=times.from_ms(used[-1].used_at) if used and used[-1].used_at else None,
     )
-    return decide_purely(facts, rules_of(node, at), at)
+    return decide_purely(facts, rules, at)
 
 
 def stand(conn: Connection, node: Node, stored: StoredDocument, at: datetime) -> Held | None:
     """A stored document with its report of now; None when it was never good here.
 
-    A document that is quarantined (INDETERMINATE from the start) is no fact yet.
+    A document that is quarantined (INDETERMINATE from the start) is no fact yet, unless nothing
+    but its status is unknown: an authority's hold counts whether or not its list can be had.
     """
-    if stored.verdict == Outcome.INDETERMINATE.value:
-        return None
     status = known_status(conn, node.did, stored.issuer, stored.status_list_url)
     judged = judging.judge(judging.case_of(node, stored.file, at), status)
     if judged.document is None:
         return None
-    return Held(judged.document, judged.report, judged.verified)
+    held = Held(judged.document, judged.report, judged.verified)
+    if stored.verdict == Outcome.INDETERMINATE.value and standing_of(held) is not Standing.STALE:
+        return None
+    return held
 
 
 def _titles(conn: Connection, stored: list[StoredDocument], members: MemberList) -> list[TitleFact]:
-    """Where the titles of the bills stand, from final states only (R21)."""
+    """Where the bills' titles stand: final states only (R21), and all there are (R19)."""
     from node.title import rows as title_rows
 
-    facts = []
-    for bill in stored:
-        if bill.type not in TRANSPORT_TYPES:
-            continue
-        found = title_rows.of_document(conn, bill.digest)
-        if found is not None:
-            facts.append(_title_fact(bill.digest.hex(), found.state, members))
-    return facts
+    return [
+        _title_fact(bill.digest.hex(), found.state, members)
+        for bill in stored
+        if bill.type in TRANSPORT_TYPES
+        for found in title_rows.all_of_document(conn, bill.digest)
+    ]
 
 
 def _title_fact(document: str, state: TitleState, members: MemberList) -> TitleFact:
@@ -129,7 +131,7 @@ def consignment_of(conn: Connection, container: str) -> str:
 
     found: set[str] = set()
     for kind in sorted(TRANSPORT_TYPES):
-        for stored in documents.find(conn, type=kind):
+        for stored in documents.find_all(conn, type=kind):
             if (
                 stored.consignment
                 and container in registry.examine(kind, stored.payload).view.containers
@@ -144,5 +146,5 @@ def consignment_of(conn: Connection, container: str) -> str:
 
 def dependencies(conn: Connection, consignment: str) -> list[tuple[str, str]]:
     """Issuer and status list of every document of the consignment, each pair once."""
-    stored = documents.find(conn, consignment=consignment)
+    stored = documents.find_all(conn, consignment=consignment)
     return list(dict.fromkeys((each.issuer, each.status_list_url) for each in stored))

@@ -125,9 +125,9 @@ class ReleaseHandlers:
         return json_response(signed.to_json(self._now_ms()), 201, headers=where)
 
     async def _use(self, request: web.Request) -> web.Response:
-        _container(request)
+        container = _container(request)
         fields = Fields(await read_json(request), CODE)
-        used = await self._service.use(hex_digest(fields.text("order"), "order"))
+        used = await self._service.use(container, hex_digest(fields.text("order"), "order"))
         return json_response({"order": used.digest.hex(), "container": used.container})
 
     def _now_ms(self) -> int:

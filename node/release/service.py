@@ -177,12 +177,17 @@ class ReleaseService:
 
     # -- gate ----------------------------------------------------------------------------------
 
-    async def use(self, digest: bytes) -> StoredOrder:
-        """The container left under this order: spends it, once (R24)."""
-        return await self._node.store.write(self._use, digest)
+    async def use(self, container: str, digest: bytes) -> StoredOrder:
+        """The container left under this order: spends it, once (R24).
 
-    def _use(self, conn: Connection, digest: bytes) -> StoredOrder:
+        Raises ConflictError `release_order_other_container`.
+        """
+        return await self._node.store.write(self._use, container, digest)
+
+    def _use(self, conn: Connection, container: str, digest: bytes) -> StoredOrder:
         order = rows.use(conn, digest, self._node.clock.now_ms())
+        if order.container != container:
+            raise ConflictError("release_order_other_container", f"it names {order.container}")
         detail = {"container": order.container, "number": order.number}
         self._event(conn, "gate-out", order.consignment, digest, detail)
         return order

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 OPEN = ("pending", "accepted")
 FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 500, 3_000
+MAX_TITLES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +91,28 @@ def page(
 def of_document(conn: Connection, document: bytes) -> StoredTitle | None:
     """The final state of the title of a bill of lading that is here, or None.
 
-    A document that has two titles is its carrier's equivocation; the first that was known counts.
+    A document that has two titles is its carrier's equivocation: the first that was known is
+    shown, none releases anything (see `all_of_document`).
+    """
+    found = all_of_document(conn, document)
+    return found[0] if found else None
+
+
+def all_of_document(conn: Connection, document: bytes) -> list[StoredTitle]:
+    """The final states of all titles of a bill that is here, those apart that another replaced.
+
+    In the order in which they were known; more than one is the carrier's equivocation (R19).
     """
     query = (
         select(*_TITLE)
         .join(bills, bills.c.title == titles.c.title)
         .where(bills.c.document == document)
-        .order_by(bills.c.created_at)
-        .limit(1)
+        .order_by(bills.c.created_at, titles.c.title)
+        .limit(MAX_TITLES)
     )
-    row = conn.execute(query).one_or_none()
-    return None if row is None else _title(*row)
+    found = [_title(*row) for row in conn.execute(query)]
+    replaced = {each.state.replaces for each in found}
+    return [each for each in found if each.title not in replaced]
 
 
 def put(

@@ -63,6 +63,7 @@ class DocumentHandler(Handler):
             fresh = documents.put_received(
                 conn, judged.verified, sender=message.sender, now_ms=now, leaf=message.leaf
             )
+            rows.settle(conn, document.digest)
         else:
             fresh = documents.put_undecided(
                 conn, document, judged.report, sender=message.sender, now_ms=now, leaf=message.leaf

@@ -43,8 +43,16 @@ TRADE = ("commercial-invoice", "packing-list", "dangerous-goods-declaration")
 UNTIL = 20.0
 
 
-def made(folder: Path, *, witnesses: tuple[str, ...] = WITNESSES) -> Made:
-    """Homes, keys and the founding list of the road's seven nodes."""
+def made(
+    folder: Path,
+    *,
+    witnesses: tuple[str, ...] = WITNESSES,
+    store: Callable[[str], str] = lambda _name: "",
+) -> Made:
+    """Homes, keys and the founding list of the road's seven nodes.
+
+    store: the address of a node's store by its name; empty for the default
+    """
 
     def change(draft: MemberListDraft, keys: Mapping[str, KeyStore]) -> MemberListDraft:
         start = datetime.now(UTC) - timedelta(days=1)
@@ -78,6 +86,10 @@ def made(folder: Path, *, witnesses: tuple[str, ...] = WITNESSES) -> Made:
         "cn-port": replace(member, roles=("port", "witness")),
         "sg-port": replace(member, roles=("port", "witness"), country="SG"),
         "kz-rail": replace(member, roles=("dry-port", "witness"), country="KZ"),
+    }
+    nodes = {
+        name: replace(node, settings={**FAST, "store": {"url": store(name)}})
+        for name, node in nodes.items()
     }
     return make_network(folder, nodes, change=change)
 

@@ -9,21 +9,56 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
+from sqlalchemy import select
 
+from node import fsck
 from node.store import events
+from node.store.registered import all_metadata
 from protocols import member_list
 from protocols.evidence.verification import verify_bundle
 from schemas.errors import ConflictError, RefusedError
 from schemas.findings import Outcome
+from tests.support.postgres import create_database
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sqlalchemy import Connection
+
     from node.runtime import Node
+    from tests.support.network import Made
 
 road = importlib.import_module("tests.integration.release.road")
 PORT = ("nl-port", "nl-customs")
+ASKED = (
+    "/v1/status",
+    "/v1/documents",
+    "/v1/inbox",
+    "/v1/outbox",
+    "/v1/peers",
+    "/v1/events",
+    "/v1/titles",
+    "/v1/registry",
+    "/v1/log",
+    "/v1/witness",
+    "/v1/trust",
+    "/v1/trust/requests",
+    "/v1/parties",
+)
+# Faults and joining fill these; tests/integration/node/test_rows.py has them on both stores.
+UNTOUCHED = {
+    "exchange_evidence",
+    "join_requests",
+    "joining",
+    "log_forks",
+    "marked_nodes",
+    "member_list_forks",
+    "member_list_proposals",
+    "registry_refusals",
+    "undecided_documents",
+}
 
 
 async def kinds(node: Node) -> list[str]:
@@ -31,8 +66,24 @@ async def kinds(node: Node) -> list[str]:
     return [event.kind for event in found]
 
 
-async def test_a_container_is_released_held_again_and_proven(tmp_path: Path) -> None:
-    network = road.made(tmp_path)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def server(request: pytest.FixtureRequest) -> str | None:
+    """The PostgreSQL server on which the nodes keep their stores, or None."""
+    if request.param == "sqlite":
+        return None
+    address: str = request.getfixturevalue("postgres_server")
+    return address
+
+
+@pytest.fixture
+def network(server: str | None, tmp_path: Path) -> Made:
+    """The road's nodes, each with a database of its own."""
+    if server is None:
+        return road.made(tmp_path)
+    return road.made(tmp_path, store=lambda name: create_database(server, f"road-{name}"))
+
+
+async def test_a_container_is_released_held_again_and_proven(network: Made, tmp_path: Path) -> None:
     async with road.running(network) as nodes:
         port, carrier = nodes["nl-port"], nodes["nhl"]
         bill, title, phyto = await _papers_and_title(nodes)
@@ -59,6 +110,20 @@ async def test_a_container_is_released_held_again_and_proven(tmp_path: Path) -> 
         await _revoke_and_replace(nodes, phyto, order)
         await _evidence(port, tmp_path)
         await _trace(port, phyto)
+        await _whole(nodes, title)
+        await _written(nodes)
+    if server is not None:
+        await road.eventually(lambda: _no_connection_left(server))
+
+
+async def _no_connection_left(server: str) -> bool:
+    """Stopped nodes have let go of their databases."""
+    connection = await asyncpg.connect(server.replace("+asyncpg", "") + "/postgres", timeout=10)
+    try:
+        counted = "select count(*) from pg_stat_activity where datname like 'road-%'"
+        return bool(await connection.fetchval(counted) == 0)
+    finally:
+        await connection.close()
 
 
 async def _papers_and_title(nodes: dict[str, Node]) -> tuple[str, str, str]:
@@ -197,3 +262,41 @@ async def _trace(port: Node, phyto: str) -> None:
         "GET", f"/v1/trace/consignments/{road.UCR}", headers={"Accept": "image/svg+xml"}
     )
     assert picture.body.startswith(b"<svg")
+
+
+async def _whole(nodes: dict[str, Node], title: str) -> None:
+    """What people may ask of every node is answered, and what is stored verifies."""
+    for node in nodes.values():
+        for path in ASKED:
+            await road.operator(node).aget(path)
+        report = await fsck.run(node.store, node.home, node.keys, node.clock)
+        assert report.verdict is Outcome.PASSED, report.to_json()
+        own = await road.operator(node).apost("/v1/log/audit", {})
+        assert (own["ok"], own["done"]) == (True, True)
+    auditor, origin = nodes["cn-port"], nodes["nl-port"].log.origin
+    other = await road.operator(auditor).apost("/v1/log/audit", {"origin": origin})
+    assert (other["ok"], other["witnessed"]) == (True, True)
+    keyed = [
+        await road.operator(nodes["nhl"]).apost(
+            "/v1/parties", {"name": "kontor"}, idempotency_key="once"
+        )
+        for _ in range(2)
+    ]
+    assert keyed[0] == keyed[1]
+    assert (await road.operator(nodes["nhl"]).aget(f"/v1/titles/{title}"))["final"]
+
+
+async def _written(nodes: dict[str, Node]) -> None:
+    """The road wrote to every table, but for those that only faults and joining fill."""
+    filled: set[str] = set()
+    for node in nodes.values():
+        filled |= await node.store.read(_filled)
+    every = {table for metadata in all_metadata() for table in metadata.tables}
+    assert every - filled == UNTOUCHED
+
+
+def _filled(conn: Connection) -> set[str]:
+    tables = [table for metadata in all_metadata() for table in metadata.sorted_tables]
+    return {
+        table.name for table in tables if conn.execute(select(table).limit(1)).first() is not None
+    }

@@ -142,7 +142,12 @@ def test_documents_become_facts_by_their_views() -> None:
     papers = story()
     assert [standing_of(each) for each in papers] == [Standing.GOOD] * 4
     facts = read_facts(
-        papers, container=world.BOX, consignment=world.UCR, members=world.MEMBERS, at=NOW
+        papers,
+        container=world.BOX,
+        consignment=world.UCR,
+        members=world.MEMBERS,
+        at=NOW,
+        country="NL",
     )
     (plant,), (customs,), (order,) = facts.plant_health, facts.customs, facts.delivery_orders
     assert plant.accepted
@@ -156,11 +161,30 @@ def test_documents_become_facts_by_their_views() -> None:
     assert not facts.historical
 
 
+def test_the_decisions_of_another_countrys_authorities_are_none_here() -> None:
+    """An agreement may recognise them as documents; an export clearance is no import release."""
+    facts = read_facts(
+        story(),
+        container=world.BOX,
+        consignment=world.UCR,
+        members=world.MEMBERS,
+        at=NOW,
+        country="SG",
+    )
+    assert (facts.plant_health, facts.customs) == ((), ())
+    assert facts.delivery_orders
+
+
 def test_r25_facts_from_a_historical_report_release_nothing() -> None:
     papers = [held(world.issued(), historical=True)]
     assert standing_of(papers[0]) is not Standing.GOOD
     facts = read_facts(
-        papers, container=world.BOX, consignment=world.UCR, members=world.MEMBERS, at=NOW
+        papers,
+        container=world.BOX,
+        consignment=world.UCR,
+        members=world.MEMBERS,
+        at=NOW,
+        country="NL",
     )
     with pytest.raises(RefusedError):
         decide(facts, RULES, NOW)
@@ -224,6 +248,7 @@ def test_the_whole_way_from_documents_to_a_decision() -> None:
         consignment=world.UCR,
         members=world.MEMBERS,
         at=NOW,
+        country="NL",
         titles=(TitleFact("ef" * 32, "LIVE", "exp-a", True),),
     )
     made = decide(facts, RULES, NOW)

@@ -395,6 +395,7 @@ def facts_of(given: dict) -> ReleaseFacts:
         issued_at=early,
         containers=tuple(given.get("do_containers", boxes)),
     )
+    kind = "to-order" if given["to_order"] else "waybill"
     state = "ACCEPTED" if given["surrendered"] else "LIVE"
     events = given.get("customs_events", [["2025-03-24T09:00", given["customs"]]])
     left = given.get("gate_out")
@@ -403,13 +404,7 @@ def facts_of(given: dict) -> ReleaseFacts:
         consignment="case",
         transport=(
             # Quarantine is not required in any of them: goods without plant-health control.
-            TransportFact(
-                bill,
-                "to-order" if given["to_order"] else "waybill",
-                "sea",
-                "Consignee",
-                ("847130",),
-            ),
+            TransportFact(bill, kind, "sea", "Consignee", ("847130",)),
         ),
         titles=(TitleFact(bill.digest, state, given["holder"], True),),
         delivery_orders=(DeliveryOrderFact(order, "Consignee"),),
