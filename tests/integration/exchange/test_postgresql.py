@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from itertools import count
 
-import pytest
-
 from node import migrations
 from tests.support.exchange_world import SETTINGS, applied, until, world
-from tests.support.postgres import cluster, create_database
+from tests.support.postgres import create_database
 
 
-@pytest.fixture(scope="module")
-def server():
-    with cluster() as address:
-        yield address
-
-
-async def test_r13_lost_calls_and_answers_on_postgresql(tmp_path, server, monkeypatch):
+async def test_r13_lost_calls_and_answers_on_postgresql(tmp_path, postgres_server, monkeypatch):
     import asyncio
 
     import tests.support.exchange_world as support
@@ -26,7 +18,7 @@ async def test_r13_lost_calls_and_answers_on_postgresql(tmp_path, server, monkey
     number = count()
 
     def on_postgresql(path, did, settings):
-        url = create_database(server, f"exchange{next(number)}")
+        url = create_database(postgres_server, f"exchange{next(number)}")
         return make_home(path, did, settings | {"store": {"url": url}})
 
     made = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -20,19 +20,13 @@ from node.store.store import Store, open_store
 from protocols.fork_evidence import ForkEvidence
 from protocols.witness_protocol import AddCheckpoint
 from schemas.findings import Outcome
-from tests.support.postgres import cluster, create_database
+from tests.support.postgres import create_database
 from tests.unit.log.keys_for_tests import log_pair, witness_pairs
 
 LOG = log_pair()
 WITNESS = witness_pairs(1)[0]
 NOW = 1_700_000_000_000
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def postgres_server() -> Iterator[str]:
-    with cluster() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -9,21 +9,15 @@ import pytest
 
 from node.settings import StoreSettings
 from node.store.store import open_store
-from tests.support.postgres import cluster, create_database
+from tests.support.postgres import create_database
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from node.store.store import Store
 
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    with cluster() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -83,7 +83,9 @@ def network(server: str | None, tmp_path: Path) -> Made:
     return road.made(tmp_path, store=lambda name: create_database(server, f"road-{name}"))
 
 
-async def test_a_container_is_released_held_again_and_proven(network: Made, tmp_path: Path) -> None:
+async def test_a_container_is_released_held_again_and_proven(
+    server: str | None, network: Made, tmp_path: Path
+) -> None:
     async with road.running(network) as nodes:
         port, carrier = nodes["nl-port"], nodes["nhl"]
         bill, title, phyto = await _papers_and_title(nodes)
@@ -292,7 +294,7 @@ async def _written(nodes: dict[str, Node]) -> None:
     for node in nodes.values():
         filled |= await node.store.read(_filled)
     every = {table for metadata in all_metadata() for table in metadata.tables}
-    assert every - filled == UNTOUCHED
+    assert {name for name in every - filled if not name.startswith("test_")} == UNTOUCHED
 
 
 def _filled(conn: Connection) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from protocols.member_list import KeyStanding
 from schemas import strict_json
 from schemas.errors import ConflictError, TradeError
 from tests.support import founded_homes
+from tests.support.postgres import create_database
 from tests.support.running import running_node
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from node.home import Home
     from node.runtime import Node
 
+_numbers = itertools.count(1)
 SERVICES = (("trust", TrustService), ("documents", DocumentService))
 RIGHT = Right("certificate-of-origin", "NL")
 
@@ -61,12 +64,24 @@ async def admit(founder: Node, joiner: Node, **wish: Any) -> None:
 
 
 @pytest.fixture
-def homes(tmp_path: Path) -> tuple[Home, Home]:
-    first = founded_homes.make(tmp_path, "alpha", "CN", "port", "carrier", "witness")
+def homes(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Home, Home]:
+    sections: dict[str, dict[str, Any]] = {"alpha": {}, "beta": {}}
+    if getattr(request, "param", "sqlite") == "postgresql":
+        server: str = request.getfixturevalue("postgres_server")
+        for name in sections:
+            sections[name] = {"store": {"url": create_database(server, f"joining{next(_numbers)}")}}
+    first = founded_homes.make(
+        tmp_path, "alpha", "CN", "port", "carrier", "witness", **sections["alpha"]
+    )
     founded_homes.found(first)
-    return first, founded_homes.make(tmp_path, "beta", "NL", "customs", "issuer")
+    second = founded_homes.make(tmp_path, "beta", "NL", "customs", "issuer", **sections["beta"])
+    return first, second
 
 
+on_both_stores = pytest.mark.parametrize("homes", ["sqlite", "postgresql"], indirect=True)
+
+
+@on_both_stores
 async def test_a_joiner_is_admitted_by_the_threshold_and_follows_the_list(
     homes: tuple[Home, Home],
 ) -> None:
@@ -181,6 +196,7 @@ async def test_a_member_has_a_hosted_party_listed(homes: tuple[Home, Home]) -> N
         assert [key.public for key in party.keys] == [made.public()]
 
 
+@on_both_stores
 async def test_r4_another_digest_for_a_version_is_an_alarm_and_a_refusal(
     homes: tuple[Home, Home],
 ) -> None:
