@@ -240,6 +240,8 @@ class Signing:
         if wish.witnesses:
             draft = policies.with_witnesses(draft, wish.witnesses, wish.quorum)
         if wish.registry is not None:
+            if not set(wish.witnesses) - {wish.registry}:
+                raise RefusedError("registry_without_witness", "no title would become final")
             draft = draft.with_registry(
                 policies.registry_of(draft, wish.registry, wish.witnesses, wish.quorum)
             )
