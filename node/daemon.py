@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from node.telemetry import Telemetry
     from protocols.seams import Clock
 
+LOCK_WAIT = 5.0
+
 # Name, module, class: in the order in which they start and in which each may use the former.
 SERVICES = (
     ("trust", "node.trust.service", "TrustService"),
@@ -82,7 +84,7 @@ def serve(home_path: Path) -> int:
     """
     home = Home(home_path)
     home.require()
-    with home.lock():
+    with home.lock(wait=LOCK_WAIT):
         node = compose(home)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_until_told(node))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ from schemas.errors import ConflictError, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+LOCK_PAUSE = 0.1
 
 
 class Home:
@@ -49,20 +53,32 @@ class Home:
         return f"sqlite:///{self.database}"
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Owns the home until the end of the block; raises ConflictError `home_locked`."""
+    def lock(self, wait: float = 0.0) -> Iterator[None]:
+        """Owns the home until the end of the block; raises ConflictError `home_locked`.
+
+        wait: seconds to wait for another owner to finish; a command that took the home because no
+              node ran is done soon
+        """
         descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ConflictError("home_locked", f"{self.path} is in use") from None
+            self._take(descriptor, time.monotonic() + wait)
             os.ftruncate(descriptor, 0)
             os.write(descriptor, f"{os.getpid()}\n".encode())
             yield
         finally:
             # Closing drops the lock; the file stays, so that nobody locks an unlinked one.
             os.close(descriptor)
+
+    def _take(self, descriptor: int, until: float) -> None:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise ConflictError("home_locked", f"{self.path} is in use") from None
+                time.sleep(LOCK_PAUSE)
+            else:
+                return
 
     def is_locked(self) -> bool:
         """Whether some process owns this home right now."""
