@@ -77,6 +77,9 @@ class SystemService:
         return {service.name: unready.get(service.name, "ready") for service in self._node.services}
 
     async def _metrics(self, _request: web.Request) -> web.Response:
+        from node.vitals import refresh
+
+        await refresh(self._node)
         return web.Response(
             body=self._node.telemetry.exposition(), headers={"Content-Type": _PROMETHEUS}
         )

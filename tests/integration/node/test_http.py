@@ -15,6 +15,7 @@ from node.http.helpers import json_response, read_json
 from node.http.routes import Auth, Route
 from node.store import events
 from node.telemetry import Telemetry
+from node.vitals import GAUGES
 from schemas.errors import RefusedError, UnavailableError
 from tests.support.running import make_home, running_node
 
@@ -122,6 +123,8 @@ async def test_metrics_are_in_prometheus_form(session: aiohttp.ClientSession) ->
     async with session.get("/healthz"), session.get("/metrics") as response:
         text = await response.text()
     assert 'pratique_http_requests_total{status="200",tag="node"}' in text
+    assert all(f"\n{name} " in text for name in GAUGES if "member_list" not in name)
+    assert "did:" not in text, "metrics are open: with whom we trade is not told"
 
 
 async def test_openapi_is_valid_and_names_every_route(session: aiohttp.ClientSession) -> None:

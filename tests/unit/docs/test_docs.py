@@ -157,3 +157,10 @@ def test_pages_stay_free_of_anything_but_the_product() -> None:
     foreign = re.compile(r"/work/|/root/|/tmp/|\bprompt|\bLLM\b|\bsandbox", re.IGNORECASE)
     for page in PAGES:
         assert not foreign.search(page.read_text(encoding="utf-8")), page.name
+
+
+def test_every_gauge_is_documented() -> None:
+    from node.vitals import GAUGES
+
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert [name for name in GAUGES if f"`{name}`" not in text] == []
