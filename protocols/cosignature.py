@@ -8,7 +8,8 @@ from __future__ import annotations
 from protocols.note import COSIGNATURE, Sign, Signature, VerifierKey
 from schemas.errors import RefusedError
 
-MAX_TIME = 2**63 - 1
+#: The end of the year 9999. The format allows more; no clock that tells more is to be believed.
+MAX_TIME = 253_402_300_799
 
 
 def message(body: str, time: int) -> bytes:

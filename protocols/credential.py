@@ -219,6 +219,9 @@ def open_file(data: bytes) -> OpenedFile:
     payload = beside if line_feed else _spliced_document(credential, claims, signed.payload)
     if bool(line_feed) == claims.payload.is_json:
         raise MalformedError("credential_not_verbatim", "JSON is inside, anything else beside")
+    if line_feed and "document" in credential.subjects[0]:
+        # Two documents under one signature: one reader would take this, another that.
+        raise MalformedError("credential_not_verbatim", "what travels beside is not inside as well")
     if PayloadInfo.of(payload, claims.payload.media_type) != claims.payload:
         raise RefusedError("credential_payload_mismatch", "the document is not the signed one")
     return OpenedFile(DocumentFile(signed.text, payload), signed, claims)

@@ -157,7 +157,7 @@ class StatusList:
 
     def fresh_at(self, now: datetime) -> bool:
         """Whether the list may be relied on at `now`: within its ttl and its validity."""
-        return now < min(self.valid_from + self.ttl, self.valid_until)
+        return now - self.valid_from < self.ttl and now < self.valid_until
 
     def age(self, now: datetime) -> timedelta:
         """How long ago the issuer signed it."""
@@ -287,6 +287,9 @@ def supersedes(new: StatusList, held: StatusList | None) -> bool:
         raise RefusedError("status_rollback", "the list is older than the one already held")
     if new.valid_from == held.valid_from:
         raise ConflictError("status_fork", "two lists were signed for the same moment")
+    if set(new.purposes) != set(held.purposes):
+        # Else a list between two others could forget what the first had revoked.
+        raise RefusedError("status_rollback", "the list has other purposes than the one held")
     if REVOCATION in held.purposes and _cleared(held.bits, new.bits):
         raise RefusedError("status_rollback", "the list takes a revocation back")
     return True

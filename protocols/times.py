@@ -44,8 +44,11 @@ def to_ms(moment: datetime) -> int:
 
 
 def from_ms(milliseconds: int) -> datetime:
-    """The aware UTC moment of milliseconds since 1970-01-01T00:00:00Z."""
-    return _EPOCH + milliseconds * _MILLISECOND
+    """The aware UTC moment of milliseconds since 1970-01-01T00:00:00Z; raises `time_malformed`."""
+    try:
+        return _EPOCH + milliseconds * _MILLISECOND
+    except OverflowError:
+        raise _malformed("") from None
 
 
 def _malformed(pointer: str) -> MalformedError:

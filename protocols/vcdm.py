@@ -50,9 +50,10 @@ class VerifiableCredential:
 
 def require_in_time(start: datetime | None, end: datetime | None, at: datetime) -> None:
     """Whether `at` lies between start and end, with 60 s for clocks that differ."""
-    if start is not None and at + SKEW < start:
+    # Differences of moments, never sums: a validity may end with the last day there is.
+    if start is not None and start - at > SKEW:
         raise RefusedError("credential_not_yet_valid", "its validity begins later")
-    if end is not None and at - SKEW >= end:
+    if end is not None and at - end >= SKEW:
         raise RefusedError("credential_expired", "its validity is over")
 
 

@@ -96,7 +96,8 @@ def _status_beside(path: Path, members: MemberList, now: datetime) -> StatusList
     try:
         # A list speaks for other moments too, as long as it was in order when it was signed.
         _, unverified = status_list.parse_list(text)
-        signed_at = min(unverified.valid_from + timedelta(seconds=1), now)
+        # One second later: a key and a list may begin in the same moment.
+        signed_at = min(unverified.valid_from, now - timedelta(seconds=1)) + timedelta(seconds=1)
         return status_list.open_list(text, members=members, now=signed_at)
     except TradeError:
         return text

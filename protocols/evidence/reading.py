@@ -73,6 +73,7 @@ class CheckedDocument:
     name: str
     report: Report
     has_receipt: bool
+    consignment: str = ""
 
     @property
     def digest(self) -> str:
@@ -151,12 +152,13 @@ def _check_document(
     case = Case(members[name], lists, at, receipt=receipt)
     case.open()
     case.status = statuses.get(case.claims.status.list_url) if case.claims else None
-    report, _ = examine_document(case, historical=True)
+    report, document = examine_document(case, historical=True)
     if case.claims is not None and case.claims.document_type != named[1]:
         raise MalformedError(
             contents.CODE, "a document has another type than its name", pointer=name
         )
-    return CheckedDocument(name, report, receipt is not None)
+    about = (document.claims.consignment or document.view.consignment) if document else None
+    return CheckedDocument(name, report, receipt is not None, about or "")
 
 
 def _receipt(number: str, members: Mapping[str, bytes]) -> Receipt | None:

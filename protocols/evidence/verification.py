@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from protocols import jws, times
+from protocols import jws, log_proof, times
 from protocols.digest import sha256
 from protocols.evidence import archive, contents, reading
 from protocols.evidence.contents import INDEX, STATEMENT, STATEMENT_PROOF
@@ -20,7 +20,7 @@ from protocols.member_list import KeyStanding, MemberList
 from protocols.members.trust import CLOCK_SKEW
 from protocols.verify.case import end_of_second
 from protocols.verify.credential_steps import FAILED, PASSED, UNKNOWN, fault, not_reached
-from protocols.verify.receipt_steps import origin_of, verify_in_listed_log
+from protocols.verify.receipt_steps import origin_of, policy_of
 from schemas.errors import MalformedError, RefusedError, TradeError
 from schemas.findings import Check, Report
 
@@ -162,15 +162,20 @@ def evi_07_export_time(bundle: Bundle) -> Check:
     if statement is None or members is None:
         return not_reached("EVI-07")
     proof = bundle.text(STATEMENT_PROOF)
-    logs = {entry.origin for entry in members.logs_of(statement.exporter)}
-    if origin_of(proof) not in logs:
+    # The youngest epoch alone: the witnesses of an earlier one say nothing about an export of now.
+    listed = members.log(origin_of(proof))
+    if listed is None or listed.did != statement.exporter:
         return Check("EVI-07", FAILED, code="evidence_other_log")
-    result = verify_in_listed_log(members, statement.entry(), proof)
+    result = log_proof.verify(proof, statement.entry(), listed.vkey, policy_of(listed))
     if result.witness_time is None:
         return Check("EVI-07", UNKNOWN, code="unwitnessed")
     seen = end_of_second(result.witness_time)
     if seen + CLOCK_SKEW < statement.at:
         return Check("EVI-07", FAILED, code="evidence_from_future")
+    key = members.key(bundle.signed.kid) if bundle.signed else None
+    if key is not None and key.standing(seen, proven=True) is not KeyStanding.VALID:
+        # The exporter chose the date it states; the witnesses saw the statement only now.
+        return Check("EVI-07", FAILED, code="evidence_key_refused")
     bundle.at = seen
     evidence = {"time": times.to_text(seen), "witnesses": sorted(result.witness_times)}
     return Check("EVI-07", PASSED, evidence=evidence)
@@ -188,6 +193,8 @@ def evi_08_documents(bundle: Bundle) -> Check:
         if wrong is not None:
             told = f"{document.name}: {wrong.id} {wrong.code}".strip()
             return Check("EVI-08", wrong.outcome, told, "evidence_document")
+        if bundle.statement is None or document.consignment != bundle.statement.subject:
+            return Check("EVI-08", FAILED, document.name, "evidence_other_consignment")
     return Check("EVI-08", PASSED, evidence={"documents": len(bundle.documents)})
 
 

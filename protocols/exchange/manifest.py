@@ -299,6 +299,6 @@ def _examine_times(manifest: Manifest, now: datetime) -> Problem | None:
         return Problem.CLOCK_SKEW
     lifetime = manifest.expires - manifest.issued_at
     # A clock that runs ahead by less than the allowed skew expires nothing.
-    if manifest.expires + CLOCK_SKEW <= now or not timedelta(0) < lifetime <= MAX_LIFETIME:
+    if now - manifest.expires >= CLOCK_SKEW or not timedelta(0) < lifetime <= MAX_LIFETIME:
         return Problem.EXPIRED
     return None

@@ -209,7 +209,8 @@ class MemberList:
         """R6: fresh until it expires, good for reading for seven days more, then stale."""
         if now < self.expires:
             return Freshness.FRESH
-        return Freshness.READING_ONLY if now < self.expires + READING_GRACE else Freshness.STALE
+        reading = now - self.expires < READING_GRACE
+        return Freshness.READING_ONLY if reading else Freshness.STALE
 
 
 def open_founding(

@@ -235,9 +235,19 @@ def _status_list(case: Case, claims: CredentialClaims) -> StatusList:
     if not isinstance(held, StatusList):
         assert held is not None
         held = status_list.open_list(held, members=case.members, now=case.at, issuer=claims.issuer)
+    else:
+        _require_list_key(case, held)
     if case.held_status is not None and case.held_status.url == held.url:
         status_list.supersedes(held, case.held_status)
     return held
+
+
+def _require_list_key(case: Case, held: StatusList) -> None:
+    """A list that was verified before counts only while its key does not stand in doubt (R17)."""
+    key = case.members.key(held.kid)
+    standing = None if key is None else key.standing(held.valid_from, proven=False)
+    if standing in (None, KeyStanding.DOUBTFUL, KeyStanding.COMPROMISED):
+        raise RefusedError("status_key_refused", "the key of the list held is not to be relied on")
 
 
 def _status_says(case: Case, held: StatusList, says: Status) -> Check:

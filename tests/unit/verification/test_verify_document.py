@@ -6,7 +6,7 @@ import copy
 import json
 import pickle
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -215,15 +215,40 @@ def test_r17_between_compromise_and_announcement_is_indeterminate_earlier_witnes
     doubt, told = NOW + timedelta(hours=1), NOW + timedelta(hours=3)
     members = with_key("cn-cert", "credential", compromised_from=doubt, compromise_announced=told)
     during, after = NOW + timedelta(hours=2), NOW + timedelta(hours=4)
-    report, _ = verify(members=members, at=during, status=opened_status(during))
+    report, _ = verify(members=members, at=during, status=renewed_status(during))
     only(report, "CRED-02", "INDETERMINATE", "key_doubtful")
-    report, _ = verify(members=members, at=after, status=opened_status(after))
+    report, _ = verify(members=members, at=after, status=renewed_status(after))
     only(report, "CRED-02", "FAILED", "key_compromised")
     receipt = world.receipt(FILE, at=NOW)
     report, verified = verify(
-        members=members, at=after, status=opened_status(after), receipt=receipt
+        members=members, at=after, status=renewed_status(after), receipt=receipt
     )
     assert verified is not None
+
+
+def renewed_status(at: object) -> status_list.StatusList:
+    """As `opened_status`, by a key about which there is no doubt."""
+    return replace(opened_status(at), kid=ecdsa("nl-customs", "credential").kid)
+
+
+def test_r17_a_list_held_from_before_its_key_fell_into_doubt_says_nothing_any_more() -> None:
+    """Whoever stole the key could have signed it, with a long life, before anybody knew."""
+    doubt, told = NOW + timedelta(hours=1), NOW + timedelta(hours=3)
+    members = with_key("cn-cert", "credential", compromised_from=doubt, compromise_announced=told)
+    forged = world.status(at=NOW + timedelta(hours=2), ttl=timedelta(days=100))
+    held = status_list.open_list(forged, members=world.MEMBERS, now=NOW + timedelta(hours=2))
+    receipt = world.receipt(FILE, at=NOW)
+    at = NOW + timedelta(hours=4)
+    report, verified = verify(members=members, at=at, status=held, receipt=receipt)
+    only(report, "CRED-10", "INDETERMINATE", "status_key_refused")
+    assert verified is None
+
+
+def test_moments_at_the_end_of_time_are_compared_and_never_overflow() -> None:
+    last = datetime.max.replace(tzinfo=UTC)
+    for at in (last, datetime.min.replace(tzinfo=UTC)):
+        report, _ = verify(at=at, status=None, historical=True)
+        assert report.verdict is not Outcome.PASSED
 
 
 # --- CRED-05, CRED-06: network and right ------------------------------------------------------
