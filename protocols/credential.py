@@ -10,10 +10,8 @@ are inside.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from protocols import base64url, jws, status_list, times, vcdm
@@ -26,6 +24,7 @@ from schemas.errors import MalformedError, RefusedError, TooLargeError
 if TYPE_CHECKING:
     from protocols.jws import Jws
     from protocols.keys import Signer
+    from protocols.sd_credential import Presentation
     from schemas.strict_json import JsonValue
 
 TYP = "vc+jwt"
@@ -40,7 +39,7 @@ SALT_BYTES = 32
 MAX_DOCUMENT_BYTES = 5 * 1024 * 1024
 MAX_FILE_BYTES = 12 * 1024 * 1024
 _MEDIA_TYPE = re.compile(r"(?a:[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,80})")
-_UUID = re.compile(r"(?a:urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+UUID = re.compile(r"(?a:urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _CREDENTIAL_TYPE = re.compile(r"(?a:[A-Z][A-Za-z0-9]{2,80})")
 
 
@@ -102,6 +101,9 @@ class DocumentFile:
 
     credential: str
     payload: bytes = field(repr=False)
+    #: The whole SD-JWT with its disclosures, and its typ, where the file has that form.
+    presented: str = field(default="", repr=False)
+    form: str = TYP
     digest: bytes = field(init=False)
     beside: bool = field(init=False)
 
@@ -110,22 +112,25 @@ class DocumentFile:
         signed = base64url.decode(self.credential.split(".")[1])
         object.__setattr__(self, "digest", sha256(signed))
         # A spliced document ends the payload; one that travels beside is not in it.
-        object.__setattr__(self, "beside", not signed.endswith(_DOCUMENT + self.payload + b"}}"))
+        inside = self.presented or signed.endswith(_DOCUMENT + self.payload + b"}}")
+        object.__setattr__(self, "beside", not inside)
 
     @property
     def media_type(self) -> str:
         """The media type of `to_bytes`."""
-        return MEDIA_TYPE_BESIDE if self.beside else MEDIA_TYPE
+        return MEDIA_TYPE_BESIDE if self.beside else f"application/{self.form}"
 
     def to_bytes(self) -> bytes:
         """The file: the compact JWS, and after a line feed the bytes that travel beside."""
-        text = self.credential.encode("ascii")
+        text = (self.presented or self.credential).encode("ascii")
         return text + b"\n" + self.payload if self.beside else text
 
     @classmethod
     def from_bytes(cls, data: bytes) -> DocumentFile:
-        """The file read back; raises as `open_file`."""
-        return open_file(data).file
+        """The file read back, whatever its form; raises as `forms.open_file`."""
+        from protocols import forms  # it knows this module
+
+        return forms.open_file(data).file
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,7 @@ class OpenedFile:
     file: DocumentFile
     jws: Jws
     claims: CredentialClaims
+    presentation: Presentation | None = None
 
 
 _DOCUMENT = b',"document":'
@@ -151,7 +157,9 @@ def issue(claims: CredentialClaims, payload: bytes, signer: Signer) -> DocumentF
         raise RefusedError("credential_payload_mismatch", "the claims describe other bytes")
     if claims.payload.is_json:
         strict_json.loads(payload, max_bytes=MAX_DOCUMENT_BYTES, max_depth=vcdm.MAX_DEPTH - 2)
-    signed = _splice(_head(claims), _subject(claims), payload if claims.payload.is_json else None)
+    signed = _splice(
+        head_members(claims), subject_members(claims), payload if claims.payload.is_json else None
+    )
     return DocumentFile(jws.sign(signed, typ=TYP, signer=signer, cty=CONTENT_TYPE), payload)
 
 
@@ -160,7 +168,8 @@ def _require_size(payload: bytes) -> None:
         raise TooLargeError("document_too_large", f"more than {MAX_DOCUMENT_BYTES} bytes")
 
 
-def _head(claims: CredentialClaims) -> dict[str, JsonValue]:
+def head_members(claims: CredentialClaims) -> dict[str, JsonValue]:
+    """Every member of the credential but its subject."""
     return {
         "@context": [vcdm.CONTEXT, NAMESPACE],
         "id": claims.id,
@@ -174,7 +183,8 @@ def _head(claims: CredentialClaims) -> dict[str, JsonValue]:
     }
 
 
-def _subject(claims: CredentialClaims) -> dict[str, JsonValue]:
+def subject_members(claims: CredentialClaims) -> dict[str, JsonValue]:
+    """The subject without the document; `payload` describes the document's bytes."""
     optional = {
         "consignment": claims.consignment,
         "exportCountry": claims.export_country,
@@ -215,7 +225,7 @@ def open_file(data: bytes) -> OpenedFile:
     except UnicodeDecodeError:
         raise MalformedError("jws_malformed", "a document file begins with a JWS") from None
     credential = vcdm.read(signed.payload)
-    claims = _claims(credential, signed.kid)
+    claims = claims_of(credential, signed.kid)
     payload = beside if line_feed else _spliced_document(credential, claims, signed.payload)
     if bool(line_feed) == claims.payload.is_json:
         raise MalformedError("credential_not_verbatim", "JSON is inside, anything else beside")
@@ -229,7 +239,7 @@ def open_file(data: bytes) -> OpenedFile:
 
 def read(signed: Jws) -> CredentialClaims:
     """The claims of a parsed credential under our profile; raises as `open_file`."""
-    return _claims(vcdm.read(signed.payload), signed.kid)
+    return claims_of(vcdm.read(signed.payload), signed.kid)
 
 
 def _spliced_document(
@@ -248,7 +258,10 @@ def _spliced_document(
     return document
 
 
-def _claims(credential: vcdm.VerifiableCredential, kid: str) -> CredentialClaims:
+def claims_of(
+    credential: vcdm.VerifiableCredential, kid: str, payload: PayloadInfo | None = None
+) -> CredentialClaims:
+    """The claims under our profile; `payload` where the credential does not describe it itself."""
     vcdm.require_kid_of_issuer(kid, credential.issuer)
     fields = Fields(credential.members, vcdm.CODE)
     if len(credential.subjects) != 1 or not isinstance(credential.members["type"], list):
@@ -259,7 +272,7 @@ def _claims(credential: vcdm.VerifiableCredential, kid: str) -> CredentialClaims
         raise fields.fault("issuer", "the issuer is written as its DID")
     _require_profile(fields, document_type)
     return CredentialClaims(
-        id=fields.text("id", pattern=_UUID),
+        id=fields.text("id", pattern=UUID),
         credential_type=_credential_type(fields, credential.types),
         issuer=credential.issuer,
         network=fields.digest("network"),
@@ -268,8 +281,8 @@ def _claims(credential: vcdm.VerifiableCredential, kid: str) -> CredentialClaims
         status=status_list.read_entry(fields.child("credentialStatus")),
         document_type=document_type,
         number=subject.text("number", max_length=200),
-        salt=_salt(subject),
-        payload=_payload_info(subject.child("payload")),
+        salt=read_salt(subject),
+        payload=payload or _payload_info(subject.child("payload")),
         consignment=subject.optional_text("consignment", max_length=100),
         export_country=subject.optional_text("exportCountry", pattern=COUNTRY),
         import_country=subject.optional_text("importCountry", pattern=COUNTRY),
@@ -293,7 +306,8 @@ def _credential_type(fields: Fields, types: tuple[str, ...]) -> str:
     return types[1]
 
 
-def _salt(subject: Fields) -> bytes:
+def read_salt(subject: Fields) -> bytes:
+    """The 32 bytes of the member `salt` (R18)."""
     salt = base64url.decode(subject.text("salt"), pointer=subject.place("salt"))
     if len(salt) != SALT_BYTES:
         raise subject.fault("salt", f"the salt has {SALT_BYTES} bytes")
@@ -306,8 +320,3 @@ def _payload_info(fields: Fields) -> PayloadInfo:
         digest=fields.digest("digest"),
         size=fields.integer("size", 0, MAX_DOCUMENT_BYTES),
     )
-
-
-CREDENTIAL_MEDIA_TYPES: Mapping[str, bool] = MappingProxyType(
-    {MEDIA_TYPE: False, MEDIA_TYPE_BESIDE: True}
-)

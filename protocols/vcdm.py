@@ -59,7 +59,11 @@ def require_in_time(start: datetime | None, end: datetime | None, at: datetime) 
 
 def read(payload: bytes) -> VerifiableCredential:
     """The credential in a JWS payload; raises MalformedError json_* or `credential_malformed`."""
-    members = strict_json.loads_object(payload, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
+    return read_members(strict_json.loads_object(payload, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH))
+
+
+def read_members(members: dict[str, JsonValue]) -> VerifiableCredential:
+    """The credential in parsed members; raises MalformedError `credential_malformed`."""
     fields = Fields(members, CODE)
     _require_contexts(fields)
     credential = VerifiableCredential(

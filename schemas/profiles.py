@@ -18,6 +18,7 @@ from schemas.findings import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     import jsonschema_rs
 
@@ -59,14 +60,33 @@ def bundle(key: str) -> dict[str, Any]:
     return profile
 
 
-def faults(key: str, document: JsonValue) -> tuple[Finding, ...]:
-    """Where `document` breaks the profile of type `key`, at most `MAX_FAULTS` findings."""
-    errors = [*islice(_validator(key).iter_errors(document), MAX_FAULTS + 1)]
+@cache
+def disclosable(key: str) -> tuple[str, ...]:
+    """The places a profile marks with `x-disclosable`: JSON pointers, `*` for any array index."""
+    return tuple(_read(key.replace("-", "_"), "profile.json").get("x-disclosable", ()))
+
+
+def faults(
+    key: str, document: JsonValue, withheld: AbstractSet[str] = frozenset()
+) -> tuple[Finding, ...]:
+    """Where `document` breaks the profile of type `key`, at most `MAX_FAULTS` findings.
+
+    withheld: pointers of members that exist and are not shown, so they are not missing
+    """
+    found = _validator(key).iter_errors(document)
+    told = (error for error in found if not _is_withheld(error, withheld))
+    errors = [*islice(told, MAX_FAULTS + 1)]
     findings = [_finding(error) for error in errors[:MAX_FAULTS]]
     if len(errors) > MAX_FAULTS:
         message = f"more than {MAX_FAULTS} faults; the others are not listed"
         findings.append(Finding(MANY, Severity.ERROR, "", message))
     return tuple(findings)
+
+
+def _is_withheld(error: jsonschema_rs.ValidationError, withheld: AbstractSet[str]) -> bool:
+    if not withheld or error.kind.name != "required":
+        return False
+    return pointer(*error.instance_path, error.kind.value) in withheld
 
 
 def _read(*path: str) -> dict[str, Any]:

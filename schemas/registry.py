@@ -12,12 +12,14 @@ from importlib import import_module, resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from schemas import strict_json, strict_xml
+from schemas import profiles, strict_json, strict_xml
+from schemas.definitions import JsonDocument
 from schemas.errors import RefusedError, TradeError
 from schemas.view import DocumentType, Examination, Reference, View
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from schemas.definitions import Definition
     from schemas.rules import Rule
@@ -28,8 +30,10 @@ __all__ = [
     "Reference",
     "View",
     "detect",
+    "disclosable",
     "document_types",
     "examine",
+    "examine_part",
     "example",
     "get",
     "rules",
@@ -67,6 +71,19 @@ def examine(key: str, payload: bytes) -> Examination:
     no JSON or XML document at all, RefusedError when the type is unknown.
     """
     return _definition(key).examine(payload)
+
+
+def examine_part(key: str, payload: bytes, withheld: AbstractSet[str]) -> Examination:
+    """As `examine`, for a document whose members at `withheld` (JSON pointers) are not shown."""
+    definition = _definition(key)
+    if not isinstance(definition, JsonDocument):
+        raise RefusedError("nothing_disclosable", "only JSON documents are shown in part")
+    return definition.examine_part(payload, withheld)
+
+
+def disclosable(key: str) -> tuple[str, ...]:
+    """Where a holder may withhold: JSON pointers, `*` for any index; () for most types."""
+    return profiles.disclosable(key) if isinstance(_definition(key), JsonDocument) else ()
 
 
 def example(key: str) -> bytes:

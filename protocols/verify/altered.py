@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocols import base64url, credential
+from protocols import base64url, credential, forms
 from schemas import consistency, registry, strict_json
 from schemas.errors import TradeError
 from schemas.findings import Finding, Severity
@@ -24,8 +24,11 @@ def given_payload(data: bytes) -> bytes | None:
     """The document's bytes in a file that does not verify, or None when none can be found.
 
     Nothing is checked: this is for showing people what was altered. A plain document file without
-    a credential is taken as it is.
+    a credential is taken as it is. Of a file with disclosures nothing is taken: comparing it could
+    tell what its holder withholds.
     """
+    if forms.is_selective(data):
+        return None
     head, line_feed, beside = data[: credential.MAX_FILE_BYTES].partition(b"\n")
     if line_feed and head.count(b".") == 2:
         return beside

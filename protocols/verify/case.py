@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from protocols import credential, jws, times
+from protocols import forms, times
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from protocols.credential import CredentialClaims, DocumentFile
     from protocols.jws import Jws
+    from protocols.key_binding import Challenge
     from protocols.log_proof import ProofResult
     from protocols.member_list import Agreement, ListedKey, MemberList
+    from protocols.sd_credential import Presentation
     from protocols.status_list import StatusList
     from schemas.findings import Finding
     from schemas.view import View
@@ -53,6 +55,7 @@ class Case:
     status:      the issuer's status list: signed text, or a list that `status_list.open_list`
                  verified, or None when none could be had
     held_status: the list held before, against which a roll-back shows
+    challenge:   what a holder has to sign; None where key binding is not asked for
     """
 
     data: bytes
@@ -63,10 +66,12 @@ class Case:
     verifier_country: str | None = None
     receipt: Receipt | None = None
     require_witnesses: bool = False
+    challenge: Challenge | None = None
     faults: dict[str, TradeError] = field(default_factory=dict)
     jws: Jws | None = None
     claims: CredentialClaims | None = None
     file: DocumentFile | None = None
+    presentation: Presentation | None = None
     key: ListedKey | None = None
     proof: ProofResult | None = None
     issuer_country: str | None = None
@@ -81,30 +86,31 @@ class Case:
             return
         self.opened = True
         try:
-            opened = credential.open_file(self.data)
+            opened = forms.open_file(self.data)
         except TradeError as fault:
             self._open_in_parts(fault)
         else:
             self.jws, self.claims, self.file = opened.jws, opened.claims, opened.file
+            self.presentation = opened.presentation
 
     def _open_in_parts(self, fault: TradeError) -> None:
-        text = self.data[: credential.MAX_FILE_BYTES].partition(b"\n")[0]
         try:
-            parsed = jws.parse(
-                text.decode("ascii", "replace"),
-                typ=credential.TYP,
-                max_bytes=credential.MAX_FILE_BYTES,
-            )
+            parsed = forms.parse_signature(self.data)
         except TradeError as error:
             self.faults["CRED-01"] = error
             return
         self.jws = parsed
         try:
-            self.claims = credential.read(parsed)
+            self.claims = forms.read(parsed)
         except TradeError as error:
             self.faults["CRED-04"] = error
             return
-        self.faults["CRED-08"] = fault
+        self.faults["CRED-13" if self.selective else "CRED-08"] = fault
+
+    @property
+    def selective(self) -> bool:
+        """Whether the file has disclosures, or could have: it is an SD-JWT."""
+        return forms.is_selective(self.data)
 
     @property
     def proven_at(self) -> datetime | None:

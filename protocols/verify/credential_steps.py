@@ -20,7 +20,7 @@ from schemas.findings import Check, Outcome, Severity
 if TYPE_CHECKING:
     from protocols.credential import CredentialClaims
     from protocols.verify.case import Case
-    from schemas.view import View
+    from schemas.view import Examination, View
 
 PASSED, FAILED, UNKNOWN = Outcome.PASSED, Outcome.FAILED, Outcome.INDETERMINATE
 
@@ -172,11 +172,18 @@ def examine(case: Case) -> None:
     if case.file is None or case.claims is None:
         return
     try:
-        examination = registry.examine(case.claims.document_type, case.file.payload)
+        examination = _examination(case, case.claims.document_type, case.file.payload)
     except TradeError as error:
         case.faults["CRED-09"] = error
         return
     case.view, case.findings = examination.view, examination.findings
+
+
+def _examination(case: Case, document_type: str, payload: bytes) -> Examination:
+    withheld = case.presentation.withheld if case.presentation is not None else ()
+    if withheld:
+        return registry.examine_part(document_type, payload, frozenset(withheld))
+    return registry.examine(document_type, payload)
 
 
 def cred_09_document(case: Case) -> Check:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from protocols import times
 from protocols.verify import credential_steps as cred
+from protocols.verify import foreign_steps
+from protocols.verify import disclosure_steps as disclosure
 from protocols.verify.case import Case, Document
 from protocols.verify.receipt_steps import receipt_checks
 from protocols.verify.verified import _SEAL, Verified
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from protocols.key_binding import Challenge
     from protocols.member_list import MemberList
     from protocols.status_list import StatusList
     from protocols.verify.case import Receipt
@@ -34,6 +37,8 @@ STEPS: tuple[Callable[[Case], Check], ...] = (
     cred.cred_10_status,
     cred.cred_11_recognition,
     cred.cred_12_member_list,
+    disclosure.cred_13_disclosures,
+    disclosure.cred_14_key_binding,
 )
 
 
@@ -48,6 +53,7 @@ def verify_document(
     receipt: Receipt | None = None,
     require_witnesses: bool = False,
     historical: bool = False,
+    challenge: Challenge | None = None,
 ) -> tuple[Report, Verified[Document] | None]:
     """Verify one document file (DocumentFile bytes) at the moment `at`.
 
@@ -56,6 +62,7 @@ def verify_document(
     held_status:      the list held before, to notice a roll-back
     verifier_country: alpha-2; without it recognition (CRED-11) is not asked
     historical:       `at` is not now: the report is marked and nothing Verified comes back (R25)
+    challenge:        asks for key binding: the holder must have signed for it (CRED-14)
 
     Never raises for a bad file: every fault is a check. The second value is there only when the
     verdict is PASSED.
@@ -69,6 +76,7 @@ def verify_document(
         verifier_country=verifier_country,
         receipt=receipt,
         require_witnesses=require_witnesses,
+        challenge=challenge,
     )
     report, _, verified = verify_case(case, historical=historical)
     return report, verified
@@ -86,12 +94,14 @@ def verify_case(
 
 def examine_document(case: Case, *, historical: bool = False) -> tuple[Report, Document | None]:
     """The report, and the document as far as it could be opened, whatever the verdict."""
+    if foreign_steps.is_foreign(case.data):
+        return foreign_steps.examine(case, historical=historical), None
     case.open()
     # The receipt first: the witnesses' time decides at which moment key and right are judged.
     logged = receipt_checks(case)
     cred.examine(case)
-    steps = STEPS if case.verifier_country is not None else _without_recognition()
-    checks = tuple(step(case) for step in steps)
+    left_out = _not_asked(case)
+    checks = tuple(step(case) for step in STEPS if step not in left_out)
     subject = case.jws.payload_digest.hex() if case.jws is not None else ""
     report = Report(
         subject, times.to_text(case.at), (*checks, *logged), case.findings, historical=historical
@@ -101,5 +111,11 @@ def examine_document(case: Case, *, historical: bool = False) -> tuple[Report, D
     return report, Document(case.file, case.claims, case.view)
 
 
-def _without_recognition() -> tuple[Callable[[Case], Check], ...]:
-    return tuple(step for step in STEPS if step is not cred.cred_11_recognition)
+def _not_asked(case: Case) -> tuple[Callable[[Case], Check], ...]:
+    """The steps that this file, or this verifier, does not ask for."""
+    asked = {
+        cred.cred_11_recognition: case.verifier_country is not None,
+        disclosure.cred_13_disclosures: case.selective,
+        disclosure.cred_14_key_binding: case.challenge is not None,
+    }
+    return tuple(step for step, wanted in asked.items() if not wanted)

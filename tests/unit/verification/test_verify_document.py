@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from protocols import base64url, credential, jws, leaf, status_list
 from protocols.digest import sha256
+from protocols.key_binding import Challenge
 from protocols.leaf import LeafKind
 from protocols.log_proof import LogProof
 from protocols.member_list import IssuerEntry, MemberList
@@ -75,7 +76,7 @@ def test_recognition_is_left_out_when_no_country_asks() -> None:
 @pytest.mark.parametrize("step", STEPS)
 def test_every_step_stands_in_every_report(step: object) -> None:
     number = step.__name__.partition("_")[2][:2]  # type: ignore[attr-defined]
-    report, _ = verify(b"nothing")
+    report, _ = verify(b"nothing~", challenge=Challenge("a", "n"))
     assert report.check(f"CRED-{number}") is not None
 
 
