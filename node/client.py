@@ -79,7 +79,10 @@ class PeerClient(Transport):
 
         Never call it with an address out of a document (R7).
         """
-        url = URL(address)
+        try:
+            url = URL(address)
+        except ValueError:
+            raise MalformedError("address_bad", "this is no URL") from None
         if url.scheme not in {"http", "https"} or not url.host:
             raise MalformedError("address_bad", "an address begins with http:// or https://")
         return await self._send(method, url, body, dict(headers or {}), deadline)

@@ -56,6 +56,7 @@ def compose(
     settings = load(home.settings_file)
     told = telemetry(settings.node.did) if telemetry else None
     node = Node(home, settings, clock=clock, telemetry=told)
+    node.keys.own()  # A damaged key is told now, not when something is to be signed with it.
     node.compose(factories())
     return node
 
