@@ -203,6 +203,7 @@ class EvidenceService:
 
     def _append(self, conn: Connection, statement: Statement) -> bytes:
         now_ms = self._node.clock.now_ms()
+        # Its subject is salted afresh with every export: no leaf before it could be named (R18).
         added = log.append(conn, statement.entry(), now_ms)
         events.record(
             conn,
