@@ -10,14 +10,24 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Connection, Integer, String, Table, func, insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    func,
+    insert,
+    select,
+)
 
 from node.exchange.message import Handler, InboundMessage
 from node.exchange.service import ExchangeService
 from node.exchange.tables import inbox, outbox
 from node.keystore import KeyStore
 from node.runtime import Node
-from node.store.metadata import AutoInteger, metadata
+from node.store.metadata import AutoInteger
 from protocols import member_list
 from protocols.keys import SoftwareSigner
 from protocols.member_list import ListedKey, MemberList, MemberListDraft, NodeEntry, Roots
@@ -31,7 +41,7 @@ TYPE = "urn:pratique:test:note"
 # What a test handler has applied: written in the transaction that marks the message delivered.
 applied = Table(
     "test_applied",
-    metadata,
+    MetaData(),
     Column("n", AutoInteger, primary_key=True, autoincrement=True),
     Column("sender", String(300)),
     Column("id", String(36)),
@@ -263,6 +273,7 @@ async def party(home: Any, members: MemberList, *, clock: Any = None) -> AsyncIt
     async with running_node(
         home, clock=clock, services=[("exchange", ExchangeService)], prepare=prepare
     ) as node:
+        await node.store.write(applied.create, checkfirst=True)
         # Catching up after the start would otherwise race with what a test does first.
         await asyncio.wait_for(asyncio.shield(node.exchange._tasks[-1]), 10)
         yield Party(node, recorder, node.exchange.transport)

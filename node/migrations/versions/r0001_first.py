@@ -1,24 +1,27 @@
-"""The first schema: every registered table."""
+"""The first schema: what a node must remember, by area (`node/migrations/first/`)."""
 
 from __future__ import annotations
 
 from alembic import op
 
-from node.store.registered import all_metadata
+from node.migrations.first import documents, exchange, logs, node, titles, trust
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
+_AREAS = (node, trust, documents, exchange, titles, logs)
+
 
 def upgrade() -> None:
     """Creates the tables."""
-    for metadata in all_metadata():
-        metadata.create_all(op.get_bind(), checkfirst=False)
+    for area in _AREAS:
+        area.create()
 
 
 def downgrade() -> None:
     """Drops the tables."""
-    for metadata in reversed(all_metadata()):
-        metadata.drop_all(op.get_bind())
+    for area in reversed(_AREAS):
+        for table in reversed(area.TABLES):
+            op.drop_table(table)

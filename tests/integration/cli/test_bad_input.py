@@ -39,7 +39,7 @@ def typed(*words: object, **environment: str) -> CompletedProcess[str]:
             main()
     code = ended.value.code
     assert isinstance(code, int)
-    return CompletedProcess(words, code, out.getvalue(), err.getvalue())
+    return CompletedProcess(list(map(str, words)), code, out.getvalue(), err.getvalue())
 
 
 def told(done: CompletedProcess[str]) -> str:

@@ -237,7 +237,7 @@ async def story_of(node: Node) -> dict[str, int]:
         return {
             table.name: conn.execute(select(func.count()).select_from(table)).scalar_one()
             for table in tables
-            if table.name not in OF_THE_GUARD and not table.name.startswith("test_")
+            if table.name not in OF_THE_GUARD
         }
 
     return await node.store.read(count)

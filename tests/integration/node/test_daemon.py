@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import sqlite3
 import subprocess
 import sys
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from node import migrations
 from node.home import Home
 from node.settings import StoreSettings, load, parse, render
+from node.store.registered import all_metadata
 from node.store.store import open_store
 from tests.support.process import ROOT, node_process, pratique, stop
 from tests.support.running import make_home
@@ -159,14 +164,29 @@ def _differences(connection: object) -> list[object]:
     from alembic.runtime.migration import MigrationContext
     from sqlalchemy import MetaData
 
-    from node.store.registered import all_metadata
-
     whole = MetaData()
     for metadata in all_metadata():
         for table in metadata.sorted_tables:
             table.to_metadata(whole)
     context = MigrationContext.configure(connection)  # type: ignore[arg-type]
     return list(compare_metadata(context, whole))
+
+
+def test_the_migrated_schema_is_the_declared_one_to_the_letter(tmp_path: Path) -> None:
+    migrations.upgrade(f"sqlite:///{tmp_path}/migrated")
+    declared = create_engine(f"sqlite:///{tmp_path}/declared")
+    for metadata in all_metadata():
+        metadata.create_all(declared)
+    declared.dispose()
+    assert _definitions(tmp_path / "migrated") == _definitions(tmp_path / "declared")
+
+
+def _definitions(file: Path) -> dict[str, list[str]]:
+    """Name of a table or index → the parts of its definition."""
+    with closing(sqlite3.connect(file)) as connection:
+        rows = connection.execute("select name, sql from sqlite_master").fetchall()
+    told = {name: re.sub(r"\s+", " ", sql or "") for name, sql in rows if "alembic" not in name}
+    return {name: sorted(re.split(r", (?=[A-Za-z])", sql)) for name, sql in told.items()}
 
 
 def test_the_head_the_node_compares_with_is_the_newest_migration() -> None:
