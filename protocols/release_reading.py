@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from protocols.member_list import MemberList
     from protocols.release_facts import TitleFact
+    from protocols.release_rules import CountryRules
     from protocols.verify import Document, Verified
     from schemas.findings import Report
     from schemas.view import View
@@ -38,6 +39,16 @@ STATUS_STEP = "CRED-10"
 PHYTOSANITARY = "phytosanitary-certificate"
 TRANSPORT_TYPES = frozenset(
     {"bill-of-lading", "rail-consignment-note", "master-transport-document"}
+)
+NAMED_TYPES = frozenset(
+    {
+        *TRANSPORT_TYPES,
+        "arrival-notice",
+        "delivery-order",
+        "plant-health-decision",
+        "customs-decision",
+        "handover-note",
+    }
 )
 _BY_STATUS = {"revoked": Standing.REVOKED, "suspended": Standing.SUSPENDED}
 _RAIL = "2"  # UN/ECE Recommendation 19
@@ -149,6 +160,15 @@ def agents_of(members: MemberList, carriers: set[str], at: datetime) -> frozense
     )
 
 
+def relevant_types(rules: CountryRules) -> frozenset[str]:
+    """The document types that a decision under these rules looks at, and no others.
+
+    Whoever floods a consignment with papers of other types makes no decision slower.
+    """
+    certificates = {rule.type for rule in rules.certificates}
+    return NAMED_TYPES | rules.preference | certificates | {PHYTOSANITARY}
+
+
 def read_facts(
     held: Sequence[Held],
     *,
@@ -176,14 +196,6 @@ def read_facts(
         return [each for each in held if each.document.claims.document_type in types]
 
     transport = tuple(map(_transport, of(*TRANSPORT_TYPES)))
-    named = {
-        *TRANSPORT_TYPES,
-        "arrival-notice",
-        "delivery-order",
-        "plant-health-decision",
-        "customs-decision",
-        "handover-note",
-    }
     return ReleaseFacts(
         container=container,
         consignment=consignment,
@@ -195,7 +207,7 @@ def read_facts(
         customs=tuple(map(_customs, filter(ours, of("customs-decision")))),
         handovers=tuple(map(fact_of, of("handover-note"))),
         others=tuple(
-            fact_of(each) for each in held if each.document.claims.document_type not in named
+            fact_of(each) for each in held if each.document.claims.document_type not in NAMED_TYPES
         ),
         agents=agents_of(members, {each.document.issuer for each in transport}, at),
         used_orders=used_orders,

@@ -68,7 +68,8 @@ def _worth_keeping(response: web.Response) -> bool:
 
 
 def _fingerprint(request: web.Request, body: bytes) -> bytes:
-    return sha256(f"{request.method} {request.raw_path}\n".encode() + sha256(body))
+    called = f"{request.method} {request.raw_path}\n".encode("utf-8", "surrogateescape")
+    return sha256(called + sha256(body))
 
 
 def _take(connection: Connection, key: str, fingerprint: bytes, now: int) -> Row[Any] | None:

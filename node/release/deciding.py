@@ -15,7 +15,13 @@ from node.verification.rows import known_status
 from protocols import times
 from protocols.release import decide as decide_purely
 from protocols.release_facts import Standing, TitleFact
-from protocols.release_reading import TRANSPORT_TYPES, Held, read_facts, standing_of
+from protocols.release_reading import (
+    TRANSPORT_TYPES,
+    Held,
+    read_facts,
+    relevant_types,
+    standing_of,
+)
 from protocols.release_rules import rules_for
 from protocols.title import Ending, Kind, State
 from schemas.errors import ConflictError, NotFoundError, SettingsError
@@ -50,7 +56,10 @@ def decide(
     """The decision on one container now; raises RefusedError `release_rules_missing`."""
     members = judging.members_of(node)
     rules = rules_of(node, at)
-    stored = documents.find_all(conn, consignment=consignment)
+    types = relevant_types(rules)
+    stored = [
+        each for each in documents.find_all(conn, consignment=consignment) if each.type in types
+    ]
     orders = rows.orders(conn, container=container, consignment=consignment)
     used = [order for order in orders if order.used_at is not None]
     facts = read_facts(

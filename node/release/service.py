@@ -208,14 +208,21 @@ class ReleaseService:
                 now = self._node.clock.now()
                 decision = deciding.decide(conn, self._node, container, consignment, now)
             except TradeError as error:
+                # What cannot be decided is not cleared: an order that is still open is void.
                 self._node.telemetry.log.warning("release.reconsider", code=error.code)
+                self._void(conn, container, consignment, {"code": error.code})
                 continue
             self._take_back(conn, decision)
             self._note(conn, decision)
 
     def _renew_own_lists(self, conn: Connection, consignment: str) -> None:
         """Our own status lists are never stale here: we sign them (they may be just changed)."""
-        for issuer, url in deciding.dependencies(conn, consignment):
+        try:
+            pairs = deciding.dependencies(conn, consignment)
+        except TradeError as error:
+            self._node.telemetry.log.warning("release.own_list", code=error.code)
+            return
+        for issuer, url in pairs:
             if issuer != self._node.did:
                 continue
             try:
@@ -226,17 +233,20 @@ class ReleaseService:
                 self._node.telemetry.log.warning("release.own_list", code=error.code)
 
     def _take_back(self, conn: Connection, decision: Decision) -> None:
+        if action_of(decision, used=False) is OrderAction.VOID:
+            self._void(conn, decision.container, decision.consignment, self._unmet(decision))
+
+    def _void(
+        self, conn: Connection, container: str, consignment: str, why: dict[str, Any]
+    ) -> None:
+        """Void what is open of a container, revoke its credential and tell why."""
         now_ms = self._node.clock.now_ms()
-        found = rows.orders(conn, container=decision.container, consignment=decision.consignment)
+        found = rows.orders(conn, container=container, consignment=consignment)
         for order in rows.open_of(found, now_ms):
-            if action_of(decision, used=False) is OrderAction.KEEP:
-                continue
             rows.void(conn, order.digest, now_ms)
-            detail = self._unmet(decision) | {"order": order.number}
-            self._event(conn, "release-hold", decision.consignment, order.digest, detail)
-            rows.tell_outcome(
-                conn, decision.container, decision.consignment, decision.outcome.value, now_ms
-            )
+            detail = {"container": container, **why, "order": order.number}
+            self._event(conn, "release-hold", consignment, order.digest, detail)
+            rows.tell_outcome(conn, container, consignment, Outcome.HOLD.value, now_ms)
             self._revoke(conn, order)
 
     def _revoke(self, conn: Connection, order: StoredOrder) -> None:

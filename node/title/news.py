@@ -10,15 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from protocols import jws
 from protocols.fields import Fields
 from protocols.registry import Arbiter, arbiter_of
 from protocols.times import to_ms
 from protocols.title_operation import read_manifest, read_operation
 from protocols.title_proof import TitleProof, read_proof_json, verify_history, verify_proof
 from schemas import strict_json
-from schemas.errors import RefusedError
+from schemas.errors import RefusedError, UnavailableError
 
 if TYPE_CHECKING:
+    from protocols.jws import Jws
     from protocols.member_list import MemberList, RegistryEntry
     from protocols.title import Operation, TitleState
     from protocols.title_operation import IssuanceManifest
@@ -88,10 +90,32 @@ def check_news(fields: Fields, arbiter: bytes, members: MemberList) -> TitleNews
     verify_proof(proof, arbiter=judge, network=members.network)
     texts = _history(fields)
     verify_history(proof.state, texts)
-    operations = tuple((read_operation(text).operation, text) for text in texts)
+    operations = tuple((_signed_operation(text, members), text) for text in texts)
     issuance = fields.optional_text("issuance", max_length=16 * 1024)
-    manifest = _manifest(issuance, operations[0][0]) if issuance else None
+    manifest = _manifest(issuance, operations[0][0], members) if issuance else None
     return TitleNews(arbiter, proof, operations, issuance, manifest)
+
+
+def _signed_operation(text: str, members: MemberList) -> Operation:
+    """The operation, its signature checked: what is kept as history is shown to courts.
+
+    The witnesses checked it in its time, but the proof commits to payloads only, so whoever passes
+    news on could put other signatures beside them. Keys stay listed for ever; whether they stood
+    was the witnesses' to say.
+    """
+    signed = read_operation(text)
+    _require_signed(signed.jws, signed.operation.sender.did, members)
+    return signed.operation
+
+
+def _require_signed(signed: Jws, did: str, members: MemberList) -> None:
+    key = members.key(signed.kid)
+    if key is None:
+        # Perhaps a newer list names it.
+        raise UnavailableError("registry_members_unknown", f"{signed.kid} is not listed here yet")
+    if key.did != did or key.purpose != "title":
+        raise RefusedError("title_key_mismatch", "the key is not a title key of who acts")
+    jws.verify(signed, key.public)
 
 
 def _history(fields: Fields) -> list[str]:
@@ -104,14 +128,11 @@ def _history(fields: Fields) -> list[str]:
     return texts
 
 
-def _manifest(text: str, issue: Operation) -> IssuanceManifest:
-    """The manifest that the title's ISSUE names by its digest (R19).
-
-    The carrier signed ISSUE over that digest and a quorum of witnesses checked that signature in
-    its time, so the manifest needs no look at a key that may have ended since.
-    """
+def _manifest(text: str, issue: Operation, members: MemberList) -> IssuanceManifest:
+    """The manifest that the title's ISSUE names by its digest (R19), signed by the carrier."""
     parsed, manifest = read_manifest(text)
     same = parsed.payload_digest == issue.entry and manifest.title() == issue.title
     if not same or manifest.carrier != issue.sender.did:
         raise RefusedError("title_manifest_foreign", "the manifest is not this title's")
+    _require_signed(parsed, manifest.carrier, members)
     return manifest

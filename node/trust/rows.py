@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from protocols.member_list import MemberList
 
 MAX_PENDING = 1000
+MAX_FORKS = 100
 LEAF_TYPE = "member-list"
 
 
@@ -188,7 +189,13 @@ def our_joining(conn: Connection) -> Joining | None:
 def put_fork(
     conn: Connection, *, version: int, digest: bytes, did: str, signed: bytes | None, now_ms: int
 ) -> bool:
-    """Record another list, or the claim of one, for a version we hold; True the first time (R4)."""
+    """Record another list, or the claim of one, for a version we hold; True the first time (R4).
+
+    At most `MAX_FORKS` by one node: one proof is enough, and a liar must not fill the disk.
+    """
+    query = select(forks.c.version).where(forks.c.did == did).limit(MAX_FORKS)
+    if len(conn.execute(query).all()) >= MAX_FORKS:
+        return False
     values = {"version": version, "digest": digest, "did": did, "signed": signed, "seen_at": now_ms}
     fresh = dialect.insert_or_ignore(conn, forks, values)
     if fresh:
