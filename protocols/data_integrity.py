@@ -1,0 +1,316 @@
+"""Data Integrity proofs (W3C VC Data Integrity 1.0): eddsa-jcs-2022 and ecdsa-jcs-2019.
+
+What is signed is hash(RFC 8785 of the proof's options) ‖ hash(RFC 8785 of the document without its
+proof); SHA-256, for P-384 keys SHA-384 (vc-di-eddsa §3.3, vc-di-ecdsa §3.3). A proof that carries
+`@context` covers that context only: the document's must begin with it, and the document that comes
+back has it instead of its own (so what was appended is gone). The suites over RDF (`*-rdfc-*`)
+need imported JSON-LD contexts: their proofs are neither valid nor invalid here, they are unknown.
+
+Proofs are checked each alone; a proof that names a `previousProof` covers those proofs, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
+
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, Hash
+
+from protocols import keys, multikey, times
+from protocols.keys import PublicKey
+from protocols.vcdm import SKEW
+from schemas import strict_json
+from schemas.errors import MalformedError, RefusedError, TradeError
+from schemas.findings import Outcome
+
+if TYPE_CHECKING:
+    from protocols.keys import Signer
+    from schemas.strict_json import JsonValue
+
+TYPE = "DataIntegrityProof"
+ASSERTION = "assertionMethod"
+EDDSA_JCS = "eddsa-jcs-2022"
+ECDSA_JCS = "ecdsa-jcs-2019"
+MAX_PROOFS = 16
+#: vc-data-integrity §4.8: the problem types, by our codes.
+PROBLEMS: Mapping[str, str] = MappingProxyType(
+    {
+        "proof_verification_error": "https://w3id.org/security#PROOF_VERIFICATION_ERROR",
+        "proof_transformation_error": "https://w3id.org/security#PROOF_TRANSFORMATION_ERROR",
+        "proof_generation_error": "https://w3id.org/security#PROOF_GENERATION_ERROR",
+        "invalid_domain_error": "https://w3id.org/security#INVALID_DOMAIN_ERROR",
+        "invalid_challenge_error": "https://w3id.org/security#INVALID_CHALLENGE_ERROR",
+    }
+)
+#: JCS suite → the algorithms its keys may have (R3: the key decides which).
+_SUITES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {EDDSA_JCS: frozenset({keys.ED25519}), ECDSA_JCS: frozenset({keys.ES256, keys.ES384})}
+)
+_RDF_SUITES = frozenset({"eddsa-rdfc-2022", "ecdsa-rdfc-2019"})
+
+Json: TypeAlias = dict[str, "JsonValue"]
+#: Verification method → its key; None when it cannot be known here. Raises TradeError when the
+#: method cannot be one at all.
+Resolver: TypeAlias = Callable[[str], PublicKey | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ProofResult:
+    """One proof: what it is worth, why (a code), and by which method and key it was made."""
+
+    outcome: Outcome
+    code: str = ""
+    detail: str = ""
+    cryptosuite: str = ""
+    method: str = ""
+    key: PublicKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """All proofs of a document. document: what all of them signed, or None unless all did."""
+
+    proofs: tuple[ProofResult, ...]
+    document: Mapping[str, JsonValue] | None
+
+    @property
+    def worst(self) -> ProofResult:
+        """The proof that decides: the first that failed, else the first unknown, else the first."""
+        for outcome in (Outcome.FAILED, Outcome.INDETERMINATE):
+            found = next((one for one in self.proofs if one.outcome is outcome), None)
+            if found is not None:
+                return found
+        return self.proofs[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the verifier asks for: the moment, the purpose, perhaps domain and challenge."""
+
+    at: datetime
+    purpose: str = ASSERTION
+    domain: str | None = None
+    challenge: str | None = None
+
+
+class _UnknownError(Exception):
+    """The proof may be good; that cannot be found out here."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(code)
+        self.code, self.detail = code, detail
+
+
+def verify(document: Mapping[str, JsonValue], resolve: Resolver, asked: Expected) -> Verification:
+    """Check every proof of a secured document (vc-data-integrity §4.4, §4.5).
+
+    Raises MalformedError `proof_malformed` when there is no proof, or none that can be read.
+    """
+    proofs = _proofs(document)
+    results = tuple(_checked(document, proof, proofs, resolve, asked) for proof in proofs)
+    if any(result.outcome is not Outcome.PASSED for result in results):
+        return Verification(results, None)
+    covered = [proof["@context"] for proof in proofs if "@context" in proof]
+    signed = _without_proof(document)
+    if covered:
+        # Every proof's context is a beginning of the document's: the shortest is in all of them.
+        signed["@context"] = min(covered, key=lambda context: len(_as_list(context)))
+    return Verification(results, signed)
+
+
+def _proofs(document: Mapping[str, JsonValue]) -> list[Json]:
+    value = document.get("proof")
+    items = value if isinstance(value, list) else [value]
+    proofs = [item for item in items if isinstance(item, dict)]
+    if not proofs or len(proofs) != len(items) or len(proofs) > MAX_PROOFS:
+        raise MalformedError("proof_malformed", f"1 to {MAX_PROOFS} proofs", pointer="/proof")
+    names = [proof["id"] for proof in proofs if "id" in proof]
+    if len({str(name) for name in names}) != len(names):
+        raise MalformedError("proof_malformed", "two proofs have one id", pointer="/proof")
+    return proofs
+
+
+def _without_proof(document: Mapping[str, JsonValue]) -> Json:
+    return {name: value for name, value in document.items() if name != "proof"}
+
+
+def _checked(
+    document: Mapping[str, JsonValue],
+    proof: Json,
+    proofs: Sequence[Json],
+    resolve: Resolver,
+    asked: Expected,
+) -> ProofResult:
+    suite, method = (_text(proof.get(name)) for name in ("cryptosuite", "verificationMethod"))
+    key, fault = _key(method, resolve)
+    try:
+        _require_options(proof, asked)
+        _require_suite(suite)
+        if fault is not None:
+            raise fault
+        _verify_one(document, proof, proofs, key)
+    except _UnknownError as unknown:
+        return ProofResult(Outcome.INDETERMINATE, unknown.code, unknown.detail, suite, method, key)
+    except RefusedError as error:
+        return ProofResult(Outcome.FAILED, error.code, error.detail, suite, method, key)
+    return ProofResult(Outcome.PASSED, "", "", suite, method, key)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _fail(detail: str, code: str = "proof_verification_error") -> RefusedError:
+    return RefusedError(code, detail, pointer="/proof")
+
+
+def _require_options(proof: Json, asked: Expected) -> None:
+    """The members every suite has, in the order in which the standard asks for them."""
+    for name in ("type", "verificationMethod", "proofPurpose"):
+        if not isinstance(proof.get(name), str):
+            raise _fail(f"{name} is missing")
+    if proof["proofPurpose"] != asked.purpose:
+        raise _fail(f"the proof's purpose is not {asked.purpose}")
+    if asked.domain is not None and asked.domain not in _as_list(proof.get("domain")):
+        raise _fail("the proof is for another domain", "invalid_domain_error")
+    if asked.challenge is not None and proof.get("challenge") != asked.challenge:
+        raise _fail("the proof answers another challenge", "invalid_challenge_error")
+    if proof["type"] != TYPE:
+        raise _UnknownError("proof_suite_unknown", "only DataIntegrityProof is read here")
+    created, expires = (_moment(proof, name) for name in ("created", "expires"))
+    if created is not None and created > asked.at + SKEW:
+        raise _fail("the proof was created later")
+    if expires is not None and expires <= asked.at - SKEW:
+        raise _fail("the proof has expired")
+
+
+def _moment(proof: Json, name: str) -> datetime | None:
+    if name not in proof:
+        return None
+    try:
+        return times.from_text(proof[name])
+    except MalformedError:
+        raise _fail(f"{name} is not a time with a zone") from None
+
+
+def _require_suite(suite: str) -> None:
+    if not suite:
+        raise _fail("cryptosuite is missing")
+    if suite in _RDF_SUITES:
+        raise _UnknownError("proof_contexts_missing", f"{suite} needs imported contexts")
+    if suite not in _SUITES:
+        raise _UnknownError("proof_suite_unknown", "a cryptosuite that is not read here")
+
+
+def _key(method: str, resolve: Resolver) -> tuple[PublicKey | None, RefusedError | None]:
+    """The key, or why the method cannot be one: which matters for the suites that are read here."""
+    try:
+        return resolve(method), None
+    except TradeError as error:
+        return None, _fail(f"the verification method is none: {error.detail}")
+
+
+def _verify_one(
+    document: Mapping[str, JsonValue], proof: Json, proofs: Sequence[Json], key: PublicKey | None
+) -> None:
+    if key is None:
+        raise _UnknownError("key_not_listed", "the verification method cannot be looked up here")
+    if key.algorithm not in _SUITES[_text(proof.get("cryptosuite"))]:
+        raise _fail("the key is of another kind than the cryptosuite's")
+    try:
+        signature = multikey.decode_base58(proof.get("proofValue"))
+    except MalformedError:
+        raise _fail("proofValue is base58btc with the prefix z") from None
+    covered = _without_proof(document)
+    if "@context" in proof:
+        _require_prefix(document.get("@context"), proof["@context"])
+        covered["@context"] = proof["@context"]
+    previous = _previous(proof, proofs)
+    if previous:
+        covered["proof"] = previous
+    options = {name: value for name, value in proof.items() if name != "proofValue"}
+    if not key.verify(signature, _hash_data(covered, options, key.algorithm)):
+        raise _fail("the signature does not fit the key, the options and the document")
+
+
+def _as_list(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else [value]
+
+
+def _require_prefix(whole: JsonValue, beginning: JsonValue) -> None:
+    signed = _as_list(beginning)
+    if _as_list(whole)[: len(signed)] != signed:
+        raise _fail("the document's @context does not begin with the proof's")
+
+
+def _previous(proof: Json, proofs: Sequence[Json]) -> list[JsonValue]:
+    """The proofs a proof names as its previous ones, as they stand (vc-data-integrity §4.5)."""
+    if "previousProof" not in proof:
+        return []
+    named = _as_list(proof["previousProof"])
+    found: list[JsonValue] = [one for one in proofs if one is not proof and one.get("id") in named]
+    if not named or len(found) != len(named):
+        raise _fail("a previous proof is missing")
+    return found
+
+
+def _hash_data(document: Json, options: Json, algorithm: str) -> bytes:
+    """hash(options) ‖ hash(document), with the digest that goes with the key."""
+    parts = []
+    for value in (options, document):
+        digest = Hash(SHA384() if algorithm == keys.ES384 else SHA256())
+        digest.update(strict_json.canonical(value))
+        parts.append(digest.finalize())
+    return b"".join(parts)
+
+
+def suite_of(algorithm: str) -> str:
+    """The JCS suite that keys of an algorithm sign with; RefusedError `proof_generation_error`."""
+    for suite, algorithms in _SUITES.items():
+        if algorithm in algorithms:
+            return suite
+    raise _fail(f"no suite signs with {algorithm}", "proof_generation_error")
+
+
+def issue(
+    document: Mapping[str, JsonValue],
+    signer: Signer,
+    *,
+    created: datetime,
+    method: str | None = None,
+    purpose: str = ASSERTION,
+    proof_id: str | None = None,
+    previous: Sequence[str] = (),
+) -> Json:
+    """`document` with one more proof by `signer`, whose key decides the suite.
+
+    method: the verification method, the key's id when not given; previous: ids of proofs in the
+    document that this one covers. Raises RefusedError `proof_generation_error`.
+    """
+    held = _proofs(document) if "proof" in document else []
+    proof: Json = {
+        "type": TYPE,
+        "cryptosuite": suite_of(signer.algorithm),
+        "created": times.to_text(created),
+        "verificationMethod": method or signer.kid,
+        "proofPurpose": purpose,
+    }
+    if proof_id is not None:
+        proof["id"] = proof_id
+    if previous:
+        proof["previousProof"] = list(previous)
+    covered = _without_proof(document)
+    if "@context" in covered:
+        proof["@context"] = covered["@context"]
+    try:
+        named = _previous(proof, held)
+    except RefusedError as error:
+        raise _fail(error.detail, "proof_generation_error") from None
+    if named:
+        covered["proof"] = named
+    signature = signer.sign(_hash_data(covered, proof, signer.algorithm))
+    proof["proofValue"] = multikey.encode_base58(signature)
+    return {**_without_proof(document), "proof": [*held, proof] if held else proof}

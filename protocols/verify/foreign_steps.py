@@ -1,0 +1,419 @@
+"""Verifying what others sign in their own form: a JSON credential with Data Integrity proofs.
+
+The same numbered steps as for our own documents, where they apply: DI-01 stands for CRED-01, and
+CRED-08 falls away because the document is inside what was signed. Nothing `Verified` ever comes
+out: a foreign statement is reported on and changes no state (DESIGN §1.4).
+
+A proof shows that somebody held a key. That the key is the issuer's, the member list alone says:
+a did:key or did:jwk that it does not list under that issuer's name stays INDETERMINATE, whatever
+the mathematics say. A did:web is looked up in the list and never fetched (R7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from protocols import data_integrity, did, foreign_credential, rights, status_list, times
+from protocols import token_status_list as token_list
+from protocols.data_integrity import Expected, ProofResult, Verification
+from protocols.digest import sha256
+from protocols.fields import COUNTRY, TYPE_KEY, Fields
+from protocols.member_list import KeyStanding
+from protocols.status_list import Status, StatusList
+from protocols.token_status_list import TokenStatus
+from protocols.vcdm import SKEW, require_in_time
+from protocols.verify.credential_steps import (
+    FAILED,
+    PASSED,
+    UNKNOWN,
+    cred_12_member_list,
+    fault,
+    not_reached,
+)
+from schemas import registry, strict_json
+from schemas.errors import RefusedError, TradeError
+from schemas.findings import Check, Report, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from protocols.foreign_credential import ForeignCredential
+    from protocols.keys import PublicKey
+    from protocols.member_list import ListedKey
+    from protocols.verify.case import Case
+    from schemas.findings import Finding
+    from schemas.strict_json import JsonValue
+    from schemas.view import DocumentType
+
+_STANDINGS = {
+    KeyStanding.NOT_YET: (FAILED, "key_not_yet_valid"),
+    KeyStanding.ENDED: (FAILED, "key_not_current"),
+    KeyStanding.DOUBTFUL: (UNKNOWN, "key_doubtful"),
+    KeyStanding.COMPROMISED: (FAILED, "key_compromised"),
+}
+
+
+@dataclass(slots=True)
+class Foreign:
+    """One foreign credential under verification: what was read, and what the steps found."""
+
+    case: Case
+    fault: TradeError | None = None
+    members: Mapping[str, JsonValue] = field(default_factory=dict)
+    proofs: Verification | None = None
+    credential: ForeignCredential | None = None
+    model_fault: TradeError | None = None
+    key: ListedKey | None = None
+    document_type: DocumentType | None = None
+    country: str | None = None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def subject(self) -> Mapping[str, JsonValue]:
+        """The claims; those of the first subject where there are several."""
+        return self.credential.subjects[0] if self.credential else {}
+
+    @property
+    def digest(self) -> bytes | None:
+        """SHA-256 of the document without its proofs: what it is, whoever proves it (R2)."""
+        if not self.members:
+            return None
+        held = self.proofs.document if self.proofs else None
+        body = held or {name: item for name, item in self.members.items() if name != "proof"}
+        return sha256(strict_json.canonical(dict(body)))
+
+
+def is_foreign(data: bytes) -> bool:
+    """Whether the file is for these steps, by its form."""
+    return foreign_credential.has_form(data)
+
+
+def opened(case: Case) -> Foreign:
+    """The file parsed, its proofs verified, and what they cover read. Never raises."""
+    found = Foreign(case)
+    try:
+        found.members = foreign_credential.load(case.data)
+        found.proofs = data_integrity.verify(
+            found.members, lambda method: _resolve(case, method), Expected(case.at)
+        )
+    except TradeError as error:
+        found.fault = error
+        return found
+    try:
+        # What was appended to the contexts after signing is not read.
+        found.credential = foreign_credential.read(found.proofs.document or found.members)
+    except TradeError as error:
+        found.model_fault = error
+    return found
+
+
+def _resolve(case: Case, method: str) -> PublicKey | None:
+    if not method.startswith("did:"):
+        return None  # a key document at some URL: nothing is fetched (R7)
+    url = did.parse(method)
+    if url.carries_its_key:
+        return did.resolve(url)
+    listed = case.members.key(method)
+    return None if listed is None else listed.public
+
+
+def status_named(case: Case) -> tuple[str, str] | None:
+    """Issuer and name of the Bitstring list that a member's foreign credential depends on.
+
+    For fetching it; None where there is none, or nobody in the list to fetch it from.
+    """
+    found = opened(case)
+    cred_02_key(found)
+    if found.key is None or found.credential is None:
+        return None
+    try:
+        return found.key.did, _entry(found.credential).list_url
+    except TradeError:
+        return None
+
+
+def examine(case: Case, *, historical: bool = False) -> Report:
+    """The report on a foreign credential."""
+    found = opened(case)
+    checks = tuple(step(found) for step in STEPS if _applies(step, found))
+    subject = found.digest.hex() if found.digest is not None else ""
+    at = times.to_text(case.at)
+    return Report(subject, at, checks, found.findings, historical=historical)
+
+
+def _applies(step: Callable[[Foreign], Check], found: Foreign) -> bool:
+    if step is cred_05_network:
+        return "network" in found.members
+    return step is not cred_11_recognition or found.case.verifier_country is not None
+
+
+def di_01_form(found: Foreign) -> Check:
+    """DI-01: the file is strict JSON with readable proofs."""
+    if found.fault is not None:
+        return fault("DI-01", found.fault)
+    assert found.proofs is not None
+    suites = [proof.cryptosuite for proof in found.proofs.proofs]
+    return Check("DI-01", PASSED, evidence={"proofs": suites})
+
+
+def cred_02_key(found: Foreign) -> Check:
+    """CRED-02: one of the proofs is by a key that the list has for the issuer, in its time."""
+    if found.proofs is None or found.credential is None:
+        return not_reached("CRED-02")
+    issuer = found.credential.issuer
+    own = [proof for proof in found.proofs.proofs if _is_issuers(found.case, proof, issuer)]
+    if not own:
+        return _not_the_issuers(issuer)
+    listed = next(filter(None, (_listed(found.case, proof) for proof in own)), None)
+    if listed is None:
+        return Check("CRED-02", UNKNOWN, own[0].method[:200], "key_not_listed")
+    evidence = {"kid": listed.kid, "thumbprint": listed.public.thumbprint()}
+    if listed.purpose != "credential":
+        return Check("CRED-02", FAILED, listed.purpose, "key_wrong_purpose", evidence)
+    found.key = listed
+    standing = listed.standing(found.case.at, proven=False)
+    if standing is KeyStanding.VALID:
+        return Check("CRED-02", PASSED, evidence=evidence)
+    outcome, code = _STANDINGS[standing]
+    ended = found.case.members.algorithm_until(listed.public.algorithm)
+    if standing is KeyStanding.ENDED and ended is not None and ended <= found.case.at:
+        code = "algorithm_refused"
+    return Check("CRED-02", outcome, listed.kid, code, evidence)
+
+
+def _listed(case: Case, proof: ProofResult) -> ListedKey | None:
+    """The list's entry for the key of a proof, found by the key itself (RFC 7638)."""
+    if proof.key is None:
+        return None
+    wanted = proof.key.thumbprint()
+    keys = case.members.keys.values()
+    return next((key for key in keys if key.public.thumbprint() == wanted), None)
+
+
+def _is_issuers(case: Case, proof: ProofResult, issuer: str) -> bool:
+    """Whether a proof is by the issuer: under its own DID, or by a key listed for it."""
+    listed = _listed(case, proof)
+    return proof.method.partition("#")[0] == issuer or (listed is not None and listed.did == issuer)
+
+
+def _not_the_issuers(issuer: str) -> Check:
+    """A DID is proven by its own keys; who else may speak for a URL is not known here."""
+    if issuer.startswith("did:"):
+        return Check("CRED-02", FAILED, code="proof_not_issuers")
+    return Check("CRED-02", UNKNOWN, code="issuer_not_listed")
+
+
+def cred_03_signature(found: Foreign) -> Check:
+    """CRED-03: every proof holds (vc-data-integrity §4.5)."""
+    if found.proofs is None:
+        return not_reached("CRED-03")
+    worst = found.proofs.worst
+    evidence = {"proofs": [_told(proof) for proof in found.proofs.proofs]}
+    return Check("CRED-03", worst.outcome, worst.detail[:200], worst.code, evidence)
+
+
+def _told(proof: ProofResult) -> dict[str, str]:
+    problem = data_integrity.PROBLEMS.get(proof.code)
+    return {
+        "cryptosuite": proof.cryptosuite[:100],
+        "verificationMethod": proof.method[:400],
+        "outcome": proof.outcome.value,
+        **({"problem": problem} if problem else {}),
+    }
+
+
+def cred_04_data_model(found: Foreign) -> Check:
+    """CRED-04: the document obeys W3C VC Data Model 2.0, or 1.1."""
+    if found.model_fault is not None:
+        return fault("CRED-04", found.model_fault)
+    if found.credential is None:
+        return not_reached("CRED-04")
+    evidence = {"issuer": found.credential.issuer, "version": found.credential.version}
+    return Check("CRED-04", PASSED, evidence=evidence)
+
+
+def cred_05_network(found: Foreign) -> Check:
+    """CRED-05: a credential that names a network names this one (R1)."""
+    if found.members["network"] != found.case.members.network.hex():
+        return Check("CRED-05", FAILED, code="other_network")
+    return Check("CRED-05", PASSED)
+
+
+def cred_06_right(found: Foreign) -> Check:
+    """CRED-06: the listed holder of the key may issue the document type that is named.
+
+    A credential that names none of the network's types can be held by no right.
+    """
+    if found.key is None or found.credential is None:
+        return not_reached("CRED-06")
+    claims = Fields(found.subject, foreign_credential.CODE, "/credentialSubject")
+    try:
+        found.document_type = registry.get(claims.text("documentType", pattern=TYPE_KEY))
+        export = claims.optional_text("exportCountry", pattern=COUNTRY)
+    except TradeError:
+        return Check("CRED-06", UNKNOWN, code="document_type_not_named")
+    issuer, at = found.key.did, found.case.at
+    # On its own date and, as a date can be back-dated, now.
+    moments = (found.credential.valid_from or at, at)
+    countries = {
+        rights.country_of_right(
+            found.case.members, issuer, found.document_type, export_country=export, at=moment
+        )
+        for moment in moments
+    }
+    if len(countries) != 1 or None in countries:
+        return Check("CRED-06", FAILED, found.document_type.key, "issuer_without_right")
+    found.country = countries.pop()
+    return Check("CRED-06", PASSED, evidence={"issuer": issuer, "country": found.country})
+
+
+def cred_07_time(found: Foreign) -> Check:
+    """CRED-07: the credential is valid at the moment (60 s for clocks)."""
+    credential = found.credential
+    if credential is None:
+        return not_reached("CRED-07")
+    spans = {"validFrom": credential.valid_from, "validUntil": credential.valid_until}
+    evidence = {name: times.to_text(at) for name, at in spans.items() if at is not None}
+    try:
+        require_in_time(credential.valid_from, credential.valid_until, found.case.at)
+    except RefusedError as error:
+        return Check("CRED-07", FAILED, error.detail, error.code, evidence)
+    return Check("CRED-07", PASSED, evidence=evidence)
+
+
+def cred_09_document(found: Foreign) -> Check:
+    """CRED-09: the document inside satisfies the profile and rules of the type that is named."""
+    document = found.subject.get("document")
+    if found.document_type is None or not isinstance(document, dict):
+        return not_reached("CRED-09")
+    try:
+        examined = registry.examine(found.document_type.key, strict_json.canonical(document))
+    except TradeError as error:
+        return fault("CRED-09", error)
+    found.findings = examined.findings
+    errors = [item for item in examined.findings if item.severity is Severity.ERROR]
+    if errors:
+        told = f"{errors[0].rule} {errors[0].pointer}: {errors[0].message}"
+        return Check("CRED-09", FAILED, told, "document_breaks_rules", {"errors": len(errors)})
+    said, view = found.subject, examined.view
+    pairs = (
+        ("number", view.number),
+        ("consignment", view.consignment),
+        ("exportCountry", view.export_country),
+        ("importCountry", view.import_country),
+    )
+    for name, seen in pairs:
+        if name in said and seen and said[name] != seen:
+            return Check("CRED-09", FAILED, name, "claims_contradict_document")
+    return Check("CRED-09", PASSED, evidence={"warnings": len(examined.findings)})
+
+
+def cred_10_status(found: Foreign) -> Check:
+    """CRED-10: the list of the listed issuer, of the kind that is named, says that it stands."""
+    credential, case = found.credential, found.case
+    if credential is None or found.key is None:
+        return not_reached("CRED-10")
+    token = credential.members.get("status")
+    if not credential.statuses and not isinstance(token, dict):
+        return Check("CRED-10", UNKNOWN, code="status_not_stated")
+    if case.status is None:
+        return Check("CRED-10", UNKNOWN, code="status_unknown")
+    try:
+        if not credential.statuses and isinstance(token, dict):
+            return _token_says(found, Fields(token, foreign_credential.CODE, "/status"))
+        return _bitstring_says(found, _entry(credential))
+    except TradeError as error:
+        return fault("CRED-10", error, UNKNOWN)
+
+
+def _entry(credential: ForeignCredential) -> status_list.StatusEntry:
+    """The one entry of credentialStatus; what has more of them is not decided here."""
+    fields = Fields(credential.members, status_list.CODE)
+    if len(credential.statuses) != 1 or not isinstance(credential.statuses[0], dict):
+        raise fields.fault("credentialStatus", "one Bitstring entry is read here")
+    return status_list.read_entry(
+        Fields(credential.statuses[0], status_list.CODE, "/credentialStatus")
+    )
+
+
+def _bitstring_says(found: Foreign, entry: status_list.StatusEntry) -> Check:
+    case, held = found.case, found.case.status
+    assert held is not None
+    assert found.key is not None
+    issuer = found.key.did
+    if not isinstance(held, StatusList):
+        held = status_list.open_list(held, members=case.members, now=case.at, issuer=issuer)
+    if case.held_status is not None and case.held_status.url == held.url:
+        status_list.supersedes(held, case.held_status)
+    says = status_list.check(entry, held, issuer=issuer)
+    evidence = {"list": held.url, "index": entry.index, "signedAt": times.to_text(held.valid_from)}
+    later = held.valid_from > case.at + SKEW
+    if says is Status.REVOKED:
+        code = "suspended" if entry.purpose == "suspension" else "revoked"
+        if later:
+            return Check("CRED-10", UNKNOWN, code="status_later", evidence=evidence)
+        return Check("CRED-10", FAILED, code=code, evidence=evidence)
+    if not later and not held.fresh_at(case.at):
+        return Check("CRED-10", UNKNOWN, code="status_stale", evidence=evidence)
+    return Check("CRED-10", PASSED, evidence=evidence)
+
+
+_TOKEN_SAYS = {
+    TokenStatus.VALID: (PASSED, ""),
+    TokenStatus.INVALID: (FAILED, "revoked"),
+    TokenStatus.SUSPENDED: (FAILED, "suspended"),
+    TokenStatus.OTHER: (UNKNOWN, "status_unknown"),
+}
+
+
+def _token_says(found: Foreign, status: Fields) -> Check:
+    case = found.case
+    assert found.key is not None
+    if not isinstance(case.status, str):
+        return Check("CRED-10", UNKNOWN, code="status_unknown")
+    reference = token_list.read_reference(status.child("status_list"))
+    held = token_list.open_list(
+        case.status, members=case.members, now=case.at, issuer=found.key.did
+    )
+    outcome, code = _TOKEN_SAYS[token_list.check(reference, held)]
+    evidence = {"list": held.uri, "index": reference.index}
+    if outcome is PASSED and not held.fresh_at(case.at):
+        return Check("CRED-10", UNKNOWN, code="status_stale", evidence=evidence)
+    return Check("CRED-10", outcome, code=code, evidence=evidence)
+
+
+def cred_11_recognition(found: Foreign) -> Check:
+    """CRED-11: the verifier's country recognises this type from the issuer's country."""
+    verifier, kind = found.case.verifier_country, found.document_type
+    if verifier is None or kind is None or found.country is None or found.credential is None:
+        return not_reached("CRED-11")
+    if not rights.is_official(kind):
+        return Check("CRED-11", PASSED, code="recognition_not_needed")
+    at = found.credential.valid_from or found.case.at
+    agreement = found.case.members.agreement(verifier, found.country, kind.key, at)
+    pair = f"{found.country} → {verifier}, {kind.key}"
+    if agreement is None:
+        return Check("CRED-11", FAILED, pair, "not_recognised")
+    return Check("CRED-11", PASSED, pair, evidence={"agreement": agreement.id})
+
+
+def cred_12(found: Foreign) -> Check:
+    """CRED-12: the member list may be relied on (R6)."""
+    return cred_12_member_list(found.case)
+
+
+#: The steps in their order; CRED-05 and CRED-11 where they are asked.
+STEPS: tuple[Callable[[Foreign], Check], ...] = (
+    di_01_form,
+    cred_02_key,
+    cred_03_signature,
+    cred_04_data_model,
+    cred_05_network,
+    cred_06_right,
+    cred_07_time,
+    cred_09_document,
+    cred_10_status,
+    cred_11_recognition,
+    cred_12,
+)
