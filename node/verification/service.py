@@ -13,7 +13,7 @@ from node.documents import documents
 from node.verification import intake, judging, rows
 from node.verification.handlers import VerificationHandlers
 from protocols.exchange.manifest import DOCUMENT
-from protocols.verify import Receipt
+from protocols.verify import Receipt, foreign_steps
 from schemas.errors import TradeError
 from schemas.findings import Outcome
 
@@ -87,11 +87,14 @@ class VerificationService:
 
     async def _status_of(self, case: Case, *, refresh: bool) -> StatusList | None:
         """The list that the claims name, as fresh as can be had within 8 s."""
-        if case.claims is None:
-            return None
-        fetch = self._node.documents.status_for(
-            case.claims.issuer, case.claims.status.list_url, refresh=refresh
+        named = (
+            (case.claims.issuer, case.claims.status.list_url)
+            if case.claims is not None
+            else foreign_steps.status_named(case)
         )
+        if named is None:
+            return None
+        fetch = self._node.documents.status_for(*named, refresh=refresh)
         try:
             async with asyncio.timeout(STATUS_SECONDS):
                 held: StatusList | None = (await fetch).held
