@@ -66,16 +66,15 @@ async def fill(nodes: dict[str, Node]) -> None:
     await rail.store.write(documents.put_issued, claims, file, leaf=bytes(32), now_ms=1)
     for kind in (LeafKind.ISSUE, LeafKind.STATUS, LeafKind.ACCESS):
         await rail.store.write(log.remember, kind, CHAINED, sha256(b"commit"), 1)
-    for _ in range(2):
+    for count in (1, 2):  # one after the other, so that there is a chain of two receipts
         await rail.store.write(
             rail.exchange.enqueue, w1.did, fork_evidence.TYPE, b"{}", "application/json", None
         )
-        await asyncio.sleep(0.3)
+        end = time.monotonic() + 10
+        while (await rail.store.read(_receipts), await w1.store.read(_issued)) != (count, count):
+            assert time.monotonic() < end
+            await asyncio.sleep(0.05)
     await rail.log.wait_for(await append(rail, *some_entries(300)), 10.0)
-    end = time.monotonic() + 10
-    while not await rail.store.read(_receipts) or not await w1.store.read(_issued):
-        assert time.monotonic() < end
-        await asyncio.sleep(0.05)
 
 
 def _receipts(conn: Connection) -> int:
