@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from node.cli import output
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
+
+if TYPE_CHECKING:
+    from node.settings import Described
 
 
 def register(app: typer.Typer) -> None:
@@ -100,8 +103,14 @@ def show(
     if as_json:
         output.print_json({item.name: item.value for item in items})
         return
-    rows = [(item.name, _text(item.value), _text(item.default), item.doc) for item in items]
-    output.table("Settings", ("name", "value", "default", "what it is for"), rows)
+    rows = [(item.name, _text(item.value), item.doc + _default(item)) for item in items]
+    output.table("Settings", ("name", "value", "what it is for"), rows)
+
+
+def _default(item: Described) -> str:
+    """What would hold if nothing were said, where something else holds."""
+    default = _text(item.default)
+    return f" (default {default})" if item.value != item.default and default else ""
 
 
 def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:

@@ -97,19 +97,32 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     used = [at for at in range(len(columns)) if not cells or any(row[at] for row in cells)]
     shown = [[row[at] for at in used] for row in cells]
     named = [columns[at] for at in used]
-    widths = [_longest_word((name, *(row[at] for row in shown))) for at, name in enumerate(named)]
+    widths = _fitting(console.width, named, shown)
     if not cells:
         line(f"{title}: none" if title else "none")
-    elif sum(widths) + 2 * len(widths) > console.width:
+    elif widths is None:
         _stacked(title, named, shown)
     else:
         _drawn(console, title, named, shown, widths)
 
 
-def _longest_word(texts: Iterable[str]) -> int:
+def _fitting(room: int, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int] | None:
+    """Widths that break no word and together fit the room, or None when there are none."""
     from rich.cells import cell_len
 
-    return max((cell_len(word) for text in texts for word in text.split()), default=1)
+    texts = [[name, *(row[at] for row in rows)] for at, name in enumerate(columns)]
+    least = [max(cell_len(word) for one in each for word in [*one.split(), ""]) for each in texts]
+    wanted = [max(cell_len(part) for one in each for part in one.split("\n")) for each in texts]
+    spare = room - 2 * len(columns) + 1 - sum(least)
+    if spare < 0:
+        return None
+    # The narrowest wishes first: what one column does not need is left for the wider ones.
+    order = sorted(range(len(columns)), key=lambda at: wanted[at] - least[at])
+    for waiting, at in zip(range(len(columns), 0, -1), order, strict=True):
+        more = min(wanted[at] - least[at], spare // waiting)
+        least[at] += more
+        spare -= more
+    return least
 
 
 def _drawn(
@@ -133,7 +146,7 @@ def _drawn(
         padding=(0, 1, 0, 0),
     )
     for column, width in zip(columns, widths, strict=True):
-        drawn.add_column(column, min_width=width, overflow="fold")
+        drawn.add_column(column, width=width, overflow="fold")
     for row in rows:
         drawn.add_row(*map(Text, row))
     console.print(drawn)

@@ -54,8 +54,9 @@ def _print(body: dict[str, Any]) -> None:
     output.table(f"Documents of {body['subject']}", columns, documents)
     proofs = {item["leaf"]: item for item in body["proofs"]}
     rows = [
-        (event["at"], event.get("lane", event["actor"]), event["word"], event.get("about", ""),
-         event.get("remark", ""), _proof(proofs.get(event.get("leaf", ""))))
+        (event["at"].replace("T", " ").rstrip("Z"), event.get("lane", event["actor"]),
+         event["word"], event.get("about", ""), event.get("remark", ""),
+         _proof(proofs.get(event.get("leaf", ""))))
         for event in body["events"]
     ]  # fmt: skip
     output.table("History", ("time (UTC)", "where", "what", "about", "remark", "proof"), rows)
