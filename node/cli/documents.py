@@ -32,6 +32,15 @@ def issue(
     export_country: Annotated[str, typer.Option(help="Exporting country, if not in it.")] = "",
     import_country: Annotated[str, typer.Option(help="Importing country, if not in it.")] = "",
     valid_until: Annotated[str, typer.Option(help="RFC 3339 time, if not in it.")] = "",
+    disclosable: Annotated[
+        bool, typer.Option("--disclosable", help="So that it can be shown in part.")
+    ] = False,
+    form: Annotated[
+        str, typer.Option(help="With --disclosable: vc+sd-jwt or dc+sd-jwt.")
+    ] = "vc+sd-jwt",
+    holder: Annotated[
+        Path | None, typer.Option(help="With --disclosable: the holder's public JWK.")
+    ] = None,
     to: Annotated[list[str] | None, typer.Option(help="Send it to this DID at once.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--output", help="Write the file.")] = None,
     as_json: JsonOption = False,
@@ -53,6 +62,10 @@ def issue(
     }
     body: dict[str, Any] = {name: value for name, value in wanted.items() if value}
     body["payload"] = base64.b64encode(_read(file)).decode()
+    if disclosable:
+        body["form"] = form
+    if holder is not None:
+        body["holder"] = _jwk(holder)
     with operator(home, lang=output.lang()) as client:
         document = client.post("/v1/documents", body)
         path = f"/v1/documents/{document['digest']}"
@@ -68,6 +81,12 @@ def issue(
         output.line(f"  to {did}")
     for one in document.get("warnings", ()):
         output.progress(f"  warning: {one['rule']} {one['message']} ({one['pointer']})")
+
+
+def _jwk(file: Path) -> Any:
+    from schemas import strict_json
+
+    return strict_json.loads_object(_read(file), max_bytes=10_000)
 
 
 def _write(client: OperatorClient, document: dict[str, Any], out: Path) -> None:

@@ -36,6 +36,10 @@ def send(
     again: Annotated[
         bool, typer.Option("--again", help="Send also what was sent to them before.")
     ] = False,
+    disclose: Annotated[
+        list[str] | None,
+        typer.Option("--disclose", help="Show only this member (JSON pointer); may be repeated."),
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,7 +47,11 @@ def send(
     from node.operator import operator
 
     with operator(home, lang=output.lang()) as client:
-        body = client.post(f"/v1/documents/{quote(digest)}/send", {"to": to, "again": again})
+        order: dict[str, Any] = {"to": to, "again": again}
+        if disclose:
+            # "" shows nothing that can be withheld.
+            order["disclose"] = [place for place in disclose if place]
+        body = client.post(f"/v1/documents/{quote(digest)}/send", order)
     if as_json:
         output.print_json(body)
         return

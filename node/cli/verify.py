@@ -37,6 +37,12 @@ def verify(
     country: Annotated[
         str | None, typer.Option("--country", help="The country that verifies, e.g. NL.")
     ] = None,
+    audience: Annotated[
+        str, typer.Option("--audience", help="With --nonce: the holder must have signed for it.")
+    ] = "",
+    nonce: Annotated[
+        str, typer.Option("--nonce", help="With --audience: the challenge the holder was given.")
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Verify a document file; exit code 0 only when every check passed.
@@ -47,9 +53,9 @@ def verify(
     from node.verification import report_view
 
     if offline or trust is not None:
-        body = _offline(file, trust, at, country)
+        body = _offline(file, trust, at, country, _asked(audience, nonce))
     else:
-        body = _by_node(file, home, at, country)
+        body = _by_node(file, home, at, country, _asked(audience, nonce))
     if as_json:
         output.print_json(body)
     else:
@@ -66,21 +72,35 @@ def _moment(text: str | None) -> Any:
     return times.from_text(f"{text}T00:00:00Z" if len(text) == 10 else text, pointer="--at")
 
 
-def _offline(file: Path, trust: Path | None, at: str | None, country: str | None) -> Any:
+def _asked(audience: str, nonce: str) -> dict[str, str]:
+    """The challenge asked for; one half of it alone is asked for, too, and then refused."""
+    asked = {"audience": audience, "nonce": nonce}
+    return asked if audience or nonce else {}
+
+
+def _offline(
+    file: Path, trust: Path | None, at: str | None, country: str | None, asked: dict[str, str]
+) -> Any:
     from datetime import UTC, datetime
 
     from node.verification import offline
+    from protocols.key_binding import Challenge
     from schemas.errors import SettingsError
 
     if trust is None:
         raise SettingsError("trust_needed", "no --trust was given")
     moment = _moment(at)
     now = datetime.now(UTC)
-    report = offline.verify_file(file, trust=trust, now=now, at=moment, country=country)
+    challenge = Challenge(asked["audience"], asked["nonce"]) if asked else None
+    report = offline.verify_file(
+        file, trust=trust, now=now, at=moment, country=country, challenge=challenge
+    )
     return report.to_json(output.lang())
 
 
-def _by_node(file: Path, home: Path, at: str | None, country: str | None) -> Any:
+def _by_node(
+    file: Path, home: Path, at: str | None, country: str | None, asked: dict[str, str]
+) -> Any:
     import base64
 
     from node.operator import operator
@@ -88,7 +108,7 @@ def _by_node(file: Path, home: Path, at: str | None, country: str | None) -> Any
     from protocols import times
 
     moment = _moment(at)
-    question: dict[str, Any] = {}
+    question: dict[str, Any] = {**asked}
     if moment is not None:
         question["at"] = times.to_text(moment)
     if country is not None:

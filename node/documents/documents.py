@@ -14,8 +14,9 @@ from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from node.documents.tables import documents, recipients
 from node.store import dialect
-from protocols import times
+from protocols import sd_credential, times
 from protocols.credential import DocumentFile
+from protocols.digest import sha256
 from protocols.status_list import StatusEntry
 from schemas import strict_json
 from schemas.errors import NotFoundError, TooLargeError
@@ -137,7 +138,19 @@ def put_received(
         documents.c.verdict == Outcome.INDETERMINATE.value,
     )
     changed = conn.execute(update(documents).where(*undecided).values(**values))
+    if changed.rowcount == 0 and document.file.presented:
+        _widen(conn, document.file)
     return changed.rowcount > 0
+
+
+def _widen(conn: Connection, file: DocumentFile) -> None:
+    """Another presentation of a document that is here: keep what either of them discloses."""
+    held = require(conn, file.digest)
+    data = sd_credential.combined(held.file, file.to_bytes())
+    wider = DocumentFile.from_bytes(data)
+    values = {"file": data, "payload_digest": sha256(wider.payload)}
+    if wider.payload != held.payload:
+        conn.execute(update(documents).where(documents.c.digest == file.digest).values(**values))
 
 
 def put_undecided(

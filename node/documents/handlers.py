@@ -12,7 +12,9 @@ from node.documents import documents, orders, status
 from node.documents.documents import MAX_PAGE, StoredDocument
 from node.http.helpers import hex_digest, json_response, query_int, query_text, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
-from protocols.credential import MEDIA_TYPE, MEDIA_TYPE_BESIDE
+from protocols import forms
+from protocols.credential import MEDIA_TYPE
+from protocols.sd_credential import FORMS
 from schemas.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ _ISSUE = {
                 "importCountry",
             )
         },
+        "form": {"type": "string", "enum": sorted(FORMS)},
+        "holder": {"type": "object"},
     },
 }
 _REVOKE = {
@@ -105,7 +109,7 @@ class DocumentHandlers:
     async def _get(self, request: web.Request) -> web.Response:
         document = await self._required(request)
         accept = request.headers.get("Accept", "")
-        if MEDIA_TYPE in accept or MEDIA_TYPE_BESIDE in accept or "octet-stream" in accept:
+        if any(wanted in accept for wanted in (*forms.MEDIA_TYPES, "octet-stream")):
             return web.Response(body=document.file, content_type=document.media_type)
         reason = await self._node.store.read(status.reason_of, document.digest)
         body = document.to_json()

@@ -17,8 +17,8 @@ from ledger import log
 from node.documents import documents, status
 from node.documents.documents import ISSUED, StoredDocument
 from node.store import events
-from protocols import credential, leaf, times
-from protocols.credential import SALT_BYTES, CredentialClaims, PayloadInfo
+from protocols import credential, leaf, sd_credential, times
+from protocols.credential import SALT_BYTES, CredentialClaims, DocumentFile, PayloadInfo
 from protocols.leaf import LeafKind
 from protocols.member_list import Freshness
 from protocols.rights import countries_of, country_of_right
@@ -153,10 +153,13 @@ def _require_agreement(order: IssueOrder, view: View) -> None:
 
 def issue(conn: Connection, examined: Examined, node: Node, members: MemberList) -> Issued:
     """Sign and keep it in the caller's transaction; ConflictError `document_number_used`."""
-    payload = PayloadInfo.of(examined.order.payload, examined.type.media_type)
+    order = examined.order
+    # A document with disclosable members is carried as claims: its bytes are the canonical ones.
+    data = sd_credential.plain_payload(order.payload) if order.form else order.payload
+    payload = PayloadInfo.of(data, examined.type.media_type)
     earlier = _earlier(conn, examined)
     for one in earlier:
-        if one.revoked_at is None and one.payload_digest == payload.digest:
+        if one.revoked_at is None and _is_same(one, payload, order):
             return Issued(one, fresh=False, warnings=examined.warnings)
         if one.revoked_at is None:
             raise ConflictError(
@@ -168,7 +171,7 @@ def issue(conn: Connection, examined: Examined, node: Node, members: MemberList)
     entry = status.allocate(conn, node.did, secrets.randbelow)
     claims = _claims(examined, node.did, members, payload, entry, replaces)
     signer = credential_signer(node, members)
-    file = credential.issue(claims, examined.order.payload, signer)
+    file = _signed(claims, data, signer, order)
     status.assign(conn, entry, file.digest)
     now_ms = node.clock.now_ms()
     kind = LeafKind.AMEND if replaces else LeafKind.ISSUE
@@ -186,6 +189,28 @@ def issue(conn: Connection, examined: Examined, node: Node, members: MemberList)
     )
     stored = documents.require(conn, file.digest)
     return Issued(stored, fresh=True, warnings=examined.warnings)
+
+
+def _is_same(one: StoredDocument, payload: PayloadInfo, order: IssueOrder) -> bool:
+    """Whether `one` is what the order asks for: these bytes, in that form."""
+    form = one.media_type.removeprefix("application/")
+    kept = form if form in sd_credential.FORMS else None
+    return one.payload_digest == payload.digest and kept == order.form
+
+
+def _signed(
+    claims: CredentialClaims, data: bytes, signer: Signer, order: IssueOrder
+) -> DocumentFile:
+    if order.form is None:
+        return credential.issue(claims, data, signer)
+    return sd_credential.issue(
+        claims,
+        data,
+        signer,
+        salts=secrets.token_bytes,
+        form=order.form,
+        holder=order.holder,
+    )
 
 
 def _earlier(conn: Connection, examined: Examined) -> list[StoredDocument]:

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from protocols import keys
 from protocols.credential import MAX_DOCUMENT_BYTES
 from protocols.fields import COUNTRY, Fields
+from protocols.sd_credential import FORMS
 from schemas.errors import MalformedError, TooLargeError
 
 CODE = "issue_malformed"
@@ -30,6 +32,9 @@ class IssueOrder:
     valid_until: datetime | None = None
     export_country: str | None = None
     import_country: str | None = None
+    #: typ of a form with disclosable members, and the public JWK of who may present it.
+    form: str | None = None
+    holder: Mapping[str, str] | None = None
 
 
 def read_issue(body: Mapping[str, object]) -> IssueOrder:
@@ -43,7 +48,25 @@ def read_issue(body: Mapping[str, object]) -> IssueOrder:
         valid_until=fields.optional_time("validUntil"),
         export_country=fields.optional_text("exportCountry", pattern=COUNTRY),
         import_country=fields.optional_text("importCountry", pattern=COUNTRY),
+        form=_form(fields),
+        holder=_holder(fields),
     )
+
+
+def _form(fields: Fields) -> str | None:
+    form = fields.optional_text("form", max_length=20)
+    if form is not None and form not in FORMS:
+        raise fields.fault("form", f"form is {' or '.join(sorted(FORMS))}")
+    return form
+
+
+def _holder(fields: Fields) -> Mapping[str, str] | None:
+    """The holder's public JWK, checked to be a key that can sign."""
+    if not fields.has("holder"):
+        return None
+    if not fields.has("form"):
+        raise fields.fault("holder", "a holder is named in a form with disclosable members only")
+    return keys.from_jwk("cnf", fields.members["holder"], pointer="/holder").jwk
 
 
 def _payload(fields: Fields) -> bytes:

@@ -50,7 +50,8 @@ def document_digest(body: bytes) -> bytes | None:
 
 
 def _payload(body: bytes) -> bytes | None:
-    parts = body.partition(b"\n")[0].split(b".", 3)
+    # What is disclosed and to whom it is bound stands after the first tilde (RFC 9901 §4).
+    parts = body.partition(b"\n")[0].partition(b"~")[0].split(b".", 3)
     if len(parts) != 3:
         return None
     try:
@@ -64,7 +65,8 @@ def _document(body: bytes) -> Naming | None:
     if payload is None:
         return None
     try:
-        claims: Any = orjson.loads(payload)["credentialSubject"]
+        members: Any = orjson.loads(payload)
+        claims = members.get("credentialSubject", members)
         salt = base64url.decode(claims["salt"])
         subject = leaf.subject(claims["documentType"], claims["number"], salt)
     except (ValueError, KeyError, TypeError, AttributeError, MalformedError):

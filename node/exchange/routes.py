@@ -46,6 +46,7 @@ _SEND = {
     "properties": {
         "to": {"type": "array", "minItems": 1, "maxItems": 100, "items": {"type": "string"}},
         "again": {"type": "boolean"},
+        "disclose": {"type": "array", "items": {"type": "string"}},
     },
 }
 
@@ -302,7 +303,7 @@ class _OperatorRoutes:
         data = await self._node.store.read(views.received_file, digest)
         if data is None:
             raise NotFoundError("document_unreceived", "no message brought that document")
-        from protocols.credential import open_file
+        from protocols.forms import open_file
 
         opened = open_file(data)
         return web.Response(
@@ -314,8 +315,8 @@ class _OperatorRoutes:
 
     async def _send(self, request: web.Request) -> web.Response:
         digest = hex_digest(request.match_info["digest"])
-        to, again = sending.read_order(await read_json(request))
-        messages = await self._node.store.write(sending.send, self._node, digest, to, again=again)
+        order = sending.read_order(await read_json(request))
+        messages = await self._node.store.write(sending.send, self._node, digest, order)
         return json_response({"messages": messages}, 202)
 
     async def _pause(self, request: web.Request) -> web.Response:

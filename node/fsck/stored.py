@@ -10,7 +10,7 @@ from node.documents.tables import documents as document_table
 from node.exchange.tables import inbox, outbox, receipts_issued, receipts_received
 from node.store import dialect
 from node.trust.tables import lists as list_table
-from protocols import credential, member_list
+from protocols import forms, member_list
 from protocols.digest import sha256
 from protocols.exchange import manifest, receipt
 from schemas.errors import TradeError
@@ -85,7 +85,7 @@ def documents(conn: Connection, context: Context) -> Iterator[str]:
         context.examined += 1
         name = bytes(row.digest).hex()
         try:
-            opened = credential.open_file(bytes(row.file))
+            opened = forms.open_file(bytes(row.file))
         except TradeError as error:
             yield f"document {name}: {error.code}"
             continue

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from node.http.helpers import json_response, lang
 from node.http.routes import JSON, Auth, Parameter, Route
 from node.verification.judging import Question
-from protocols.credential import MAX_FILE_BYTES, MEDIA_TYPE, MEDIA_TYPE_BESIDE
+from protocols.credential import MAX_FILE_BYTES
 from protocols.fields import COUNTRY, Fields
+from protocols.forms import MEDIA_TYPES
+from protocols.key_binding import Challenge
 from protocols.verify import Receipt
 from schemas import strict_json
 from schemas.errors import MalformedError
@@ -32,6 +34,8 @@ _BODY = {
         "file": {"type": "string", "contentEncoding": "base64"},
         "at": {"type": "string", "format": "date-time"},
         "country": {"type": "string", "pattern": "^[A-Z]{2}$"},
+        "audience": {"type": "string"},
+        "nonce": {"type": "string"},
         "receipt": {
             "type": "object",
             "required": ["entry", "proof"],
@@ -46,6 +50,8 @@ _BODY = {
 _ASKED = (
     Parameter("at", "another moment (RFC 3339): a historical report, where the body is the file"),
     Parameter("country", "the country that verifies, where the body is the file"),
+    Parameter("audience", "with nonce: the holder must have signed for this verifier"),
+    Parameter("nonce", "with audience: and for this challenge"),
 )
 
 
@@ -60,7 +66,7 @@ class VerificationHandlers:
         """POST /v1/verify: the file itself as the body, or a JSON object that holds it."""
         return (
             Route("POST", "/v1/verify", self._verify, Auth.OPERATOR, "Verify a document file",
-                  "verification", request={JSON: _BODY, MEDIA_TYPE: {}, MEDIA_TYPE_BESIDE: {}},
+                  "verification", request={JSON: _BODY} | {each: {} for each in MEDIA_TYPES},
                   responses={200: "The report, whatever its verdict"}, max_body=MAX_BODY,
                   parameters=_ASKED, deadline=30.0),
         )  # fmt: skip
@@ -79,13 +85,20 @@ async def _question(request: web.Request) -> Question:
         data = await request.read()
         if not data:
             raise MalformedError(CODE, "the body is empty")
-        return Question(data, *_asked(asked))
+        return Question(data, *_asked(asked), challenge=_challenge(asked))
     fields = Fields(strict_json.loads_object(await request.read(), max_bytes=MAX_BODY), CODE)
     receipt = fields.optional_child("receipt")
     given = None
     if receipt is not None:
         given = Receipt(_bytes(receipt, "entry"), receipt.text("proof", max_length=200_000))
-    return Question(_bytes(fields, "file"), *_asked(fields), given)
+    return Question(_bytes(fields, "file"), *_asked(fields), given, _challenge(fields))
+
+
+def _challenge(fields: Fields) -> Challenge | None:
+    """What key binding is asked for: by the verifier, whatever the file holds (RFC 9901 §7.3)."""
+    if not fields.has("audience") and not fields.has("nonce"):
+        return None
+    return Challenge(fields.text("audience", max_length=400), fields.text("nonce", max_length=400))
 
 
 def _asked(fields: Fields) -> tuple[datetime | None, str | None]:

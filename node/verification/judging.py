@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from node.documents import documents
+from protocols.credential import MEDIA_TYPE, MEDIA_TYPE_BESIDE
 from protocols.verify import Case, verify_case
 from protocols.verify.altered import differences, given_payload, named_by
 from schemas.errors import UnavailableError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from node.runtime import Node
+    from protocols.key_binding import Challenge
     from protocols.member_list import MemberList
     from protocols.status_list import StatusList
     from protocols.verify import Document, Receipt, Verified
@@ -47,12 +49,13 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What an operator asks: a file, perhaps another moment, country, receipt."""
+    """What an operator asks: a file, perhaps another moment, country, receipt, key binding."""
 
     file: bytes
     at: datetime | None = None
     country: str | None = None
     receipt: Receipt | None = None
+    challenge: Challenge | None = None
 
 
 def members_of(node: Node) -> MemberList:
@@ -104,7 +107,9 @@ def _differences(conn: Connection, data: bytes, judged: Judged) -> tuple[Finding
         return ()
     severity = Severity.WARNING if judged.verified is not None else Severity.ERROR
     for held in documents.find(conn, type=named[0], number=named[1], limit=20):
-        intact = held.verdict in (None, Outcome.PASSED.value)
+        # What a holder withholds must not be told to whoever sends an altered copy.
+        whole = held.media_type in (MEDIA_TYPE, MEDIA_TYPE_BESIDE)
+        intact = whole and held.verdict in (None, Outcome.PASSED.value)
         if intact and held.digest.hex() != judged.report.subject:
             return differences(held.type, held.payload, given, severity)
     return ()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from protocols.key_binding import Challenge
     from protocols.member_list import MemberList
     from protocols.status_list import StatusList
     from schemas.findings import Report
@@ -61,10 +62,12 @@ def verify_file(
     now: datetime,
     at: datetime | None = None,
     country: str | None = None,
+    challenge: Challenge | None = None,
 ) -> Report:
     """The report on a document file, or on an evidence bundle, under the list in `trust`.
 
-    at: another moment than now gives a historical report (R25); country: of the verifier
+    at: another moment than now gives a historical report (R25); country: of the verifier;
+    challenge: what the holder must have signed
     """
     members = read_trust(trust, now)
     data = read_capped(path, MAX_BUNDLE)
@@ -79,6 +82,7 @@ def verify_file(
         receipt=_receipt_beside(path),
         verifier_country=country,
         historical=historical,
+        challenge=challenge,
     )
     return replace(report, historical=historical)
 

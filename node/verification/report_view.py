@@ -23,12 +23,26 @@ def show(body: Mapping[str, Any]) -> None:
     rows = [_row(check) for check in body["checks"] if check.get("code") != NOT_REACHED]
     output.table("Checks", ("check", "outcome", "what", "next step"), rows)
     _show_unreached([check for check in body["checks"] if check.get("code") == NOT_REACHED])
+    _show_disclosed(body["checks"])
     if body.get("findings"):
         found = [
             (item["rule"], item["severity"], item["pointer"], _message(item))
             for item in body["findings"]
         ]
         output.table("Findings", ("rule", "severity", "place", "message"), found)
+
+
+def _show_disclosed(checks: Sequence[Mapping[str, Any]]) -> None:
+    """Which members a holder shows, and which he withholds (CRED-13)."""
+    found = (each.get("evidence", {}) for each in checks if each["id"] == "CRED-13")
+    evidence: Mapping[str, Any] = next(found, {})
+    rows = [
+        (place, mark)
+        for mark, name in (("✓", "disclosed"), ("–", "withheld"))
+        for place in evidence.get(name, ())
+    ]
+    if rows:
+        output.table("Disclosable members", ("place", "disclosed"), rows)
 
 
 def _message(finding: Mapping[str, Any]) -> str:

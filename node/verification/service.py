@@ -79,6 +79,7 @@ class VerificationService:
         historical = question.at is not None
         case = judging.case_of(self._node, question.file, question.at or self._node.clock.now())
         case.receipt = question.receipt or await self._own_receipt(case)
+        case.challenge = question.challenge
         if question.country is not None:
             case.verifier_country = question.country
         status = await self._status_of(case, refresh=not historical)
