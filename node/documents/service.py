@@ -13,6 +13,7 @@ from node.documents import issuing, revoking, status
 from node.documents.fetching import StatusAnswer, StatusFetcher
 from node.documents.handlers import DocumentHandlers
 from node.documents.issuing import Issued
+from node.documents.proving import ProvingHandlers
 from node.documents.revoking import RevocationHandler
 from node.documents.status import Publisher
 from protocols.exchange.manifest import REVOCATION
@@ -37,7 +38,7 @@ class DocumentService:
 
     def routes(self) -> Sequence[Route]:
         """See the module."""
-        return self._handlers.routes()
+        return (*self._handlers.routes(), *ProvingHandlers(self._node).routes())
 
     async def start(self) -> None:
         """Takes part in the exchange, where there is one."""

@@ -132,6 +132,32 @@ def test_wycheproof_mldsa65_signatures_get_their_verdict() -> None:
     assert run > 80
 
 
+#: Wycheproof files of the credential vectors: run by which test, or why not.
+WYCHEPROOF_RUN = {
+    "ecdsa_secp256r1_sha256_p1363_test",  # test_signatures
+    "ed25519_test",  # test_signatures
+    "json_web_key_test",  # test_signatures, its P-256 keys
+    "json_web_signature_test",  # test_signatures, its P-256 keys
+    "ecdsa_secp384r1_sha384_p1363_test",
+    "mldsa_65_verify_test",
+}
+WYCHEPROOF_NOT_APPLICABLE = {
+    "ecdsa_secp256r1_sha256_test": "DER signatures; JOSE and Data Integrity write r and s raw",
+    "mldsa_44_verify_test": "ML-DSA-44 has no row in the table",
+    "json_web_crypto_test": "encryption and HMAC; no such key is read here",
+}
+
+
+def test_every_wycheproof_file_of_the_credential_vectors_is_run_or_says_why_not() -> None:
+    vectors = json.loads(shared_path("vectors/credentials/INDEX.json").read_text())["vectors"]
+    names = {
+        vector["file"].removeprefix("wycheproof/").removesuffix(".json")
+        for vector in vectors
+        if vector["file"].startswith("wycheproof/")
+    }
+    assert names == WYCHEPROOF_RUN | set(WYCHEPROOF_NOT_APPLICABLE)
+
+
 # --- an algorithm nobody has heard of ----------------------------------------------------------
 
 

@@ -162,6 +162,7 @@ def resource(**more: object) -> dict:
     [
         {"@context": "https://www.w3.org/ns/credentials/v2"},
         {"@context": ["https://www.w3.org/2018/credentials/v1"]},
+        {"@context": ["https://a.example/v1", "https://www.w3.org/ns/credentials/v2"]},
         {"@context": ["https://www.w3.org/ns/credentials/v2", 5]},
         {"@context": ["https://www.w3.org/ns/credentials/v2", "no url"]},
         {"type": ["Other"]},
@@ -524,6 +525,14 @@ def test_cred_10_neither_kind_of_list_answers_for_the_other() -> None:
 
 def test_cred_11_recognition_needs_an_agreement() -> None:
     assert wrong(verify(verifier_country="SG")) == {"CRED-11": ("FAILED", "not_recognised")}
+
+
+def test_cred_11_a_traders_document_needs_no_agreement() -> None:
+    invoice = subject(documentType="commercial-invoice", document=None)
+    report = verify(proven(members(credentialSubject=invoice)), verifier_country="SG")
+    check = report.check("CRED-11")
+    assert check is not None
+    assert (check.outcome, check.code) == (Outcome.PASSED, "recognition_not_needed")
 
 
 def test_cred_12_a_stale_list_is_unknown() -> None:
