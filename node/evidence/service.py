@@ -50,7 +50,7 @@ class Gathered:
 
     stored: list[StoredDocument]
     lists: list[bytes]
-    titles: list[bytes]
+    titles: list[tuple[bytes, str]]
     history: list[events.Event]
 
 
@@ -139,9 +139,10 @@ class EvidenceService:
         stored = documents.find_all(conn, consignment=consignment)
         titles = []
         for each in stored:
-            found = title_rows.of_document(conn, each.digest)
-            if found is not None:
-                titles.append(found.proof.encode())
+            for found in title_rows.all_of_document(conn, each.digest):
+                bill = title_rows.bill(conn, found.title)
+                if bill is not None:
+                    titles.append((found.proof.encode(), bill.issuance))
         history: list[events.Event] = []
         while len(history) < MAX_EVENTS:
             cursor = history[-1].number if history else 0

@@ -37,7 +37,7 @@ _OTHERS = (
     re.compile(r"receipts/\d{3}\.(?:leaf|tlog-proof)"),
     re.compile(r"members/\d{6}\.json"),
     re.compile(r"status/\d{3}\.jwt"),
-    re.compile(r"titles/\d{3}\.json"),
+    re.compile(r"titles/\d{3}\.(?:json|jws)"),
     re.compile(r"history\.json|report\.json"),
 )
 
@@ -58,7 +58,8 @@ class BundleContents:
 
     lists:    (version, signed bytes) of the member lists, without gaps, the last one in force
     statuses: signed status lists, fetched for this export
-    titles:   title proofs (RFC 8785 bytes)
+    titles:   title proofs (RFC 8785 bytes), each with the carrier's issuance manifest (compact
+              JWS), which ties the title to its bill
     history:  events as JSON; report: what the exporter's own verification says per document
     """
 
@@ -67,7 +68,7 @@ class BundleContents:
     documents: tuple[BundledDocument, ...]
     lists: tuple[tuple[int, bytes], ...]
     statuses: tuple[str, ...] = ()
-    titles: tuple[bytes, ...] = ()
+    titles: tuple[tuple[bytes, str], ...] = ()
     history: tuple[Mapping[str, JsonValue], ...] = ()
     report: Mapping[str, JsonValue] = field(default_factory=dict)
 
@@ -97,8 +98,9 @@ def prepare(contents: BundleContents) -> Prepared:
         members[f"members/{version:06d}.json"] = signed
     for number, status in enumerate(contents.statuses, start=1):
         members[f"status/{number:03d}.jwt"] = status.encode()
-    for number, title in enumerate(contents.titles, start=1):
+    for number, (title, issuance) in enumerate(contents.titles, start=1):
         members[f"titles/{number:03d}.json"] = title
+        members[f"titles/{number:03d}.jws"] = issuance.encode()
     members[HISTORY] = strict_json.canonical([dict(event) for event in contents.history])
     members[REPORT] = strict_json.canonical(dict(contents.report))
     return Prepared(members, write_index(contents.network, contents.subject, members))

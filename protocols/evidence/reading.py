@@ -11,13 +11,14 @@ from protocols.evidence import contents
 from protocols.fields import Fields
 from protocols.members.trust import CLOCK_SKEW
 from protocols.registry import arbiter_of
+from protocols.title_operation import document_checksum, read_manifest
 from protocols.title_proof import read_proof, verify_proof
 from protocols.verify.case import Case, Receipt
 from protocols.verify.receipt_steps import STEPS as LOG_STEPS
 from protocols.verify.receipt_steps import origin_of
 from protocols.verify.run import examine_document
 from schemas import strict_json
-from schemas.errors import MalformedError, RefusedError
+from schemas.errors import MalformedError, RefusedError, TradeError
 from schemas.findings import Check, Outcome, Report
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from protocols.member_list import MemberList
+    from protocols.title_operation import IssuanceManifest
     from protocols.title_proof import ProvenTitle, TitleProof
+    from protocols.verify.case import Document
 
 STATUS_STEP = "CRED-10"
 
@@ -73,7 +76,26 @@ class CheckedDocument:
     name: str
     report: Report
     has_receipt: bool
-    consignment: str = ""
+    document: Document | None
+
+    @property
+    def consignment(self) -> str:
+        """The UCR that the document names, "" when it names none."""
+        if self.document is None:
+            return ""
+        return self.document.claims.consignment or self.document.view.consignment or ""
+
+    def is_bill_of(self, manifest: IssuanceManifest) -> bool:
+        """Whether the carrier's manifest is about this document (DCSA PINT 3.0.0)."""
+        if self.document is None:
+            return False
+        claims, payload = self.document.claims, self.document.file.payload
+        if (claims.issuer, claims.number) != (manifest.carrier, manifest.reference):
+            return False
+        try:
+            return document_checksum(strict_json.loads(payload)) == manifest.document_checksum
+        except TradeError:
+            return False
 
     @property
     def digest(self) -> str:
@@ -157,8 +179,7 @@ def _check_document(
         raise MalformedError(
             contents.CODE, "a document has another type than its name", pointer=name
         )
-    about = (document.claims.consignment or document.view.consignment) if document else None
-    return CheckedDocument(name, report, receipt is not None, about or "")
+    return CheckedDocument(name, report, receipt is not None, document)
 
 
 def _receipt(number: str, members: Mapping[str, bytes]) -> Receipt | None:
@@ -182,20 +203,43 @@ def stray_receipts(members: Mapping[str, bytes]) -> str:
     return ""
 
 
-def check_title(data: bytes, lists: MemberList, at: datetime) -> dict[str, str]:
-    """What a title proof proves, under the registry that the list names.
+def check_title(
+    data: bytes,
+    issuance: str,
+    lists: MemberList,
+    at: datetime,
+    documents: Sequence[CheckedDocument],
+) -> dict[str, str]:
+    """What a title proof proves, under the registry that the list names, and of which bill.
 
-    Raises RefusedError `evidence_title` when no listed registry proves it, or it is of later than
-    the export.
+    Raises RefusedError `evidence_title` when no listed registry proves it, it is of later than
+    the export, or it is not the title of a document in the bundle (R19).
     """
     proven = _proven(read_proof(data), lists)
-    if proven.at > at + CLOCK_SKEW:
+    if proven.at - at > CLOCK_SKEW:
         raise RefusedError("evidence_title", "the proof is of later than the export")
+    manifest = _manifest(issuance, proven, lists)
+    bill = next((each for each in documents if each.is_bill_of(manifest)), None)
+    if bill is None:
+        raise RefusedError("evidence_title", "it is the title of no document in the bundle")
     return {
+        "document": bill.digest,
         "title": proven.state.title.hex(),
         "state": str(proven.state.state.value),
         "asOf": times.to_text(proven.at),
     }
+
+
+def _manifest(issuance: str, proven: ProvenTitle, lists: MemberList) -> IssuanceManifest:
+    """The carrier's word which document the title stands for, signed with its title key."""
+    parsed, manifest = read_manifest(issuance)
+    key = lists.key(parsed.kid)
+    if key is None or key.did != manifest.carrier or key.purpose != "title":
+        raise RefusedError("evidence_title", "its manifest is not signed by the carrier")
+    jws.verify(parsed, key.public)
+    if (manifest.title(), manifest.carrier) != (proven.state.title, proven.state.issuer.did):
+        raise RefusedError("evidence_title", "the manifest is another title's")
+    return manifest
 
 
 def _proven(proof: TitleProof, lists: MemberList) -> ProvenTitle:

@@ -170,7 +170,7 @@ def evi_07_export_time(bundle: Bundle) -> Check:
     if result.witness_time is None:
         return Check("EVI-07", UNKNOWN, code="unwitnessed")
     seen = end_of_second(result.witness_time)
-    if seen + CLOCK_SKEW < statement.at:
+    if statement.at - seen > CLOCK_SKEW:
         return Check("EVI-07", FAILED, code="evidence_from_future")
     key = members.key(bundle.signed.kid) if bundle.signed else None
     if key is not None and key.standing(seen, proven=True) is not KeyStanding.VALID:
@@ -227,12 +227,25 @@ def evi_10_receipts(bundle: Bundle) -> Check:
 
 
 def evi_11_titles(bundle: Bundle) -> Check:
-    """EVI-11: every title proof leads to a witnessed root of its listed registry (R21, R22)."""
-    if bundle.lists is None or bundle.at is None:
+    """EVI-11: every title proof leads to a witnessed root of its listed registry (R21, R22).
+
+    And it is, by its carrier's manifest, the title of a document in the bundle (R19).
+    """
+    if bundle.lists is None or bundle.at is None or bundle.documents is None:
         return not_reached("EVI-11")
+    numbers = dict.fromkeys(name.rpartition(".")[0] for name in bundle.named("titles"))
+    missing = [f"{each}.json" for each in numbers if f"{each}.json" not in bundle.members]
+    if missing:
+        return Check("EVI-11", FAILED, missing[0], "evidence_member_missing")
     proven = [
-        reading.check_title(bundle.members[name], bundle.lists, bundle.at)
-        for name in bundle.named("titles")
+        reading.check_title(
+            bundle.members[f"{each}.json"],
+            bundle.text(f"{each}.jws"),
+            bundle.lists,
+            bundle.at,
+            bundle.documents,
+        )
+        for each in numbers
     ]
     return Check("EVI-11", PASSED, evidence={"titles": proven})
 

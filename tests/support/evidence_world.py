@@ -42,6 +42,7 @@ from protocols.member_list import (
 )
 from protocols.status_list import StatusEntry
 from protocols.title import Kind
+from protocols.title_operation import document_checksum, sign_manifest
 from protocols.verify import Receipt
 from schemas import registry
 from tests.support import title_world as titles
@@ -265,21 +266,34 @@ def receipt(
     return Receipt(entry, log.proof(index, witnesses, at))
 
 
-def title_proof() -> bytes:
-    """Proof of a title issued in this network, as of NOW."""
+def bill(reference: str = "NHLX0001") -> DocumentFile:
+    """A bill of lading by the carrier."""
+    body = json.loads(registry.example("bill-of-lading"))
+    payload = json.dumps(body | {"transportDocumentReference": reference}).encode()
+    return issued(payload, "bill-of-lading", "nhl")
+
+
+def title_proof(reference: str = "NHLX0001") -> tuple[bytes, str]:
+    """Proof of the title of `bill(reference)`, as of NOW, and the carrier's manifest."""
     world = titles.World(
         registry=titles.Registry(network=MEMBERS.network, arbiter=titles.ARBITER), members=MEMBERS
     )
-    manifest = replace(titles.manifest(), network=MEMBERS.network)
+    document = json.loads(credential.open_file(bill(reference).to_bytes()).file.payload)
+    manifest = replace(
+        titles.manifest(reference),
+        network=MEMBERS.network,
+        document_checksum=document_checksum(document),
+    )
     made = replace(
-        titles.issue(),
+        titles.issue(reference=reference),
         network=MEMBERS.network,
         title=manifest.title(),
         entry=sha256(manifest.to_bytes()),
     )
     assert made.kind is Kind.ISSUE
     world.run(titles.signed(made))
-    return world.proof(manifest.title()).to_bytes()
+    proof = world.proof(manifest.title()).to_bytes()
+    return proof, sign_manifest(manifest, ecdsa("nhl", "title"))
 
 
 @dataclass
@@ -293,7 +307,7 @@ class Export:
     at: datetime = NOW
     seen_at: datetime = NOW
     witnesses: tuple[str, ...] = WITNESSES
-    titles: tuple[bytes, ...] = ()
+    titles: tuple[tuple[bytes, str], ...] = ()
     subject: str = UCR
     signer: SoftwareSigner | None = None
     log: str | None = None
@@ -305,7 +319,7 @@ class Export:
             subject=self.subject,
             documents=bundled,
             lists=tuple((each.version, each.signed) for each in self.lists),
-            statuses=self.statuses,
+            statuses=(*self.statuses, *self._carriers_status()),
             titles=self.titles,
             history=({"at": times.to_text(ISSUED), "kind": "issued", "actor": "cn-cert"},),
         )
@@ -313,6 +327,11 @@ class Export:
         checked = check_documents(members, self.lists[-1], self.at)
         told = [{"digest": each.digest, "verdict": each.verdict} for each in checked]
         return replace(made, report={"documents": told})
+
+    def _carriers_status(self) -> tuple[str, ...]:
+        """The list that a bill of lading depends on, which no test is about."""
+        issuers = {credential.open_file(file.to_bytes()).claims.issuer for file in self.documents}
+        return (status("nhl", at=self.at),) if did("nhl") in issuers else ()
 
     def _bundled(self, file: DocumentFile) -> BundledDocument:
         said = credential.open_file(file.to_bytes()).claims
@@ -347,10 +366,10 @@ class Export:
 
 
 def export(**changes: object) -> Export:
-    """A good export: two quality certificates, one of them revoked, and a title."""
+    """A good export: two quality certificates, one of them revoked, and a bill with its title."""
     good, gone = issued(quality("Q-1")), issued(quality("Q-2"))
     values = {
-        "documents": (good, gone),
+        "documents": (good, gone, bill()),
         "statuses": (status(revoked=(gone,)),),
         "titles": (title_proof(),),
         **changes,

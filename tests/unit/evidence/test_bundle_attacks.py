@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from protocols import log_policy
+from protocols import base64url, log_policy
 from protocols.evidence import archive, contents
 from protocols.evidence.contents import INDEX, STATEMENT, STATEMENT_PROOF
 from protocols.evidence.verification import verify_bundle
@@ -15,7 +15,7 @@ from protocols.member_list import LogEntry, MemberList
 from schemas.findings import Outcome
 from tests.support import evidence_world as world
 from tests.support.title_world import NOW, did, ecdsa
-from tests.unit.evidence.test_bundle import GOOD, MEMBERS, rebuilt, wrong
+from tests.unit.evidence.test_bundle import GOOD, MEMBERS, rebuilt, sealed, wrong
 
 LATER = NOW + timedelta(minutes=2)
 
@@ -135,6 +135,25 @@ def test_r16_the_witnesses_of_an_earlier_epoch_prove_no_export_of_today() -> Non
         assert (report.verdict is Outcome.PASSED) == passes, wrong(report)
         if not passes:
             assert wrong(report)["EVI-07"] == ("INDETERMINATE", "unwitnessed")
+
+
+def test_r19_a_genuine_title_of_another_bill_is_not_this_bills_title() -> None:
+    """Both are proven by the registry; only the carrier's manifest tells which bill is whose."""
+    own, other = world.title_proof(), world.title_proof("NHLX0002")
+    for titles in ((other,), (own, other), ((own[0], other[1]),), ((other[0], own[1]),)):
+        report = verify_bundle(world.export(titles=titles).build(), world.MEMBERS)
+        assert wrong(report) == {"EVI-11": ("FAILED", "evidence_title")}
+    head, body, _ = own[1].split(".")
+    forged = f"{head}.{body}.{base64url.encode(bytes(64))}"
+    report = verify_bundle(world.export(titles=((own[0], forged),)).build(), world.MEMBERS)
+    assert wrong(report) == {"EVI-11": ("FAILED", "bad_signature")}
+
+
+@pytest.mark.parametrize("ending", ["json", "jws"])
+def test_half_a_title_is_refused(ending: str) -> None:
+    members = {name: data for name, data in MEMBERS.items() if name not in contents.PROVING}
+    del members[f"titles/001.{ending}"]
+    assert wrong(sealed(members))["EVI-11"][0] == "FAILED"
 
 
 def test_a_genuine_document_of_another_consignment_is_no_evidence_here() -> None:
