@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from protocols import times
 from protocols.verify import credential_steps as cred
-from protocols.verify import foreign_steps
 from protocols.verify import disclosure_steps as disclosure
+from protocols.verify import foreign_steps
 from protocols.verify.case import Case, Document
 from protocols.verify.receipt_steps import receipt_checks
 from protocols.verify.verified import _SEAL, Verified
