@@ -110,7 +110,8 @@ def verify(document: Mapping[str, JsonValue], resolve: Resolver, asked: Expected
     Raises MalformedError `proof_malformed` when there is no proof, or none that can be read.
     """
     proofs = _proofs(document)
-    results = tuple(_checked(document, proof, proofs, resolve, asked) for proof in proofs)
+    texts = _Texts.of(document, proofs)
+    results = tuple(_checked(texts, proof, proofs, resolve, asked) for proof in proofs)
     if any(result.outcome is not Outcome.PASSED for result in results):
         return Verification(results, None)
     covered = [proof["@context"] for proof in proofs if "@context" in proof]
@@ -137,8 +138,38 @@ def _without_proof(document: Mapping[str, JsonValue]) -> Json:
     return {name: value for name, value in document.items() if name != "proof"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """RFC 8785 texts of the parts, each made once: many proofs must not cost many documents.
+
+    members: of the document without its proofs; proofs: of each proof, in their order
+    """
+
+    document: Mapping[str, JsonValue]
+    members: Mapping[str, bytes]
+    proofs: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, document: Mapping[str, JsonValue], proofs: Sequence[Json]) -> _Texts:
+        rest = _without_proof(document)
+        members = {name: strict_json.canonical(value) for name, value in rest.items()}
+        return cls(document, members, tuple(map(strict_json.canonical, proofs)))
+
+    def covered(self, proof: Json, previous: Sequence[int]) -> bytes:
+        """The text that a proof signs: with its own context, and the proofs before it."""
+        members = dict(self.members)
+        if "@context" in proof:
+            members["@context"] = strict_json.canonical(proof["@context"])
+        if previous:
+            members["proof"] = b"[" + b",".join(self.proofs[at] for at in previous) + b"]"
+        # RFC 8785 §3.2.3: members stand in the order of their UTF-16 code units.
+        names = sorted(members, key=lambda name: name.encode("utf-16-be"))
+        parts = (strict_json.canonical(name) + b":" + members[name] for name in names)
+        return b"{" + b",".join(parts) + b"}"
+
+
 def _checked(
-    document: Mapping[str, JsonValue],
+    texts: _Texts,
     proof: Json,
     proofs: Sequence[Json],
     resolve: Resolver,
@@ -151,7 +182,7 @@ def _checked(
         _require_suite(suite)
         if fault is not None:
             raise fault
-        _verify_one(document, proof, proofs, key)
+        _verify_one(texts, proof, proofs, key)
     except _UnknownError as unknown:
         return ProofResult(Outcome.INDETERMINATE, unknown.code, unknown.detail, suite, method, key)
     except RefusedError as error:
@@ -213,9 +244,7 @@ def _key(method: str, resolve: Resolver) -> tuple[PublicKey | None, RefusedError
         return None, _fail(f"the verification method is none: {error.detail}")
 
 
-def _verify_one(
-    document: Mapping[str, JsonValue], proof: Json, proofs: Sequence[Json], key: PublicKey | None
-) -> None:
+def _verify_one(texts: _Texts, proof: Json, proofs: Sequence[Json], key: PublicKey | None) -> None:
     if key is None:
         raise _UnknownError("key_not_listed", "the verification method cannot be looked up here")
     if key.algorithm not in _SUITES[_text(proof.get("cryptosuite"))]:
@@ -224,13 +253,9 @@ def _verify_one(
         signature = multikey.decode_base58(proof.get("proofValue"))
     except MalformedError:
         raise _fail("proofValue is base58btc with the prefix z") from None
-    covered = _without_proof(document)
     if "@context" in proof:
-        _require_prefix(document.get("@context"), proof["@context"])
-        covered["@context"] = proof["@context"]
-    previous = _previous(proof, proofs)
-    if previous:
-        covered["proof"] = previous
+        _require_prefix(texts.document.get("@context"), proof["@context"])
+    covered = texts.covered(proof, _previous(proof, proofs))
     options = {name: value for name, value in proof.items() if name != "proofValue"}
     if not key.verify(signature, _hash_data(covered, options, key.algorithm)):
         raise _fail("the signature does not fit the key, the options and the document")
@@ -246,23 +271,23 @@ def _require_prefix(whole: JsonValue, beginning: JsonValue) -> None:
         raise _fail("the document's @context does not begin with the proof's")
 
 
-def _previous(proof: Json, proofs: Sequence[Json]) -> list[JsonValue]:
-    """The proofs a proof names as its previous ones, as they stand (vc-data-integrity §4.5)."""
+def _previous(proof: Json, proofs: Sequence[Json]) -> list[int]:
+    """Where the proofs stand that a proof names as its previous ones (vc-data-integrity §4.5)."""
     if "previousProof" not in proof:
         return []
     named = _as_list(proof["previousProof"])
-    found: list[JsonValue] = [one for one in proofs if one is not proof and one.get("id") in named]
+    found = [at for at, one in enumerate(proofs) if one is not proof and one.get("id", []) in named]
     if not named or len(found) != len(named):
         raise _fail("a previous proof is missing")
     return found
 
 
-def _hash_data(document: Json, options: Json, algorithm: str) -> bytes:
+def _hash_data(document: bytes, options: Json, algorithm: str) -> bytes:
     """hash(options) ‖ hash(document), with the digest that goes with the key."""
     parts = []
-    for value in (options, document):
+    for text in (strict_json.canonical(options), document):
         digest = Hash(SHA384() if algorithm == keys.ES384 else SHA256())
-        digest.update(strict_json.canonical(value))
+        digest.update(text)
         parts.append(digest.finalize())
     return b"".join(parts)
 
@@ -302,15 +327,13 @@ def issue(
         proof["id"] = proof_id
     if previous:
         proof["previousProof"] = list(previous)
-    covered = _without_proof(document)
-    if "@context" in covered:
-        proof["@context"] = covered["@context"]
+    if "@context" in document:
+        proof["@context"] = document["@context"]
     try:
         named = _previous(proof, held)
     except RefusedError as error:
         raise _fail(error.detail, "proof_generation_error") from None
-    if named:
-        covered["proof"] = named
+    covered = _Texts.of(document, held).covered(proof, named)
     signature = signer.sign(_hash_data(covered, proof, signer.algorithm))
     proof["proofValue"] = multikey.encode_base58(signature)
     return {**_without_proof(document), "proof": [*held, proof] if held else proof}

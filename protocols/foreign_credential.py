@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CODE = vcdm.CODE
 CONTEXT_1 = "https://www.w3.org/2018/credentials/v1"
-MAX_BYTES = 2 * 1024 * 1024
+MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
 _MAX_URL = 4000
 _URL = re.compile(r"(?a:[A-Za-z][A-Za-z0-9+.-]{0,30}:[!#-\[\]-~]{1,3900})")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 2.0
 STATUS_SECONDS = 8.0
+AT_ONCE = 8
 
 
 class VerificationService:
@@ -82,16 +83,23 @@ class VerificationService:
         case.challenge = question.challenge
         if question.country is not None:
             case.verifier_country = question.country
-        status = await self._status_of(case, refresh=not historical)
+        status = await self._status_of(case, refresh=not historical, asked=True)
         judged = judging.judge(case, status, historical=historical)
         return await self._node.store.read(judging.name_differences, question.file, judged)
 
-    async def _status_of(self, case: Case, *, refresh: bool) -> StatusList | None:
-        """The list that the claims name, as fresh as can be had within 8 s."""
+    async def _status_of(
+        self, case: Case, *, refresh: bool, asked: bool = False
+    ) -> StatusList | None:
+        """The list that the claims name, as fresh as can be had within 8 s.
+
+        asked: by the operator; only then a foreign credential, which is never taken in, has one
+        """
         named = (
             (case.claims.issuer, case.claims.status.list_url)
             if case.claims is not None
             else foreign_steps.status_named(case)
+            if asked
+            else None
         )
         if named is None:
             return None
@@ -139,16 +147,26 @@ class VerificationService:
         now = self._node.clock.now_ms()
         if changed:
             await self._node.store.write(rows.all_due, now)
-        for waiting in await self._node.store.read(rows.due, now):
-            stored = await self._node.store.read(documents.get, waiting.digest)
-            if stored is None:
-                await self._node.store.write(rows.settle, waiting.digest)
-                continue
-            judged = await self.judge(stored.file)
-            await self._node.store.write(self._decide, waiting, judged)
+        due = await self._node.store.read(rows.due, now)
+        # Several at once: an issuer that answers slowly must not keep the others' documents waiting.
+        for start in range(0, len(due), AT_ONCE):
+            await asyncio.gather(*map(self._again, due[start : start + AT_ONCE]))
+
+    async def _again(self, waiting: Undecided) -> None:
+        stored = await self._node.store.read(documents.get, waiting.digest)
+        if stored is None:
+            await self._node.store.write(rows.settle, waiting.digest)
+            return
+        judged = await self.judge(stored.file)
+        await self._node.store.write(self._decide, waiting, judged)
 
     def _decide(self, conn: Connection, waiting: Undecided, judged: Judged) -> None:
-        """Keep the newer report; when it is decided, tell and answer."""
+        """Keep the newer report; when it is decided, tell and answer.
+
+        Meanwhile a genuine copy may have come and settled it: then this was about another file.
+        """
+        if not rows.waits(conn, waiting.digest):
+            return
         documents.set_report(conn, waiting.digest, judged.report)
         if judged.report.verdict is Outcome.INDETERMINATE:
             rows.postpone(conn, waiting, self._node.clock.now_ms())

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from protocols import base64url, data_integrity, did, foreign_credential, keys, multikey
 from protocols.data_integrity import Expected
+from schemas import strict_json
 from schemas.catalogue import explain
 from schemas.errors import MalformedError, RefusedError, TradeError
 from schemas.findings import Outcome
@@ -340,7 +341,9 @@ def _signed_with(own: keys.SoftwareSigner, options: dict) -> dict:
         "proofPurpose": "assertionMethod",
         **options,
     }
-    value = own.sign(data_integrity._hash_data(DOCUMENT, proof, own.algorithm))
+    value = own.sign(
+        data_integrity._hash_data(strict_json.canonical(DOCUMENT), proof, own.algorithm)
+    )
     return DOCUMENT | {"proof": proof | {"proofValue": multikey.encode_base58(value)}}
 
 
@@ -390,6 +393,32 @@ def test_a_document_without_readable_proofs_is_refused(proof: object) -> None:
     with pytest.raises(MalformedError) as caught:
         data_integrity.verify(DOCUMENT | {"proof": proof}, resolve, Expected(AT))
     assert caught.value.code == "proof_malformed"
+
+
+@given(st.dictionaries(st.text(max_size=4), st.integers(0, 9) | st.text(max_size=4), max_size=6))
+def test_what_is_signed_is_put_together_as_rfc_8785_writes_it(members: dict) -> None:
+    members.pop("proof", None)
+    texts = data_integrity._Texts.of(members, [{"id": "urn:a"}, {"id": "urn:b"}])
+    assert texts.covered({}, []) == strict_json.canonical(members)
+    whole = members | {"@context": "c", "proof": [{"id": "urn:b"}]}
+    assert texts.covered({"@context": "c"}, [1]) == strict_json.canonical(whole)
+
+
+def test_many_proofs_do_not_cost_many_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    document: dict = DOCUMENT | {"long": ["x"] * 1000}
+    for number in range(data_integrity.MAX_PROOFS):
+        document = proven(document, proof_id=f"urn:{number}")
+    written: list[int] = []
+    canonical = strict_json.canonical
+
+    def counted(value: object) -> bytes:
+        text = canonical(value)
+        written.append(len(text))
+        return text
+
+    monkeypatch.setattr(data_integrity.strict_json, "canonical", counted)
+    assert worst(document) == PASSED
+    assert sum(length > 3000 for length in written) == 1
 
 
 def test_a_method_that_nobody_here_knows_is_unknown() -> None:
