@@ -125,8 +125,8 @@ def put_received(
 ) -> bool:
     """Keep a verified document; False when it is here already, which then stays as it was.
 
-    A copy about which nothing was certain gives way: its signature may be anybody's, while the
-    digest, which is the payload's, is the same.
+    A copy that was not verified gives way: its signature may be anybody's, while the digest, which
+    is the payload's, is the same.
     """
     document, report = verified.value, verified.report
     if _put(conn, document, report, sender, now_ms, leaf):
@@ -135,7 +135,7 @@ def put_received(
     undecided = (
         documents.c.digest == document.digest,
         documents.c.origin == RECEIVED,
-        documents.c.verdict == Outcome.INDETERMINATE.value,
+        documents.c.verdict != Outcome.PASSED.value,
     )
     changed = conn.execute(update(documents).where(*undecided).values(**values))
     if changed.rowcount == 0 and document.file.presented:

@@ -80,6 +80,12 @@ def postpone(conn: Connection, waiting: Undecided, now_ms: int) -> None:
     )
 
 
+def waits(conn: Connection, digest: bytes) -> bool:
+    """Whether the document is still undecided."""
+    query = select(undecided.c.digest).where(undecided.c.digest == digest)
+    return conn.execute(query).one_or_none() is not None
+
+
 def settle(conn: Connection, digest: bytes) -> bool:
     """It is decided; False when it was already."""
     removed = conn.execute(delete(undecided).where(undecided.c.digest == digest))

@@ -148,7 +148,7 @@ class VerificationService:
         if changed:
             await self._node.store.write(rows.all_due, now)
         due = await self._node.store.read(rows.due, now)
-        # Several at once: an issuer that answers slowly must not keep the others' documents waiting.
+        # Several at once: an issuer that answers slowly must not keep others' documents waiting.
         for start in range(0, len(due), AT_ONCE):
             await asyncio.gather(*map(self._again, due[start : start + AT_ONCE]))
 

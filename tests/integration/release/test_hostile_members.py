@@ -14,6 +14,7 @@ from node.documents import documents
 from node.documents.fetching import StatusAnswer
 from node.documents.orders import IssueOrder
 from node.release import deciding, rows
+from node.verification.rows import Undecided
 from protocols import base64url, credential
 from protocols.exchange.manifest import DOCUMENT
 from protocols.times import to_ms, to_text
@@ -76,6 +77,30 @@ async def test_a_forged_copy_sent_first_does_not_keep_the_genuine_document_out(
     await road.eventually(passed)
     assert (await stored(port, digest)).file == genuine
     assert (await stored(port, digest)).sender == issuer.did
+
+    # The forged copy was being looked at again just then: what comes of it is about that file.
+    late = await port.verification.judge(copy)
+    waiting = Undecided(bytes.fromhex(digest), liar.did, "m", bytes(32), 0)
+    await port.store.write(port.verification._decide, waiting, late)
+    assert await road.verdict(port, digest) == "PASSED"
+
+
+async def test_a_forged_copy_that_failed_in_the_end_gives_way_to_the_genuine_document(
+    nodes: dict[str, Node],
+) -> None:
+    digest = await road.issue(nodes, "packing-list", ("nl-port",))
+    port = nodes["nl-port"]
+    held = await stored(port, digest)
+    judged = await port.verification.judge(held.file)
+    failed = documents.documents.update().values(verdict="FAILED", file=b"forged")
+
+    def again(conn: Any) -> bool:
+        conn.execute(failed)
+        return documents.put_received(conn, judged.verified, sender=held.sender, now_ms=1)
+
+    assert await port.store.write(again)
+    assert (await stored(port, digest)).file == held.file
+    assert await road.verdict(port, digest) == "PASSED"
 
 
 async def test_a_flood_of_documents_hides_no_later_one_from_the_decision(
