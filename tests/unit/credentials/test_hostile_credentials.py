@@ -62,9 +62,12 @@ def test_a_list_in_between_of_another_purpose_cannot_make_forget() -> None:
         )  # fmt: skip
         return status_list.parse_list(text)[1]
 
-    held = listed(status_list.set_bit(empty, 7), 0, "revocation")
+    revoked = status_list.set_bit(empty, 7)
+    held = listed(revoked, 0, "revocation")
+    assert status_list.supersedes(listed(revoked, 1, "revocation"), held)
+    # It clears nothing itself; against it, the next one would be free to.
     with pytest.raises(RefusedError) as caught:
-        status_list.supersedes(listed(empty, 1, "suspension"), held)
+        status_list.supersedes(listed(revoked, 1, "suspension"), held)
     assert caught.value.code == "status_rollback"
 
 
