@@ -9,7 +9,7 @@ import typer
 
 from node.cli import output
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
-from schemas.errors import MalformedError, UnavailableError
+from schemas.errors import ConflictError, MalformedError, UnavailableError
 
 if TYPE_CHECKING:
     from node.operator import OperatorClient
@@ -156,6 +156,8 @@ def join(
             body = {"url": network_url, "network": network_id, "wants": wants}
             state = client.post("/v1/trust/join", body)
             output.progress(f"asked; request {state['id']} waits for the roots to sign")
+        elif network_id not in {"", state["network"]}:
+            raise ConflictError("already_member", f"it asked, or is in, {state['network']}")
         state = _await_admission(client, state, wait)
     if as_json:
         output.print_json(state)

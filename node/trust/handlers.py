@@ -141,7 +141,8 @@ class TrustHandlers:
         if ours is None:
             return json_response({"state": "none"})
         await self._trust.joining.poll()
-        return json_response({"state": "pending", "id": ours.id.hex(), "url": ours.url})
+        body = {"state": "pending", "id": ours.id.hex(), "url": ours.url}
+        return json_response(body | {"network": ours.network.hex()})
 
     async def _ask(self, request: web.Request) -> web.Response:
         body = await read_json(request)

@@ -237,15 +237,7 @@ class Signing:
             draft = draft.with_key(key)
         for algorithm in wish.algorithms:
             draft = draft.with_algorithm(algorithm)
-        if wish.witnesses:
-            draft = policies.with_witnesses(draft, wish.witnesses, wish.quorum)
-        if wish.registry is not None:
-            if not set(wish.witnesses) - {wish.registry}:
-                raise RefusedError("registry_without_witness", "no title would become final")
-            draft = draft.with_registry(
-                policies.registry_of(draft, wish.registry, wish.witnesses, wish.quorum)
-            )
-        return draft
+        return _with_policies(draft, wish)
 
     async def _chosen(self, current: MemberList, wish: Wish) -> list[JoinRequest]:
         waiting = {one.id: one for one in await self._node.store.read(rows.pending_requests)}
@@ -254,6 +246,19 @@ class Signing:
             if one not in waiting:
                 raise NotFoundError("join_request_unknown", "no such request waits")
         return [joining.read(waiting[one].signed, test=current.test) for one in ids]
+
+
+def _with_policies(draft: MemberListDraft, wish: Wish) -> MemberListDraft:
+    """Witnesses for every log, and for the registry, which is nothing without one (R22)."""
+    if wish.witnesses:
+        draft = policies.with_witnesses(draft, wish.witnesses, wish.quorum)
+    if wish.registry is None:
+        return draft
+    if not set(wish.witnesses) - {wish.registry}:
+        raise RefusedError("registry_without_witness", "no title would become final")
+    return draft.with_registry(
+        policies.registry_of(draft, wish.registry, wish.witnesses, wish.quorum)
+    )
 
 
 def _key_changes(wish: Wish, current: MemberList, at: datetime) -> list[ListedKey]:

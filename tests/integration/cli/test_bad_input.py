@@ -221,7 +221,10 @@ def test_what_is_no_credential_fails_verification(home: Home, files: Path, name:
         (("trust", "sign", "--witness", NOBODY), REFUSED),
         (("trust", "export", "-o", "/nonexistent/folder/file"), USAGE),
         (("log", "audit", "--origin", "nobody.example/log/1"), USAGE),
-        (("join", "--network-url", "http://127.0.0.1:1", "--network-id", ZEROS, "--wait", "0"), 0),
+        (
+            ("join", "--network-url", "http://127.0.0.1:1", "--network-id", ZEROS, "--wait", "0"),
+            REFUSED,
+        ),
     ],
 )
 def test_what_does_not_exist_or_is_not_allowed_is_said(
