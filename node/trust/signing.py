@@ -233,10 +233,7 @@ class Signing:
             draft = draft.with_issuer(entry)
         for agreement in wish.agreements:
             draft = draft.with_agreement(replace(agreement, valid_from=draft.issued_at))
-        for key in _key_changes(wish, current, draft.issued_at):
-            draft = draft.with_key(key)
-        for algorithm in wish.algorithms:
-            draft = draft.with_algorithm(algorithm)
+        draft = _ended(draft, wish, current)
         return _with_policies(draft, wish)
 
     async def _chosen(self, current: MemberList, wish: Wish) -> list[JoinRequest]:
@@ -259,6 +256,15 @@ def _with_policies(draft: MemberListDraft, wish: Wish) -> MemberListDraft:
     return draft.with_registry(
         policies.registry_of(draft, wish.registry, wish.witnesses, wish.quorum)
     )
+
+
+def _ended(draft: MemberListDraft, wish: Wish, current: MemberList) -> MemberListDraft:
+    """The draft with the keys and algorithms ended that are to end."""
+    for key in _key_changes(wish, current, draft.issued_at):
+        draft = draft.with_key(key)
+    for algorithm in wish.algorithms:
+        draft = draft.with_algorithm(algorithm)
+    return draft
 
 
 def _key_changes(wish: Wish, current: MemberList, at: datetime) -> list[ListedKey]:
