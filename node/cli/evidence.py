@@ -25,7 +25,10 @@ def export(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Export everything this node holds of a consignment, with all proofs, as one file."""
+    """Export all this node holds of a consignment, with its proofs, as one file.
+
+    The file is written whatever its own verdict; the exit code is 0 only when that is PASSED.
+    """
     import orjson
 
     from node.operator import operator
@@ -43,6 +46,7 @@ def export(
         output.print_json(told)
     else:
         output.pairs("Evidence bundle", told.items())
+    raise typer.Exit(0 if verdict == "PASSED" else 1)
 
 
 def verify(

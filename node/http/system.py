@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from node.http.helpers import json_response, query_int
+from node.http.helpers import json_response, lang, query_int
 from node.http.routes import JSON, Auth, Parameter, Route
 from node.store import events
 from protocols.times import to_text
@@ -22,7 +22,7 @@ _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class SystemService:
-    """/healthz, /readyz, /metrics, /openapi.json, /.well-known/px, /v1/status, /v1/events."""
+    """/, /healthz, /readyz, /metrics, /openapi.json, /.well-known/px, /v1/status, /v1/events."""
 
     def __init__(self, node: Node) -> None:
         """Reads the node; changes nothing."""
@@ -32,6 +32,7 @@ class SystemService:
     def routes(self, others: Sequence[Route]) -> list[Route]:
         """These routes; `others` are described together with them."""
         mine = [
+            Route("GET", "/", self._front, Auth.OPEN, "Who answers here, for people", "node"),
             Route("GET", "/healthz", self._health, Auth.OPEN, "Whether the process lives", "node"),
             Route(
                 "GET",
@@ -64,6 +65,11 @@ class SystemService:
         ]
         self._routes = [*mine, *others]
         return mine
+
+    async def _front(self, request: web.Request) -> web.Response:
+        from node.http.front import page
+
+        return web.Response(text=page(self._node, lang(request)), content_type="text/html")
 
     async def _health(self, _request: web.Request) -> web.Response:
         return json_response({"alive": True})

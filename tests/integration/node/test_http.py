@@ -119,6 +119,15 @@ async def test_health_and_readiness_name_each_service(
         assert (await response.json())["services"] == {"sample": "the disk is full"}
 
 
+async def test_a_browser_finds_out_who_answers(session: aiohttp.ClientSession) -> None:
+    for lang, word in (("en", "Open to anybody"), ("zh", "公开查询")):
+        async with session.get("/", headers={"Accept-Language": lang}) as response:
+            text = await response.text()
+        assert response.content_type == "text/html"
+        assert f'<html lang="{lang}">' in text
+        assert word in text
+
+
 async def test_metrics_are_in_prometheus_form(session: aiohttp.ClientSession) -> None:
     async with session.get("/healthz"), session.get("/metrics") as response:
         text = await response.text()
