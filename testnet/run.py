@@ -41,7 +41,7 @@ READY: Final = 20.0
 READY_TARGET: Final = 5.0
 STORY_TARGET: Final = 60.0
 MEMORY_TARGET: Final = 1024**3
-SETTLED: Final = 20.0
+SETTLED: Final = 45.0
 FAST_SETTINGS: Final = {"exchange": {"retry_cap": 1.0}}
 
 

@@ -80,8 +80,9 @@ class PeerSender:
         """Sends until cancelled."""
         row = await self._node.store.read(peer_row, self._peer)
         if row is not None:
-            self._failures, self._next_at = row.failures, row.next_at
-            self._paused = row.paused
+            # The breaker outlives a restart, its waiting time does not: what kept the peer away
+            # may have been here, so the first probe goes out at once.
+            self._failures, self._paused = row.failures, row.paused
         while True:
             self._wake.clear()
             seconds = await self._step()
