@@ -92,14 +92,6 @@ def serve(home_path: Path) -> int:
     return 0
 
 
-async def run(home_path: Path) -> None:
-    """The same inside a loop that already runs; ends when cancelled or told by a signal."""
-    home = Home(home_path)
-    home.require()
-    with home.lock():
-        await _until_told(compose(home))
-
-
 async def _until_told(node: Node) -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
