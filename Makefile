@@ -42,9 +42,9 @@ docs: setup-test  ## write anew what docs/ says about codes, commands, settings 
 
 lock:  ## resolve the dependencies again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-header --no-annotate --extra pg pyproject.toml requirements.in -o requirements.lock
+	    --no-header --no-annotate --extra pg --extra rdf --extra tsa --extra evm --extra devchain pyproject.toml requirements.in -o requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-header --no-annotate --extra pg --group dev -c requirements.lock pyproject.toml requirements.in \
+	    --no-header --no-annotate --extra pg --extra rdf --extra tsa --extra evm --extra devchain --group dev -c requirements.lock pyproject.toml requirements.in \
 	    -o requirements-test.lock
 
 clean:
