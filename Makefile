@@ -32,7 +32,7 @@ unit: setup-test  ## the core, with its branch coverage
 	$(BIN)/coverage report --fail-under=95 --skip-covered --include='schemas/*,protocols/*,ledger/*,interop/*'
 
 integration: setup-test  ## real stores, processes and networks, and the demo broken on purpose
-	$(BIN)/pytest tests/integration -q -m 'not slow' $(ARGS)
+	$(BIN)/pytest tests/integration -q -n 3 --dist worksteal -m 'not slow' $(ARGS)
 
 test-all: static unit setup-test  ## the same with the long faults and fuzzing
 	HYPOTHESIS_PROFILE=long $(BIN)/pytest tests -q $(ARGS)
