@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from node.client import PeerClient
 from node.clock import SystemClock
+from node.guarded.client import GuardedClient
 from node.home import write_private
 from node.http.app import Application, serve_only_operator
 from node.http.system import SystemService
@@ -121,6 +122,11 @@ class Node:
         self.store = open_store(settings.store.url or home.store_url(), settings.store)
         self.members = Members()
         self.client = PeerClient(self)
+        fetching = settings.fetching
+        self.guarded = GuardedClient(
+            lambda: self.members.current, hosts=fetching.hosts, quiet=fetching.quiet
+        )
+        self.members.watch(lambda _: self.guarded.forgive())
         self.token = ""
         self.endpoint = ""
         self.services: list[Service] = []
@@ -176,6 +182,7 @@ class Node:
             stack.callback(self.home.endpoint_file.unlink, missing_ok=True)
             stack.push_async_callback(self.store.close)
             stack.push_async_callback(self.client.close)
+            stack.push_async_callback(self.guarded.close)
             for service in self._started:
                 stack.push_async_callback(service.stop)
             self._started = []

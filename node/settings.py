@@ -142,6 +142,18 @@ class TitleSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchingSettings:
+    """[fetching]: calls to addresses that stand in documents; the member list names their hosts."""
+
+    hosts: tuple[str, ...] = _setting(
+        (), "Hosts beside the member list's that may be called: time-stamp servers, for example."
+    )
+    quiet: float = _setting(
+        60.0, "Seconds a host or an address that failed is left alone.", low=0, high=3600
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class TelemetrySettings:
     """[telemetry]: what it tells its operator."""
 
@@ -161,6 +173,7 @@ class Settings:
     log: LogSettings = LogSettings()
     status: StatusSettings = StatusSettings()
     title: TitleSettings = TitleSettings()
+    fetching: FetchingSettings = FetchingSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
 

@@ -1,0 +1,1 @@
+"""Calls to addresses that stand in documents: guarded, because strangers write documents (R7)."""
