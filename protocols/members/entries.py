@@ -203,6 +203,14 @@ class IssuerEntry:
     office: str | None = None
     delegated_by: str | None = None
 
+    def covers(self, delegated: IssuerEntry) -> bool:
+        """Whether `delegated` hangs on this right and asks for no other type, country or office."""
+        return (
+            self.did == delegated.delegated_by
+            and (self.document_type, self.country) == (delegated.document_type, delegated.country)
+            and self.office in (None, delegated.office)
+        )
+
     def to_json(self) -> Json:
         """The right's object in the list."""
         return {

@@ -145,24 +145,21 @@ class MemberList:
     ) -> IssuerEntry | None:
         """The right by which `did` may issue that type for that country at `at`, or None.
 
-        A delegated right counts only while the delegating member's own right holds.
+        A delegated right counts only while the delegating member's own right holds, and only
+        within it: a right for one office gives none for another, nor for the whole country.
         """
-        return self._right(did, document_type, country, at, _MAX_DELEGATION)
+        entries = (entry for entry in self.issuers if entry.did == did)
+        wanted = (document_type, country)
+        named = (entry for entry in entries if (entry.document_type, entry.country) == wanted)
+        return next((entry for entry in named if self._holds(entry, at, _MAX_DELEGATION)), None)
 
-    def _right(
-        self, did: str, document_type: str, country: str, at: datetime, depth: int
-    ) -> IssuerEntry | None:
-        for entry in self.issuers:
-            if (entry.did, entry.document_type, entry.country) != (did, document_type, country):
-                continue
-            if not within(at, entry.valid_from, entry.valid_until):
-                continue
-            giver = entry.delegated_by
-            if giver is None:
-                return entry
-            if depth and self._right(giver, document_type, country, at, depth - 1):
-                return entry
-        return None
+    def _holds(self, entry: IssuerEntry, at: datetime, depth: int) -> bool:
+        if not within(at, entry.valid_from, entry.valid_until):
+            return False
+        if entry.delegated_by is None:
+            return True
+        givers = (one for one in self.issuers if one.covers(entry))
+        return depth > 0 and any(self._holds(giver, at, depth - 1) for giver in givers)
 
     def rights_of(self, did: str, at: datetime) -> tuple[IssuerEntry, ...]:
         """All rights to issue that `did` holds at `at`."""

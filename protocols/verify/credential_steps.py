@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from protocols import jws, rights, status_list, times, vcdm
 from protocols.member_list import Freshness, KeyStanding
+from protocols.members.trust import CLOCK_SKEW
 from protocols.status_list import Status, StatusList
 from schemas import registry
 from schemas.errors import RefusedError, TradeError
@@ -19,6 +20,7 @@ from schemas.findings import Check, Outcome, Severity
 
 if TYPE_CHECKING:
     from protocols.credential import CredentialClaims
+    from protocols.member_list import Agreement
     from protocols.verify.case import Case
     from schemas.view import Examination, View
 
@@ -183,6 +185,8 @@ def _examination(case: Case, document_type: str, payload: bytes) -> Examination:
     withheld = case.presentation.withheld if case.presentation is not None else ()
     if withheld:
         return registry.examine_part(document_type, payload, frozenset(withheld))
+    if isinstance(case.document, dict):
+        return registry.examine_parsed(document_type, case.document)
     return registry.examine(document_type, payload)
 
 
@@ -261,6 +265,7 @@ def _status_says(case: Case, held: StatusList, says: Status) -> Check:
     assert case.claims is not None
     evidence = {
         "list": held.url,
+        "digest": held.digest.hex(),
         "index": case.claims.status.index,
         "signedAt": times.to_text(held.valid_from),
         "ageSeconds": int(held.age(case.at).total_seconds()),
@@ -287,14 +292,22 @@ def cred_11_recognition(case: Case) -> Check:
     claims = case.claims
     if not rights.is_official(registry.get(claims.document_type)):
         return Check("CRED-11", PASSED, code="recognition_not_needed")
-    agreement = case.members.agreement(
-        case.verifier_country, case.issuer_country, claims.document_type, claims.valid_from
-    )
-    pair = f"{case.issuer_country} → {case.verifier_country}, {claims.document_type}"
-    if agreement is None:
-        return Check("CRED-11", FAILED, pair, "not_recognised")
+    pair = (case.verifier_country, case.issuer_country)
+    told = f"{case.issuer_country} → {case.verifier_country}, {claims.document_type}"
+    agreement = case.members.agreement(*pair, claims.document_type, claims.valid_from)
+    # As for the right: a date can be back-dated, so an agreement that has ended recognises only
+    # what is proven to have been signed before.
+    signed = max(claims.valid_from, case.signed_by)
+    if agreement is None or not case.members.agreement(*pair, claims.document_type, signed):
+        return Check("CRED-11", FAILED, told, "not_recognised")
     case.agreement = agreement
-    return Check("CRED-11", PASSED, pair, evidence={"agreement": agreement.id})
+    return Check("CRED-11", PASSED, told, evidence=_agreed(agreement))
+
+
+def _agreed(agreement: Agreement) -> dict[str, str]:
+    """Under which agreement, since when and by which rules it recognises."""
+    rules = {} if agreement.rules is None else {"rules": agreement.rules}
+    return {"agreement": agreement.id, "since": times.to_text(agreement.valid_from), **rules}
 
 
 def cred_12_member_list(case: Case) -> Check:
@@ -303,10 +316,16 @@ def cred_12_member_list(case: Case) -> Check:
     evidence = {
         "version": members.version,
         "digest": members.digest.hex(),
+        "issued": times.to_text(members.issued_at),
         "expires": times.to_text(members.expires),
     }
+    if case.at < members.issued_at - CLOCK_SKEW:
+        return Check("CRED-12", UNKNOWN, code="list_not_yet", evidence=evidence)
     freshness = members.freshness(case.at)
     if freshness is Freshness.STALE:
         return Check("CRED-12", UNKNOWN, code="list_stale", evidence=evidence)
+    if case.key is not None and members.expires <= min(case.key.valid_from, case.at):
+        # Grace is for keys that were at work while the list was fresh; a new one fails closed.
+        return Check("CRED-12", UNKNOWN, case.key.kid, "list_stale_for_new_key", evidence)
     code = "" if freshness is Freshness.FRESH else "list_reading_only"
     return Check("CRED-12", PASSED, code=code, evidence=evidence)

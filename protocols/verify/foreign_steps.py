@@ -391,7 +391,12 @@ def cred_11_recognition(found: Foreign) -> Check:
     if not rights.is_official(kind):
         return Check("CRED-11", PASSED, code="recognition_not_needed")
     at = found.credential.valid_from or found.case.at
-    agreement = found.case.members.agreement(verifier, found.country, kind.key, at)
+    # On its own date and, as a date can be back-dated, now.
+    agreed = [
+        found.case.members.agreement(verifier, found.country, kind.key, moment)
+        for moment in (found.case.at, at)
+    ]
+    agreement = agreed[-1] if all(agreed) else None
     pair = f"{found.country} → {verifier}, {kind.key}"
     if agreement is None:
         return Check("CRED-11", FAILED, pair, "not_recognised")

@@ -453,16 +453,43 @@ def test_cred_11_without_an_agreement_it_is_not_recognised() -> None:
 
 
 def test_r6_reading_goes_on_for_seven_days_and_then_nothing_is_known() -> None:
-    expired = replace(world.MEMBERS, expires=NOW - timedelta(days=1))
+    expired = expired_since(NOW - timedelta(days=1))
     report, _ = verify(members=expired, status=opened_status(NOW))
     assert wrong(report) == {}
     check = report.check("CRED-12")
     assert check is not None
     assert check.code == "list_reading_only"
-    stale = replace(world.MEMBERS, expires=NOW - timedelta(days=8))
+    stale = expired_since(NOW - timedelta(days=8))
     report, verified = verify(members=stale, status=opened_status(NOW))
     only(report, "CRED-12", "INDETERMINATE", "list_stale")
     assert verified is None
+
+
+def expired_since(end: datetime) -> MemberList:
+    """The list with that end; its keys began long before."""
+    early = timedelta(days=400)
+    nodes = tuple(
+        replace(node, keys=tuple(replace(k, valid_from=k.valid_from - early) for k in node.keys))
+        for node in world.MEMBERS.nodes
+    )
+    return replace(world.MEMBERS, nodes=nodes, expires=end)
+
+
+def test_r6_grace_is_for_known_keys_and_a_new_one_fails_closed() -> None:
+    expired = replace(world.MEMBERS, expires=NOW - timedelta(days=1))
+    kid = jws.parse(FILE.to_bytes().decode(), typ="vc+jwt").kid
+    began = world.MEMBERS.key(kid)
+    assert began is not None
+    assert began.valid_from >= expired.expires, "the key began after the list had ended"
+    report, verified = verify(members=expired, status=opened_status(NOW))
+    only(report, "CRED-12", "INDETERMINATE", "list_stale_for_new_key")
+    assert verified is None
+
+
+def test_r4_a_list_of_a_later_moment_answers_for_none_before_it() -> None:
+    later = replace(world.MEMBERS, issued_at=NOW + timedelta(minutes=2))
+    report, _ = verify(members=later)
+    only(report, "CRED-12", "INDETERMINATE", "list_not_yet")
 
 
 # --- LOG: receipts ----------------------------------------------------------------------------
