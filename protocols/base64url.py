@@ -1,7 +1,9 @@
 """Base64url without padding (RFC 4648 §5, RFC 7515 §2), in exactly one spelling per byte string.
 
-The standard library drops foreign characters and ignores left-over bits; two texts would then
-carry the same bytes. Here a text is accepted only if encoding its bytes gives the text again.
+The standard library's decoder drops foreign characters and ignores left-over bits; two texts would
+then carry the same bytes. Here a text is accepted only if encoding its bytes gives the text again:
+the strict decoder refuses every foreign character, so the left-over bits of the last group, and
+the absence of padding, are all that remains to be compared.
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ import binascii
 from schemas.errors import MalformedError
 
 
+_FOREIGN = b"+/="  # those of standard base64
+
+
 def encode(data: bytes) -> str:
     """`data` as base64url text without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
@@ -20,10 +25,15 @@ def encode(data: bytes) -> str:
 def decode(text: str, *, pointer: str = "") -> bytes:
     """The bytes of canonical base64url `text`; raises MalformedError `base64url_malformed`."""
     try:
-        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        raw = text.encode("ascii")
+        if any(byte in raw for byte in _FOREIGN):
+            raise ValueError("a character of standard base64")
+        standard = raw.replace(b"-", b"+").replace(b"_", b"/") + b"=" * (-len(raw) % 4)
+        data = binascii.a2b_base64(standard, strict_mode=True)
     except (ValueError, binascii.Error):
         data = None
-    if data is None or encode(data) != text:
+    over = len(text) % 4
+    if data is None or (over and encode(data[-(over - 1) :]) != text[-over:]):
         raise MalformedError(
             "base64url_malformed", "not canonical base64url without padding", pointer=pointer
         )

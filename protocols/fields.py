@@ -85,7 +85,7 @@ class Fields:
     def time(self, name: str) -> datetime:
         """An RFC 3339 time with a zone, as an aware UTC datetime."""
         try:
-            return times.from_text(self.members.get(name), pointer=self.place(name))
+            return times.from_text(self.members.get(name))
         except MalformedError as error:
             raise self.fault(name, error.detail) from None
 
@@ -96,7 +96,7 @@ class Fields:
     def digest(self, name: str) -> bytes:
         """32 bytes written as lowercase hexadecimal."""
         try:
-            return digest.from_hex(self.members.get(name), pointer=self.place(name))
+            return digest.from_hex(self.members.get(name))
         except MalformedError as error:
             raise self.fault(name, error.detail) from None
 

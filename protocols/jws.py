@@ -14,7 +14,7 @@ import binascii
 import re
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -64,16 +64,17 @@ class Jws:
     payload: bytes
     signature: bytes
     signing_input: bytes
+    #: SHA-256 of the payload: the identity of the signed object (R2).
+    payload_digest: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Compute the identity, once: every step asks for it."""
+        object.__setattr__(self, "payload_digest", sha256(self.payload))
 
     @property
     def kid(self) -> str:
         """The DID URL of the key that claims to have signed."""
         return self.header.kid
-
-    @property
-    def payload_digest(self) -> bytes:
-        """SHA-256 of the payload: the identity of the signed object (R2)."""
-        return sha256(self.payload)
 
 
 def did_of(kid: str) -> str:

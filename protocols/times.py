@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from schemas.errors import MalformedError
 
@@ -15,6 +16,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXT = re.compile(
     r"(?a:(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d))",
 )
+_LONGEST = len("2026-11-18T06:00:00.123456789+00:00")
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -26,15 +28,23 @@ def to_text(moment: datetime) -> str:
 
 def from_text(text: object, *, pointer: str = "") -> datetime:
     """The aware UTC moment of an RFC 3339 text with a zone; raises `time_malformed`."""
-    match = _TEXT.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
+    moment = _moment(text) if isinstance(text, str) and len(text) <= _LONGEST else None
+    if moment is None:
         raise _malformed(pointer)
+    return moment
+
+
+@lru_cache(maxsize=1024)
+def _moment(text: str) -> datetime | None:
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        return None
     day_and_time, fraction, zone = match.groups()
     micros = int((fraction or "").ljust(6, "0")[:6])
     try:
         moment = datetime.fromisoformat(day_and_time + zone).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise _malformed(pointer) from None
+        return None
     return moment.replace(microsecond=micros)
 
 

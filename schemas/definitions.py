@@ -64,7 +64,10 @@ class JsonDocument:
 
     def examine(self, payload: bytes) -> Examination:
         """Profile first; the rules speak only about a document that satisfies it."""
-        document = strict_json.loads_object(payload)
+        return self.examine_parsed(strict_json.loads_object(payload))
+
+    def examine_parsed(self, document: Document) -> Examination:
+        """As `examine`, for a document that the strict reader has read."""
         findings = profiles.faults(self.type.key, document)
         if not findings:
             findings = tuple(self.rules.examine(document))

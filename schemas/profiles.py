@@ -73,7 +73,10 @@ def faults(
 
     withheld: pointers of members that exist and are not shown, so they are not missing
     """
-    found = _validator(key).iter_errors(document)
+    validator = _validator(key)
+    if validator.is_valid(document):
+        return ()
+    found = validator.iter_errors(document)
     told = (error for error in found if not _is_withheld(error, withheld))
     errors = [*islice(told, MAX_FAULTS + 1)]
     findings = [_finding(error) for error in errors[:MAX_FAULTS]]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from schemas.definitions import Definition
-    from schemas.rules import Rule
+    from schemas.rules import Document, Rule
 
 __all__ = [
     "DocumentType",
@@ -33,6 +33,7 @@ __all__ = [
     "disclosable",
     "document_types",
     "examine",
+    "examine_parsed",
     "examine_part",
     "example",
     "get",
@@ -71,6 +72,14 @@ def examine(key: str, payload: bytes) -> Examination:
     no JSON or XML document at all, RefusedError when the type is unknown.
     """
     return _definition(key).examine(payload)
+
+
+def examine_parsed(key: str, document: Document) -> Examination:
+    """As `examine`, for a JSON document that `strict_json.loads_object` has read already."""
+    definition = _definition(key)
+    if not isinstance(definition, JsonDocument):
+        return definition.examine(strict_json.canonical(document))
+    return definition.examine_parsed(document)
 
 
 def examine_part(key: str, payload: bytes, withheld: AbstractSet[str]) -> Examination:

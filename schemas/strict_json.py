@@ -7,7 +7,10 @@ every reader agrees on them.
 
 The fast path is orjson where it provably gives the same answer. Reading: when orjson writes the
 value it read back as exactly the received bytes, these bytes came out of dictionaries, so no name
-occurs twice. Writing: without floats, and without characters beyond the basic plane (on which the
+occurs twice. With other white space it is enough that both have as many colons: one stands for each
+member, the others stand in strings, where no escape hides or adds one, and a member that was
+dropped takes at least its own away; numbers must then be whole, whose spelling is no question.
+Writing: without floats, and without characters beyond the basic plane (on which the
 UTF-16 order of RFC 8785 §3.2.3 differs from code point order), orjson's sorted form is canonical.
 """
 
@@ -38,6 +41,9 @@ _LONGEST_INTEGER = len(str(-MAX_INTEGER))
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _BEYOND_BASIC_PLANE = re.compile(rb"[\xf0-\xf4]")
 _CONTAINERS = (dict, list)
+_SHORT = 16 * 1024
+#: A number that is not whole, as orjson writes it: outside strings, where it may stand.
+_NOT_WHOLE = re.compile(rb"(?:\A|[\[:,])-?[0-9]+[.eE]")
 _PLAIN = frozenset({dict, list, str, int, bool, type(None)})
 _READ_BACK = orjson.OPT_STRICT_INTEGER
 _CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
@@ -62,7 +68,8 @@ def loads(
     value = _loads_fast(data)
     if value is _NOT_PROVEN:
         value = _loads_strict(data)
-    _check_size(value, max_depth, max_members)
+    if not _is_small(value, len(data), max_depth, max_members):
+        _check_size(value, max_depth, max_members)
     return value  # type: ignore[no-any-return]
 
 
@@ -117,11 +124,21 @@ class _Fault:
 def _loads_fast(data: bytes) -> Any:
     try:
         value = orjson.loads(data)
-        if orjson.dumps(value, option=_READ_BACK) == data:
+        written = orjson.dumps(value, option=_READ_BACK)
+        if written == data or _is_only_spaced(data, written):
             return value
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         pass
     return _NOT_PROVEN
+
+
+def _is_only_spaced(data: bytes, written: bytes) -> bool:
+    """Whether `data` provably holds what `written` does, by the argument above."""
+    return (
+        data.count(b":") == written.count(b":")
+        and b"\\u" not in data
+        and _NOT_WHOLE.search(written) is None
+    )
 
 
 def _loads_strict(data: bytes) -> Any:
@@ -223,6 +240,21 @@ def _has_lone_surrogate(text: str) -> bool:
     return False
 
 
+def _is_small(value: Any, size: int, max_depth: int, max_members: int) -> bool:
+    """Whether `value` provably keeps the caps, from one indented writing of a short text.
+
+    Every member and element that is not a container begins a line, indented twice its depth;
+    `_check_size` counts where this does not settle it.
+    """
+    if size > _SHORT:  # what is nested deep grows when it is indented
+        return False
+    try:
+        lines = orjson.dumps(value, option=orjson.OPT_INDENT_2)
+    except orjson.JSONEncodeError:
+        return False
+    return b"\n" + b"  " * max_depth not in lines and lines.count(b"\n") <= max_members
+
+
 def _check_size(value: Any, max_depth: int, max_members: int) -> None:
     """Level by level, so that the depth of a hostile text never becomes our own."""
     level = [value] if isinstance(value, _CONTAINERS) else []
@@ -234,7 +266,12 @@ def _check_size(value: Any, max_depth: int, max_members: int) -> None:
         members += sum(map(len, level))
         if members > max_members:
             raise TooLargeError("json_too_many_members", f"more than {max_members} members")
-        level = [child for node in level for child in _children(node) if type(child) in _CONTAINERS]
+        level = [
+            child
+            for node in level
+            for child in (node.values() if type(node) is dict else node)
+            if type(child) is dict or type(child) is list
+        ]
 
 
 def _children(node: Any) -> Any:
