@@ -5,6 +5,7 @@ This module is the one place others import from; its parts live in `protocols.me
 
 from __future__ import annotations
 
+from protocols.members.anchors import AnchorEntry, RevokedCertificate
 from protocols.members.drafting import (
     MemberListDraft,
     combine,
@@ -27,7 +28,13 @@ from protocols.members.entries import (
     RegistryEntry,
     Roots,
 )
-from protocols.members.export import open_export, read_export, walk, write_export
+from protocols.members.export import (
+    open_export,
+    open_versions,
+    read_export,
+    walk,
+    write_export,
+)
 from protocols.members.trust import (
     MEDIA_TYPE,
     TYP,
@@ -38,6 +45,7 @@ from protocols.members.trust import (
     open_founding,
     peek_version,
     read_payload,
+    reopen,
     require_same,
     signatures_counted,
 )
@@ -49,6 +57,7 @@ __all__ = [
     "TYP",
     "Agreement",
     "AlgorithmEntry",
+    "AnchorEntry",
     "Freshness",
     "IssuerEntry",
     "KeyStanding",
@@ -59,6 +68,7 @@ __all__ = [
     "NodeEntry",
     "PartyEntry",
     "RegistryEntry",
+    "RevokedCertificate",
     "Roots",
     "advance",
     "combine",
@@ -67,9 +77,11 @@ __all__ = [
     "open_chain",
     "open_export",
     "open_founding",
+    "open_versions",
     "peek_version",
     "read_export",
     "read_payload",
+    "reopen",
     "require_root",
     "require_same",
     "sign_list",

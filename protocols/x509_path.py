@@ -50,6 +50,7 @@ _PROCESSED = frozenset(
         ExtensionOID.INHIBIT_ANY_POLICY,
     }
 )
+_UNREADABLE = (UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 T = TypeVar("T", bound=x509.ExtensionType)
 
 
@@ -85,18 +86,16 @@ class CertificatePath:
 def load(der: bytes) -> x509.Certificate:
     """One certificate; raises MalformedError `certificate_malformed`."""
     try:
-        if len(der) > MAX_BYTES:
-            raise ValueError
-        certificate = x509.load_der_x509_certificate(der)
+        certificate = x509.load_der_x509_certificate(der[:MAX_BYTES])
+        # These are parsed when they are first asked for, so they are asked for here.
         _ = (certificate.extensions, certificate.public_key(), certificate.subject)
         _ = (certificate.issuer, certificate.signature_algorithm_parameters)
-        if certificate.public_bytes(Encoding.DER) != der:
-            raise ValueError
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        exact = certificate.public_bytes(Encoding.DER) == der
+    except (ValueError, TypeError, *_UNREADABLE):
+        exact = False
+    if not exact:
         detail = "a certificate cannot be read, or its key is of no kind used here"
-        raise MalformedError("certificate_malformed", detail) from None
-    except x509.UnsupportedGeneralNameType:
-        raise MalformedError("certificate_malformed", "a name is of an unknown kind") from None
+        raise MalformedError("certificate_malformed", detail)
     return certificate
 
 

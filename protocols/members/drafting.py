@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import TypeVar
 
 from protocols import jws, times
+from protocols.digest import sha256
 from protocols.keys import Signer
 from protocols.members import trust
+from protocols.members.anchors import AnchorEntry
 from protocols.members.entries import (
     Agreement,
     AlgorithmEntry,
@@ -48,6 +50,7 @@ class MemberListDraft:
     logs: tuple[LogEntry, ...] = ()
     registries: tuple[RegistryEntry, ...] = ()
     algorithms: tuple[AlgorithmEntry, ...] = ()
+    anchors: tuple[AnchorEntry, ...] = ()
     previous: MemberList | None = None
 
     @classmethod
@@ -66,6 +69,7 @@ class MemberListDraft:
             logs=held.logs,
             registries=held.registries,
             algorithms=held.algorithms,
+            anchors=held.anchors,
             previous=held,
         )
 
@@ -119,6 +123,10 @@ class MemberListDraft:
         """The draft with that algorithm refused from its date on, in place of what it said."""
         return replace(self, algorithms=_put(self.algorithms, entry, lambda item: item.id))
 
+    def with_anchor(self, entry: AnchorEntry) -> MemberListDraft:
+        """The draft with that anchor added, or put in place of what it said of the certificate."""
+        return replace(self, anchors=_put(self.anchors, entry, _anchored))
+
     def payload(self) -> bytes:
         """The list's payload: RFC 8785 JSON. It is what roots sign and what has the digest."""
         body: Json = {
@@ -137,6 +145,8 @@ class MemberListDraft:
         }
         if self.algorithms:
             body["algorithms"] = [entry.to_json() for entry in self.algorithms]
+        if self.anchors:
+            body["anchors"] = [entry.to_json() for entry in self.anchors]
         if self.previous is not None:
             body["network"] = self.previous.network.hex()
             body["previous"] = self.previous.digest.hex()
@@ -153,6 +163,10 @@ def _kid(key: ListedKey) -> str:
 
 def _right(entry: IssuerEntry) -> object:
     return (entry.did, entry.document_type, entry.country, entry.office)
+
+
+def _anchored(entry: AnchorEntry) -> object:
+    return (entry.purpose, entry.subject, entry.certificate)
 
 
 def _put(entries: tuple[T, ...], entry: T, name: Callable[[T], object]) -> tuple[T, ...]:
@@ -198,6 +212,7 @@ def diff(old: MemberList | None, new: MemberList) -> list[str]:
     sentences += _changes("log", old.logs, new.logs, lambda item: f"{item.origin} #{item.epoch}")
     sentences += _changes("registry", old.registries, new.registries, lambda item: item.origin)
     sentences += _changes("end of algorithm", old.algorithms, new.algorithms, _tell_algorithm)
+    sentences += _changes("anchor", old.anchors, new.anchors, _tell_anchor)
     if new.expires != old.expires:
         sentences.append(f"expires {times.to_text(new.expires)}")
     return sentences
@@ -239,6 +254,11 @@ def _changes(what: str, old: Sequence[T], new: Sequence[T], tell: Callable[[T], 
 
 def _tell_algorithm(entry: AlgorithmEntry) -> str:
     return f"{entry.id}: refused from {times.to_text(entry.until)} on"
+
+
+def _tell_anchor(entry: AnchorEntry) -> str:
+    told = f"{entry.purpose} of {entry.subject}: certificate {sha256(entry.certificate).hex()}"
+    return told + (f", {len(entry.revoked)} revoked under it" if entry.revoked else "")
 
 
 def _tell_right(entry: IssuerEntry) -> str:

@@ -7,7 +7,7 @@ what they signed in their time verifies for ever.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -126,13 +126,20 @@ def _span(start: datetime, end: datetime | None) -> Json:
     return body
 
 
+def _since(name: str, moment: datetime | None) -> Json:
+    return {} if moment is None else {name: times.to_text(moment)}
+
+
 def _optional(**members: JsonValue) -> Json:
     return {name: value for name, value in members.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class NodeEntry:
-    """A member organisation's node. names: language tag → name; endpoint: scheme and authority."""
+    """A member organisation's node. names: language tag → name; endpoint: scheme and authority.
+
+    countersigned_from: since when its documents count only with a second, ML-DSA signature
+    """
 
     did: str
     name: str
@@ -143,10 +150,19 @@ class NodeEntry:
     names: Mapping[str, str] = field(default_factory=dict, hash=False)
     locode: str | None = None
     platform: str | None = None
+    countersigned_from: datetime | None = None
 
-    def key_for(self, purpose: str, at: datetime) -> ListedKey | None:
-        """The youngest key of that purpose that is valid at `at`."""
-        fitting = [key for key in self.keys if key.purpose == purpose and key.valid_at(at)]
+    def key_for(
+        self, purpose: str, at: datetime, algorithms: Collection[str] = ()
+    ) -> ListedKey | None:
+        """The youngest key of that purpose that is valid at `at`; of those algorithms, if named."""
+        fitting = [
+            key
+            for key in self.keys
+            if key.purpose == purpose
+            and key.valid_at(at)
+            and (not algorithms or key.public.algorithm in algorithms)
+        ]
         return max(fitting, key=lambda key: key.valid_from, default=None)
 
     def display_name(self, lang: str) -> str:
@@ -164,6 +180,7 @@ class NodeEntry:
             "keys": [key.to_json() for key in self.keys],
             **({"names": dict(self.names)} if self.names else {}),
             **_optional(locode=self.locode, platform=self.platform),
+            **_since("countersignedFrom", self.countersigned_from),
         }
 
 

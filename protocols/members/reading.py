@@ -111,6 +111,7 @@ def read_node(fields: Fields, *, test: bool = True) -> NodeEntry:
         names=fields.text_map("names"),
         locode=fields.optional_text("locode", pattern=_LOCODE),
         platform=fields.optional_text("platform", pattern=_PLATFORM),
+        countersigned_from=fields.optional_time("countersignedFrom"),
     )
 
 

@@ -21,6 +21,7 @@ from protocols.digest import sha256
 from protocols.fields import Fields
 from protocols.keys import ALGORITHMS
 from protocols.members import reading
+from protocols.members.anchors import AnchorEntry, read_anchor
 from protocols.members.entries import (
     Agreement,
     AlgorithmEntry,
@@ -76,6 +77,7 @@ class MemberList:
     logs: tuple[LogEntry, ...] = field(repr=False)
     registries: tuple[RegistryEntry, ...] = field(repr=False)
     algorithms: tuple[AlgorithmEntry, ...] = field(default=(), repr=False)
+    anchors: tuple[AnchorEntry, ...] = field(default=(), repr=False)
     _keys: Mapping[str, ListedKey] = field(init=False, repr=False, compare=False)
     _nodes: Mapping[str, NodeEntry] = field(init=False, repr=False, compare=False)
     _parties: Mapping[str, PartyEntry] = field(init=False, repr=False, compare=False)
@@ -202,6 +204,16 @@ class MemberList:
         """The title registry with that origin."""
         return next((entry for entry in self.registries if entry.origin == origin), None)
 
+    def anchors_for(
+        self, purpose: str, subject: str | None, at: datetime
+    ) -> tuple[AnchorEntry, ...]:
+        """The anchors for that issuer, platform or server (None: for any) at `at` (R7)."""
+        return tuple(
+            entry
+            for entry in self.anchors
+            if entry.purpose == purpose and subject in (None, entry.subject) and entry.valid_at(at)
+        )
+
     def freshness(self, now: datetime) -> Freshness:
         """R6: fresh until it expires, good for reading for seven days more, then stale."""
         if now < self.expires:
@@ -252,6 +264,17 @@ def advance(current: MemberList, signed: bytes, *, now: datetime | None) -> Memb
         _require_threshold(envelope, following.roots, "the new roots")
     _require_history(current, following)
     return following
+
+
+def reopen(signed: bytes, digest: bytes) -> MemberList:
+    """A version that was verified before and is known by its digest; no signature is checked.
+
+    Raises RefusedError `member_list_altered` when the bytes are not those.
+    """
+    envelope = jws.parse_multi(signed, typ=TYP, max_bytes=MAX_BYTES)
+    if envelope.payload_digest != digest:
+        raise RefusedError("member_list_altered", "a stored version is not the one verified")
+    return _read(envelope, signed)
 
 
 def require_same(held: MemberList, other: MemberList) -> None:
@@ -381,6 +404,7 @@ def read_payload(payload: bytes, signed: bytes) -> MemberList:
         logs=tuple(map(reading.read_log, fields.children("logs"))),
         registries=tuple(map(reading.read_registry, fields.children("registries"))),
         algorithms=tuple(map(reading.read_algorithm, fields.children("algorithms", 100))),
+        anchors=tuple(map(read_anchor, fields.children("anchors", 1_000))),
     )
 
 
