@@ -10,7 +10,7 @@ are inside.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -84,6 +84,12 @@ class CredentialClaims:
     export_country: str | None = None
     import_country: str | None = None
     replaces: bytes | None = None
+    suspension: StatusEntry | None = None
+
+    @property
+    def statuses(self) -> tuple[StatusEntry, ...]:
+        """Its status entries: revocation first, then suspension where it has one."""
+        return (self.status,) if self.suspension is None else (self.status, self.suspension)
 
     @property
     def schema_id(self) -> str:
@@ -97,22 +103,30 @@ class CredentialClaims:
 
 @dataclass(frozen=True, slots=True)
 class DocumentFile:
-    """A credential and the document's bytes; digest is the document's identity everywhere."""
+    """A credential and the document's bytes; digest is the document's identity everywhere.
+
+    signed: the credential parsed already, where that is at hand
+    """
 
     credential: str
     payload: bytes = field(repr=False)
     #: The whole SD-JWT with its disclosures, and its typ, where the file has that form.
     presented: str = field(default="", repr=False)
     form: str = TYP
+    signed: InitVar[Jws | None] = None
     digest: bytes = field(init=False)
     beside: bool = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, signed: Jws | None) -> None:
         """Compute the identity, and where the bytes travel."""
-        signed = base64url.decode(self.credential.split(".")[1])
-        object.__setattr__(self, "digest", sha256(signed))
+        if signed is None:
+            content = base64url.decode(self.credential.split(".")[1])
+            digest = sha256(content)
+        else:
+            content, digest = signed.payload, signed.payload_digest
+        object.__setattr__(self, "digest", digest)
         # A spliced document ends the payload; one that travels beside is not in it.
-        inside = self.presented or signed.endswith(_DOCUMENT + self.payload + b"}}")
+        inside = self.presented or content.endswith(_DOCUMENT + self.payload + b"}}")
         object.__setattr__(self, "beside", not inside)
 
     @property
@@ -135,11 +149,15 @@ class DocumentFile:
 
 @dataclass(frozen=True, slots=True)
 class OpenedFile:
-    """A document file parsed once: the signature still has to be verified."""
+    """A document file parsed once: the signature still has to be verified.
+
+    document: what the document's bytes parse to, where they are JSON inside the credential
+    """
 
     file: DocumentFile
     jws: Jws
     claims: CredentialClaims
+    document: JsonValue = None
     presentation: Presentation | None = None
 
 
@@ -177,7 +195,7 @@ def head_members(claims: CredentialClaims) -> dict[str, JsonValue]:
         "issuer": claims.issuer,
         "validFrom": times.to_text(claims.valid_from),
         "validUntil": times.to_text(claims.valid_until),
-        "credentialStatus": claims.status.to_json(),
+        "credentialStatus": status_list.entries_to_json(claims.status, claims.suspension),
         "credentialSchema": {"id": claims.schema_id, "type": "JsonSchema"},
         "network": claims.network.hex(),
     }
@@ -234,7 +252,8 @@ def open_file(data: bytes) -> OpenedFile:
         raise MalformedError("credential_not_verbatim", "what travels beside is not inside as well")
     if PayloadInfo.of(payload, claims.payload.media_type) != claims.payload:
         raise RefusedError("credential_payload_mismatch", "the document is not the signed one")
-    return OpenedFile(DocumentFile(signed.text, payload), signed, claims)
+    document = None if line_feed else credential.subjects[0].get("document")
+    return OpenedFile(DocumentFile(signed.text, payload, signed=signed), signed, claims, document)
 
 
 def read(signed: Jws) -> CredentialClaims:
@@ -248,7 +267,8 @@ def _spliced_document(
     """The document's bytes at the end of the payload.
 
     That these bytes are the member `document` and nothing else follows from rebuilding: the head
-    and the subject without the document, written again, and the bytes give the payload.
+    and the subject without the document, written again, and the bytes give the payload. So the
+    bytes, read by themselves, are the value that stands there.
     """
     document = signed[-2 - claims.payload.size : -2]
     head = {name: item for name, item in credential.members.items() if name != "credentialSubject"}
@@ -271,6 +291,7 @@ def claims_of(
     if credential.issuer != credential.members["issuer"]:
         raise fields.fault("issuer", "the issuer is written as its DID")
     _require_profile(fields, document_type)
+    status, suspension = status_list.read_entries(fields, "credentialStatus")
     return CredentialClaims(
         id=fields.text("id", pattern=UUID),
         credential_type=_credential_type(fields, credential.types),
@@ -278,7 +299,8 @@ def claims_of(
         network=fields.digest("network"),
         valid_from=fields.time("validFrom"),
         valid_until=fields.time("validUntil"),
-        status=status_list.read_entry(fields.child("credentialStatus")),
+        status=status,
+        suspension=suspension,
         document_type=document_type,
         number=subject.text("number", max_length=200),
         salt=read_salt(subject),

@@ -146,7 +146,7 @@ def _members(
         "nbf": times.to_ms(claims.valid_from) // 1000,
         "exp": times.to_ms(claims.valid_until) // 1000,
         "vct": claims.schema_id,
-        "status": {_STATUS: claims.status.to_json()},
+        "status": {_STATUS: status.entries_to_json(claims.status, claims.suspension)},
         "network": claims.network.hex(),
         **subject,
     }
@@ -176,9 +176,9 @@ def open_file(data: bytes) -> OpenedFile:
     claims, document = _read(given.jws, revealed)
     disclosed, withheld = _places(revealed, PLACES[form], claims.document_type)
     holder = key_binding.holder_of(revealed.claims)
-    file = DocumentFile(given.jws.text, document, given.text, form)
+    file = DocumentFile(given.jws.text, document, given.text, form, given.jws)
     presentation = Presentation(given, holder, disclosed, withheld, revealed.hash)
-    return OpenedFile(file, given.jws, claims, presentation)
+    return OpenedFile(file, given.jws, claims, presentation=presentation)
 
 
 def read(signed: Jws) -> CredentialClaims:
@@ -226,6 +226,7 @@ def _dc_claims(kid: str, revealed: Revealed, payload: PayloadInfo) -> Credential
     if base.valid_from is None or base.valid_until is None:
         raise fields.fault("exp", "a document's credential has nbf and exp")
     document_type = fields.text("documentType", pattern=TYPE_KEY)
+    revocation, suspension = status.read_entries(fields.child("status"), _STATUS)
     claims = CredentialClaims(
         id=fields.text("jti", pattern=credential.UUID),
         credential_type=registry.get(document_type).credential_type,
@@ -233,7 +234,8 @@ def _dc_claims(kid: str, revealed: Revealed, payload: PayloadInfo) -> Credential
         network=fields.digest("network"),
         valid_from=base.valid_from,
         valid_until=base.valid_until,
-        status=status.read_entry(fields.child("status").child(_STATUS)),
+        status=revocation,
+        suspension=suspension,
         document_type=document_type,
         number=fields.text("number", max_length=200),
         salt=credential.read_salt(fields),

@@ -5,6 +5,9 @@ text is `u` + base64url(gzip(bits)) and holds at least 131 072 entries, so that 
 tells nothing about the one entry somebody looks at. The URL in an entry is a name made from the
 issuer's DID, a look-up key into the member list and never an address to connect to (R7). A list
 older than the one held, or one that takes a revocation back, is refused.
+
+Revocation is final, suspension is not (§2.2): a document has an entry in a list of each purpose,
+because what may be cleared in a list must follow from the list alone.
 """
 
 from __future__ import annotations
@@ -33,6 +36,9 @@ TYP = "vc+jwt"
 TYPE = "BitstringStatusListCredential"
 ENTRY_TYPE = "BitstringStatusListEntry"
 REVOCATION = "revocation"
+SUSPENSION = "suspension"
+#: The longest that any list is relied on, whatever ttl its issuer states.
+MAX_AGE = timedelta(days=1)
 MIN_ENTRIES = 131_072
 MAX_ENTRIES = 8 * MIN_ENTRIES
 MAX_TEXT_BYTES = 1024 * 1024
@@ -48,6 +54,7 @@ class Status(StrEnum):
 
     VALID = "valid"
     REVOKED = "revoked"
+    SUSPENDED = "suspended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +94,36 @@ def read_entry(fields: Fields) -> StatusEntry:
     """A credentialStatus member, strictly; raises MalformedError with the code of `fields`."""
     if fields.text("type") != ENTRY_TYPE:
         raise fields.fault("type", f"the status entry is a {ENTRY_TYPE}")
+    if fields.has("statusSize") and fields.integer("statusSize", 1, 64) != 1:
+        raise fields.fault("statusSize", "an entry of one bit is read here")
     return StatusEntry(
         list_url=fields.text("statusListCredential", pattern=_URL),
         index=int(fields.text("statusListIndex", pattern=_INDEX)),
         purpose=fields.text("statusPurpose", pattern=_PURPOSE),
     )
+
+
+def entries_to_json(status: StatusEntry, suspension: StatusEntry | None) -> JsonValue:
+    """The credentialStatus member: one entry, or the entries of both purposes."""
+    if suspension is None:
+        return status.to_json()
+    return [status.to_json(), suspension.to_json()]
+
+
+def read_entries(fields: Fields, name: str) -> tuple[StatusEntry, StatusEntry | None]:
+    """The revocation entry, and the suspension entry where there is one, of a document of ours.
+
+    Raises MalformedError with the code of `fields`: other purposes, or one of them twice.
+    """
+    several = isinstance(fields.members.get(name), list)
+    found = fields.children(name, max_items=2) if several else (fields.child(name),)
+    entries = {entry.purpose: entry for entry in map(read_entry, found)}
+    if len(entries) != len(found) or REVOCATION not in entries:
+        raise fields.fault(name, "one entry for revocation, and at most one for suspension")
+    suspension = entries.get(SUSPENSION)
+    if len(found) > 1 and suspension is None:
+        raise fields.fault(name, "the second entry is for suspension")
+    return entries[REVOCATION], suspension
 
 
 def encode_bits(bits: bytes) -> str:
@@ -131,11 +163,11 @@ def bit(bits: bytes, index: int) -> bool:
     return bool(bits[index >> 3] & (0x80 >> (index & 7)))
 
 
-def set_bit(bits: bytes, index: int) -> bytes:
-    """`bits` with bit `index` set."""
+def set_bit(bits: bytes, index: int, *, to: bool = True) -> bytes:
+    """`bits` with bit `index` set, or cleared."""
     bit(bits, index)  # range
-    changed = bytearray(bits)
-    changed[index >> 3] |= 0x80 >> (index & 7)
+    changed, mask = bytearray(bits), 0x80 >> (index & 7)
+    changed[index >> 3] = changed[index >> 3] | mask if to else changed[index >> 3] & ~mask
     return bytes(changed)
 
 
@@ -155,13 +187,17 @@ class StatusList:
     digest: bytes
     signed: str = field(repr=False)
 
-    def fresh_at(self, now: datetime) -> bool:
-        """Whether the list may be relied on at `now`: within its ttl and its validity."""
-        return now - self.valid_from < self.ttl and now < self.valid_until
+    def fresh_at(self, now: datetime, max_age: timedelta = MAX_AGE) -> bool:
+        """Whether the list may be relied on at `now`: within its ttl, `max_age` and validity."""
+        return self.age(now) < min(self.ttl, max_age) and now < self.valid_until
 
     def age(self, now: datetime) -> timedelta:
         """How long ago the issuer signed it."""
         return now - self.valid_from
+
+
+#: What a verifier has of the lists a document needs: one or several, signed texts or verified ones.
+StatusLists = StatusList | str | tuple[StatusList | str, ...] | None
 
 
 def sign_list(
@@ -230,18 +266,41 @@ def read_purposes(subject: Fields) -> tuple[str, ...]:
     return (subject.text("statusPurpose", pattern=_PURPOSE),)
 
 
+def keeps_for(keeper: str, issuer: str, members: MemberList, at: datetime) -> bool:
+    """Whether `keeper` may sign lists about documents of `issuer`: itself, or its listed delegate.
+
+    The credential still has to name a list of that keeper, so its issuer agreed to it.
+    """
+    if keeper == issuer:
+        return True
+    return any(right.delegated_by == issuer for right in members.rights_of(keeper, at))
+
+
+def keeper_of(url: str, members: MemberList, issuer: str, at: datetime) -> str:
+    """Whose list it is by its name, the issuer's or a delegate's; `status_foreign_list` if none."""
+    delegates = (each.did for each in members.issuers if each.delegated_by == issuer)
+    for did in dict.fromkeys((issuer, *delegates)):
+        try:
+            list_id_of(url, did)
+        except RefusedError:
+            continue
+        if keeps_for(did, issuer, members, at):
+            return did
+    raise RefusedError("status_foreign_list", "the list is not one of the issuer's")
+
+
 def open_list(
     text: str, *, members: MemberList, now: datetime, issuer: str | None = None
 ) -> StatusList:
     """A list verified against the member list at `now`: signature, key, issuer, network, dates.
 
-    issuer: who must have signed it, when known. Raises MalformedError, RefusedError
+    issuer: whose documents it is about, when known; it signed the list, or its delegate did. Raises MalformedError, RefusedError
     (`status_foreign_list`, `status_other_network`, `status_key_refused`, `status_other_issuer`,
     `bad_signature`, `credential_expired`, …) or RefusedError `member_list_stale` (R6: revocation
     has no grace).
     """
     signed, opened = parse_list(text)
-    if issuer is not None and opened.issuer != issuer:
+    if issuer is not None and not keeps_for(opened.issuer, issuer, members, now):
         raise RefusedError("status_other_issuer", "the list is signed by somebody else")
     if opened.network != members.network:
         raise RefusedError("status_other_network", "the list belongs to another network")
@@ -268,7 +327,9 @@ def check(entry: StatusEntry, held: StatusList, *, issuer: str) -> Status:
         raise RefusedError("status_other_list", "the entry names another list")
     if entry.purpose not in held.purposes:
         raise RefusedError("status_other_purpose", "the list has another purpose")
-    return Status.REVOKED if bit(held.bits, entry.index) else Status.VALID
+    if not bit(held.bits, entry.index):
+        return Status.VALID
+    return Status.SUSPENDED if entry.purpose == SUSPENSION else Status.REVOKED
 
 
 def supersedes(new: StatusList, held: StatusList | None) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from protocols import base64url, jws, vcdm
 from protocols.fields import Fields
 from protocols.members.trust import Freshness
+from protocols.status_list import MAX_AGE
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError, TooLargeError
 
@@ -78,11 +79,15 @@ class TokenStatusList:
         shift = index % per_byte * self.bits
         return self.data[index // per_byte] >> shift & ((1 << self.bits) - 1)
 
-    def fresh_at(self, now: datetime) -> bool:
-        """Whether the list may be relied on at `now`: within its ttl and before its end."""
-        ttl = self.ttl if self.ttl is not None else None if self.expires else DEFAULT_TTL
-        ends = (self.expires, self.issued_at + ttl if ttl is not None else None)
-        return now < min(end for end in ends if end is not None)
+    def fresh_at(self, now: datetime, max_age: timedelta = MAX_AGE) -> bool:
+        """Whether the list may be relied on at `now`: within ttl, `max_age` and before its end."""
+        unstated = DEFAULT_TTL if self.expires is None else max_age
+        ends = self.issued_at + min(max_age, unstated if self.ttl is None else self.ttl)
+        return now < (ends if self.expires is None else min(ends, self.expires))
+
+    def age(self, now: datetime) -> timedelta:
+        """How long ago the issuer signed it."""
+        return now - self.issued_at
 
 
 def read_reference(fields: Fields) -> Reference:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from protocols import forms, times
+from protocols.status_list import MAX_AGE
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from protocols.credential import CredentialClaims, DocumentFile
     from protocols.jws import Jws
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from protocols.log_proof import ProofResult
     from protocols.member_list import Agreement, ListedKey, MemberList
     from protocols.sd_credential import Presentation
-    from protocols.status_list import StatusList
+    from protocols.status_list import StatusList, StatusLists
     from schemas.findings import Finding
+    from schemas.strict_json import JsonValue
     from schemas.view import View
 
 
@@ -52,25 +54,31 @@ class Receipt:
 class Case:
     """Given: file, member list, the one frozen moment, status, country, receipt. Then the finds.
 
-    status:      the issuer's status list: signed text, or a list that `status_list.open_list`
-                 verified, or None when none could be had
-    held_status: the list held before, against which a roll-back shows
+    status:      the issuer's status lists: each a signed text, or a list that
+                 `status_list.open_list` verified; None when none could be had
+    held_status: a list held before, against which a roll-back shows
+    max_status_age: for how long a list is relied on at most, whatever ttl it states
+    logs:        the list in which a receipt's log is looked up, where `members` is an earlier one: a
+                 receipt may have been completed since
     challenge:   what a holder has to sign; None where key binding is not asked for
     """
 
     data: bytes
     members: MemberList
     at: datetime
-    status: StatusList | str | None = None
+    status: StatusLists = None
     held_status: StatusList | None = None
+    max_status_age: timedelta = MAX_AGE
     verifier_country: str | None = None
     receipt: Receipt | None = None
     require_witnesses: bool = False
     challenge: Challenge | None = None
+    logs: MemberList | None = None
     faults: dict[str, TradeError] = field(default_factory=dict)
     jws: Jws | None = None
     claims: CredentialClaims | None = None
     file: DocumentFile | None = None
+    document: JsonValue = None
     presentation: Presentation | None = None
     key: ListedKey | None = None
     proof: ProofResult | None = None
@@ -91,7 +99,7 @@ class Case:
             self._open_in_parts(fault)
         else:
             self.jws, self.claims, self.file = opened.jws, opened.claims, opened.file
-            self.presentation = opened.presentation
+            self.presentation, self.document = opened.presentation, opened.document
 
     def _open_in_parts(self, fault: TradeError) -> None:
         try:

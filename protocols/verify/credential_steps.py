@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocols import jws, rights, status_list, times, vcdm
+from protocols import jws, rights, times, vcdm
 from protocols.member_list import Freshness, KeyStanding
 from protocols.members.trust import CLOCK_SKEW
-from protocols.status_list import Status, StatusList
+from protocols.verify.status_steps import status_check
 from schemas import registry
 from schemas.errors import RefusedError, TradeError
 from schemas.findings import Check, Outcome, Severity
@@ -224,62 +224,13 @@ def _contradiction(claims: CredentialClaims, view: View) -> str:
 
 
 def cred_10_status(case: Case) -> Check:
-    """CRED-10: the issuer's signed status list, not rolled back and fresh, says it stands.
+    """CRED-10: the issuer's signed status lists, not rolled back and fresh, say that it stands.
 
-    Unknown or stale is INDETERMINATE, revoked and suspended are FAILED. A list signed after the
-    moment asked about answers for it only when the bit is not set.
+    See `protocols.verify.status_steps`.
     """
     if case.claims is None:
         return not_reached("CRED-10")
-    if case.status is None:
-        return Check("CRED-10", UNKNOWN, code="status_unknown")
-    try:
-        held = _status_list(case, case.claims)
-        set_bit = status_list.check(case.claims.status, held, issuer=case.claims.issuer)
-    except TradeError as error:
-        return fault("CRED-10", error, UNKNOWN)
-    return _status_says(case, held, set_bit)
-
-
-def _status_list(case: Case, claims: CredentialClaims) -> StatusList:
-    held = case.status
-    if not isinstance(held, StatusList):
-        assert held is not None
-        held = status_list.open_list(held, members=case.members, now=case.at, issuer=claims.issuer)
-    else:
-        _require_list_key(case, held)
-    if case.held_status is not None and case.held_status.url == held.url:
-        status_list.supersedes(held, case.held_status)
-    return held
-
-
-def _require_list_key(case: Case, held: StatusList) -> None:
-    """A list that was verified before counts only while its key does not stand in doubt (R17)."""
-    key = case.members.key(held.kid)
-    standing = None if key is None else key.standing(held.valid_from, proven=False)
-    if standing in (None, KeyStanding.DOUBTFUL, KeyStanding.COMPROMISED):
-        raise RefusedError("status_key_refused", "the key of the list held is not to be relied on")
-
-
-def _status_says(case: Case, held: StatusList, says: Status) -> Check:
-    assert case.claims is not None
-    evidence = {
-        "list": held.url,
-        "digest": held.digest.hex(),
-        "index": case.claims.status.index,
-        "signedAt": times.to_text(held.valid_from),
-        "ageSeconds": int(held.age(case.at).total_seconds()),
-    }
-    later = held.valid_from > case.at + vcdm.SKEW
-    if says is Status.REVOKED:
-        if later:
-            return Check("CRED-10", UNKNOWN, code="status_later", evidence=evidence)
-        suspended = case.claims.status.purpose == "suspension"
-        code = "suspended" if suspended else "revoked"
-        return Check("CRED-10", FAILED, code=code, evidence=evidence)
-    if not later and not held.fresh_at(case.at):
-        return Check("CRED-10", UNKNOWN, code="status_stale", evidence=evidence)
-    return Check("CRED-10", PASSED, evidence=evidence)
+    return status_check(case, case.claims.statuses, case.claims.issuer)
 
 
 def cred_11_recognition(case: Case) -> Check:

@@ -20,9 +20,9 @@ from protocols.data_integrity import Expected, ProofResult, Verification
 from protocols.digest import sha256
 from protocols.fields import COUNTRY, TYPE_KEY, Fields
 from protocols.member_list import KeyStanding
-from protocols.status_list import Status, StatusList
+from protocols.status_list import REVOCATION, SUSPENSION
 from protocols.token_status_list import TokenStatus
-from protocols.vcdm import SKEW, require_in_time
+from protocols.vcdm import require_in_time
 from protocols.verify.credential_steps import (
     FAILED,
     PASSED,
@@ -31,6 +31,7 @@ from protocols.verify.credential_steps import (
     fault,
     not_reached,
 )
+from protocols.verify.status_steps import SUSPENDED, status_check
 from schemas import registry, strict_json
 from schemas.errors import RefusedError, TradeError
 from schemas.findings import Check, Report, Severity
@@ -45,6 +46,11 @@ if TYPE_CHECKING:
     from schemas.findings import Finding
     from schemas.strict_json import JsonValue
     from schemas.view import DocumentType
+
+MAX_ENTRIES = 10
+_DECIDING = (REVOCATION, SUSPENSION)
+#: Purposes that tell of something and never say that a credential does not stand (§2.2).
+_TELLING = ("refresh", "message")
 
 _STANDINGS = {
     KeyStanding.NOT_YET: (FAILED, "key_not_yet_valid"),
@@ -118,17 +124,31 @@ def _resolve(case: Case, method: str) -> PublicKey | None:
     return None if listed is None else listed.public
 
 
-def status_named(case: Case) -> tuple[str, str] | None:
-    """Issuer and name of the Bitstring list that a member's foreign credential depends on.
+@dataclass(frozen=True, slots=True)
+class StatusNamed:
+    """The lists that a foreign credential of a listed `issuer` names, by what they are called.
 
-    For fetching it; None where there is none, or nobody in the list to fetch it from.
+    token: the name of a Token Status List (IETF); such a credential names no others
     """
+
+    issuer: str
+    lists: tuple[str, ...] = ()
+    token: str | None = None
+
+
+def status_named(case: Case) -> StatusNamed | None:
+    """What has to be had for CRED-10; None where nothing is named, or by nobody in the list."""
     found = opened(case)
     cred_02_key(found)
     if found.key is None or found.credential is None:
         return None
+    token = _token(found.credential)
     try:
-        return found.key.did, _entry(found.credential).list_url
+        if token is not None:
+            uri = token_list.read_reference(token.child("status_list")).uri
+            return StatusNamed(found.key.did, token=uri)
+        lists = (entry.list_url for entry in _entries(found.credential))
+        return StatusNamed(found.key.did, tuple(dict.fromkeys(lists)))
     except TradeError:
         return None
 
@@ -310,59 +330,50 @@ def cred_09_document(found: Foreign) -> Check:
 
 
 def cred_10_status(found: Foreign) -> Check:
-    """CRED-10: the list of the listed issuer, of the kind that is named, says that it stands."""
+    """CRED-10: the lists of the listed issuer, of the kind that is named, say that it stands."""
     credential, case = found.credential, found.case
     if credential is None or found.key is None:
         return not_reached("CRED-10")
-    token = credential.members.get("status")
-    if not credential.statuses and not isinstance(token, dict):
-        return Check("CRED-10", UNKNOWN, code="status_not_stated")
-    if case.status is None:
-        return Check("CRED-10", UNKNOWN, code="status_unknown")
+    token = _token(credential)
     try:
-        if not credential.statuses and isinstance(token, dict):
-            return _token_says(found, Fields(token, foreign_credential.CODE, "/status"))
-        return _bitstring_says(found, _entry(credential))
+        if token is not None:
+            return _token_says(found, token)
+        entries = _entries(credential)
     except TradeError as error:
         return fault("CRED-10", error, UNKNOWN)
+    if not entries:
+        return Check("CRED-10", UNKNOWN, code="status_not_stated")
+    return status_check(case, entries, found.key.did)
 
 
-def _entry(credential: ForeignCredential) -> status_list.StatusEntry:
-    """The one entry of credentialStatus; what has more of them is not decided here."""
-    fields = Fields(credential.members, status_list.CODE)
-    if len(credential.statuses) != 1 or not isinstance(credential.statuses[0], dict):
-        raise fields.fault("credentialStatus", "one Bitstring entry is read here")
-    return status_list.read_entry(
-        Fields(credential.statuses[0], status_list.CODE, "/credentialStatus")
-    )
+def _token(credential: ForeignCredential) -> Fields | None:
+    """The claim `status` of a credential that states nothing in the W3C's way."""
+    token = credential.members.get("status")
+    if credential.statuses or not isinstance(token, dict):
+        return None
+    return Fields(token, foreign_credential.CODE, "/status")
 
 
-def _bitstring_says(found: Foreign, entry: status_list.StatusEntry) -> Check:
-    case, held = found.case, found.case.status
-    assert held is not None
-    assert found.key is not None
-    issuer = found.key.did
-    if not isinstance(held, StatusList):
-        held = status_list.open_list(held, members=case.members, now=case.at, issuer=issuer)
-    if case.held_status is not None and case.held_status.url == held.url:
-        status_list.supersedes(held, case.held_status)
-    says = status_list.check(entry, held, issuer=issuer)
-    evidence = {"list": held.url, "index": entry.index, "signedAt": times.to_text(held.valid_from)}
-    later = held.valid_from > case.at + SKEW
-    if says is Status.REVOKED:
-        code = "suspended" if entry.purpose == "suspension" else "revoked"
-        if later:
-            return Check("CRED-10", UNKNOWN, code="status_later", evidence=evidence)
-        return Check("CRED-10", FAILED, code=code, evidence=evidence)
-    if not later and not held.fresh_at(case.at):
-        return Check("CRED-10", UNKNOWN, code="status_stale", evidence=evidence)
-    return Check("CRED-10", PASSED, evidence=evidence)
+def _entries(credential: ForeignCredential) -> list[status_list.StatusEntry]:
+    """The entries of credentialStatus that say whether it stands; `refresh` and `message` do not.
+
+    Raises MalformedError `status_malformed`: what cannot be read may say that it does not stand.
+    """
+    fields = Fields({"credentialStatus": credential.statuses}, status_list.CODE)
+    found = [
+        status_list.read_entry(each)
+        for each in fields.children("credentialStatus", max_items=MAX_ENTRIES)
+        if each.members.get("statusPurpose") not in _TELLING
+    ]
+    if any(entry.purpose not in _DECIDING for entry in found):
+        raise fields.fault("credentialStatus", "an entry has a purpose that is not known here")
+    return sorted(found, key=lambda entry: _DECIDING.index(entry.purpose))
 
 
 _TOKEN_SAYS = {
     TokenStatus.VALID: (PASSED, ""),
     TokenStatus.INVALID: (FAILED, "revoked"),
-    TokenStatus.SUSPENDED: (FAILED, "suspended"),
+    TokenStatus.SUSPENDED: (UNKNOWN, SUSPENDED),
     TokenStatus.OTHER: (UNKNOWN, "status_unknown"),
 }
 
@@ -376,9 +387,16 @@ def _token_says(found: Foreign, status: Fields) -> Check:
     held = token_list.open_list(
         case.status, members=case.members, now=case.at, issuer=found.key.did
     )
-    outcome, code = _TOKEN_SAYS[token_list.check(reference, held)]
-    evidence = {"list": held.uri, "index": reference.index}
-    if outcome is PASSED and not held.fresh_at(case.at):
+    says = token_list.check(reference, held)
+    outcome, code = _TOKEN_SAYS[says]
+    evidence = {
+        "list": held.uri,
+        "index": reference.index,
+        "says": says.value,
+        "signedAt": times.to_text(held.issued_at),
+        "ageSeconds": int(held.age(case.at).total_seconds()),
+    }
+    if outcome is PASSED and not held.fresh_at(case.at, case.max_status_age):
         return Check("CRED-10", UNKNOWN, code="status_stale", evidence=evidence)
     return Check("CRED-10", outcome, code=code, evidence=evidence)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from protocols.key_binding import Challenge
     from protocols.member_list import MemberList
-    from protocols.status_list import StatusList
+    from protocols.status_list import StatusList, StatusLists
     from protocols.verify.case import Receipt
     from schemas.findings import Check
 
@@ -47,13 +47,14 @@ def verify_document(
     *,
     members: MemberList,
     at: datetime,
-    status: StatusList | str | None = None,
+    status: StatusLists = None,
     held_status: StatusList | None = None,
     verifier_country: str | None = None,
     receipt: Receipt | None = None,
     require_witnesses: bool = False,
     historical: bool = False,
     challenge: Challenge | None = None,
+    logs: MemberList | None = None,
 ) -> tuple[Report, Verified[Document] | None]:
     """Verify one document file (DocumentFile bytes) at the moment `at`.
 
@@ -63,6 +64,7 @@ def verify_document(
     verifier_country: alpha-2; without it recognition (CRED-11) is not asked
     historical:       `at` is not now: the report is marked and nothing Verified comes back (R25)
     challenge:        asks for key binding: the holder must have signed for it (CRED-14)
+    logs:             the newest list held, where `members` is the one of another moment
 
     Never raises for a bad file: every fault is a check. The second value is there only when the
     verdict is PASSED.
@@ -77,6 +79,7 @@ def verify_document(
         receipt=receipt,
         require_witnesses=require_witnesses,
         challenge=challenge,
+        logs=logs,
     )
     report, _, verified = verify_case(case, historical=historical)
     return report, verified

@@ -162,7 +162,9 @@ def test_r6_revocation_has_no_grace_after_the_member_list_expired() -> None:
 
 def test_a_list_of_somebody_else_or_with_a_bad_signature_is_refused() -> None:
     with pytest.raises(RefusedError) as caught:
-        status_list.open_list(make(), members=MADE.members, now=NOW, issuer=B)
+        status_list.open_list(
+            make(), members=MADE.members, now=NOW, issuer="did:web:c-office.example"
+        )
     assert caught.value.code == "status_other_issuer"
     head, body, _ = make().split(".")
     other = make(status_list.set_bit(EMPTY, 1)).split(".")[2]

@@ -439,10 +439,10 @@ def test_cred_10_a_suspended_one_too_and_a_list_of_later_decides_nothing() -> No
     bits = bytearray(16384)
     bits[0] = 0x04
     text = world.status(bits=bytes(bits), purpose="suspension")
-    assert wrong(verify(file, status=text)) == {"CRED-10": ("FAILED", "suspended")}
+    assert wrong(verify(file, status=text)) == {"CRED-10": ("INDETERMINATE", "suspended")}
     held = foreign_steps.status_list.open_list(text, members=world.MEMBERS, now=NOW)
     found = wrong(verify(file, status=held, at=NOW - timedelta(hours=1), members=world.MEMBERS))
-    assert found["CRED-10"] == ("INDETERMINATE", "status_later")
+    assert found["CRED-10"] == ("INDETERMINATE", "suspension_later")
 
 
 @pytest.mark.parametrize(
@@ -493,7 +493,7 @@ def token(signer: keys.SoftwareSigner = OWN, **changes: object) -> str:
     [
         (0, {}),
         (1, {"CRED-10": ("FAILED", "revoked")}),
-        (2, {"CRED-10": ("FAILED", "suspended")}),
+        (2, {"CRED-10": ("INDETERMINATE", "suspended")}),
         (3, {"CRED-10": ("INDETERMINATE", "status_unknown")}),
         (4, {"CRED-10": ("INDETERMINATE", "token_status_out_of_range")}),
     ],
@@ -544,11 +544,17 @@ def test_cred_12_a_stale_list_is_unknown() -> None:
 
 
 def test_the_list_to_fetch_is_named_only_for_members() -> None:
-    def named(file: bytes) -> tuple[str, str] | None:
+    def named(file: bytes) -> foreign_steps.StatusNamed | None:
         return foreign_steps.status_named(Case(file, world.MEMBERS, NOW))
 
-    assert named(proven()) == (ISSUER, members()["credentialStatus"]["statusListCredential"])
-    assert named(proven(members(credentialStatus=None))) is None
+    url = members()["credentialStatus"]["statusListCredential"]
+    assert named(proven()) == foreign_steps.StatusNamed(ISSUER, (url,))
+    assert named(proven(members(credentialStatus=None))) == foreign_steps.StatusNamed(ISSUER)
+    stated = {"status_list": {"idx": 0, "uri": URI}}
+    asked = named(proven(members(credentialStatus=None, status=stated)))
+    assert asked == foreign_steps.StatusNamed(ISSUER, token=URI)
+    stated = {"status_list": {"idx": 0, "uri": "file:///tmp/list"}}
+    assert named(proven(members(credentialStatus=None, status=stated))) is None
     own = by(STRANGER)
     assert named(proven(members(issuer=own.kid.partition("#")[0]), own)) is None
     assert named(b"nothing") is None

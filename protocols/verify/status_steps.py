@@ -1,0 +1,127 @@
+"""CRED-10 in parts: what the status lists at hand say about the entries of one credential.
+
+Revoked is FAILED, for it is final. Suspended is INDETERMINATE, for it may be lifted: nobody may rely
+on the document now, and nobody need issue it anew (ETSI EN 319 102-1 §5.1.3 gives TRY_LATER for a
+certificate on hold). Without a list, with a stale one, or with one of a later moment that leaves the
+question open, the status is unknown, and unknown never becomes valid.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from protocols import status_list, times
+from protocols.member_list import KeyStanding
+from protocols.status_list import REVOCATION, Status, StatusList
+from protocols.vcdm import SKEW
+from schemas.errors import RefusedError, TradeError
+from schemas.findings import Check, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from protocols.status_list import StatusEntry
+    from protocols.verify.case import Case
+
+STEP = "CRED-10"
+SUSPENDED = "suspended"
+PASSED, FAILED, UNKNOWN = Outcome.PASSED, Outcome.FAILED, Outcome.INDETERMINATE
+
+
+def status_check(case: Case, entries: Sequence[StatusEntry], issuer: str) -> Check:
+    """What the lists of `case` say about a credential of `issuer` with these entries, the worst.
+
+    Evidence is that of the first entry; those of the others stand under their purpose.
+    """
+    said = [_said(case, entry, issuer) for entry in entries]
+    worst = min(said, key=_rank)
+    evidence: dict[str, Any] = dict(said[0].evidence)
+    for entry, one in zip(entries[1:], said[1:], strict=True):
+        if one.evidence:
+            evidence[entry.purpose] = dict(one.evidence)
+    return Check(STEP, worst.outcome, worst.reason, worst.code, evidence)
+
+
+def _rank(check: Check) -> int:
+    """What is final comes before what may be lifted, and that before what is not known."""
+    if check.outcome is UNKNOWN:
+        return 1 if check.code == SUSPENDED else 2
+    return 0 if check.outcome is FAILED else 3
+
+
+def _said(case: Case, entry: StatusEntry, issuer: str) -> Check:
+    given = _list_for(case, entry)
+    if given is None:
+        return Check(STEP, UNKNOWN, code="status_unknown")
+    try:
+        held = _opened(case, given, issuer)
+        keeps = status_list.keeps_for(held.issuer, issuer, case.members, case.at)
+        says = status_list.check(entry, held, issuer=held.issuer if keeps else issuer)
+    except TradeError as error:
+        return Check(STEP, UNKNOWN, error.detail, error.code)
+    return _worth(case, entry, held, says)
+
+
+def _list_for(case: Case, entry: StatusEntry) -> StatusList | str | None:
+    """The list given under the entry's name; for the first entry any, that it may be told why not."""
+    given = case.status if isinstance(case.status, tuple) else (case.status,)
+    lists = [one for one in given if one is not None]
+    named = (one for one in lists if _name_of(one) == entry.list_url)
+    fallback = lists[0] if lists and entry.purpose == REVOCATION else None
+    return next(named, fallback)
+
+
+def _name_of(given: StatusList | str) -> str:
+    try:
+        held = given if isinstance(given, StatusList) else status_list.parse_list(given)[1]
+    except TradeError:
+        return ""
+    return held.url
+
+
+def _opened(case: Case, given: StatusList | str, issuer: str) -> StatusList:
+    if isinstance(given, StatusList):
+        held = given
+        _require_list_key(case, held)
+    else:
+        held = status_list.open_list(given, members=case.members, now=case.at, issuer=issuer)
+    if case.held_status is not None and case.held_status.url == held.url:
+        status_list.supersedes(held, case.held_status)
+    return held
+
+
+def _require_list_key(case: Case, held: StatusList) -> None:
+    """A list that was verified before counts only while its key does not stand in doubt (R17)."""
+    key = case.members.key(held.kid)
+    standing = None if key is None else key.standing(held.valid_from, proven=False)
+    if standing in (None, KeyStanding.DOUBTFUL, KeyStanding.COMPROMISED):
+        raise RefusedError("status_key_refused", "the key of the list held is not to be relied on")
+
+
+def _worth(case: Case, entry: StatusEntry, held: StatusList, says: Status) -> Check:
+    outcome, code = _verdict(case, entry, held, says)
+    age = held.age(case.at)
+    evidence = {
+        "list": held.url,
+        "digest": held.digest.hex(),
+        "index": entry.index,
+        "says": says.value,
+        "signedAt": times.to_text(held.valid_from),
+        "ageSeconds": int(age.total_seconds()),
+    }
+    return Check(STEP, outcome, code=code, evidence=evidence)
+
+
+def _verdict(case: Case, entry: StatusEntry, held: StatusList, says: Status) -> tuple[Outcome, str]:
+    if held.valid_from > case.at + SKEW:
+        # Not revoked later is not revoked then; a suspension may have come and gone.
+        if says is Status.VALID and entry.purpose == REVOCATION:
+            return PASSED, ""
+        return UNKNOWN, "status_later" if says is Status.REVOKED else "suspension_later"
+    if says is Status.REVOKED:
+        return FAILED, "revoked"
+    if says is Status.SUSPENDED:
+        return UNKNOWN, SUSPENDED
+    if not held.fresh_at(case.at, case.max_status_age):
+        return UNKNOWN, "status_stale"
+    return PASSED, ""
