@@ -70,12 +70,12 @@ def as_list(value: JsonValue) -> list[JsonValue]:
 def read(members: Mapping[str, JsonValue]) -> ForeignCredential:
     """The credential in a document; raises MalformedError `credential_malformed`."""
     fields = Fields(members, CODE)
-    contexts = _contexts(fields)
-    version = 1 if contexts[0] == CONTEXT_1 else 2
+    named = contexts(fields)
+    version = 1 if named[0] == CONTEXT_1 else 2
     start, end = ("issuanceDate", "expirationDate") if version == 1 else ("validFrom", "validUntil")
     credential = ForeignCredential(
         version=version,
-        types=_types(fields, contexts),
+        types=types(fields, named, vcdm.TYPE),
         issuer=_issuer(fields),
         valid_from=fields.time(start) if version == 1 else fields.optional_time(start),
         valid_until=fields.optional_time(end),
@@ -83,22 +83,24 @@ def read(members: Mapping[str, JsonValue]) -> ForeignCredential:
         members=members,
     )
     if fields.has("id"):
-        _url(fields, "id")
+        url(fields, "id")
     moments = credential.valid_from, credential.valid_until
     if moments[0] is not None and moments[1] is not None and moments[1] < moments[0]:
         raise fields.fault(end, f"{end} is before {start}")
     for name in _TYPED:
-        _require_typed(fields, name)
-    _require_words(fields)
+        require_typed(fields, name)
+    require_words(fields)
     _require_resources(fields)
     return credential
 
 
-def _url(fields: Fields, name: str) -> str:
+def url(fields: Fields, name: str) -> str:
+    """A member that is one URL (§4.4)."""
     return fields.text(name, pattern=_URL, max_length=_MAX_URL)
 
 
-def _contexts(fields: Fields) -> list[JsonValue]:
+def contexts(fields: Fields) -> list[JsonValue]:
+    """The member @context: the base one first, then URLs and objects (§4.3)."""
     value = fields.members.get("@context")
     if not isinstance(value, list) or not 1 <= len(value) <= 20:
         raise fields.fault("@context", "1 to 20 contexts in order")
@@ -110,18 +112,19 @@ def _contexts(fields: Fields) -> list[JsonValue]:
     return value
 
 
-def _types(fields: Fields, contexts: list[JsonValue]) -> tuple[str, ...]:
+def types(fields: Fields, named: list[JsonValue], required: str) -> tuple[str, ...]:
+    """The member type: `required` among them, and each known to mean something (§4.5)."""
     value = fields.members.get("type")
-    types = (value,) if isinstance(value, str) else fields.texts("type", max_items=20)
-    if vcdm.TYPE not in types:
-        raise fields.fault("type", f"type includes {vcdm.TYPE}")
-    inline = [item for item in contexts if isinstance(item, dict)]
+    found = (value,) if isinstance(value, str) else fields.texts("type", max_items=20)
+    if required not in found:
+        raise fields.fault("type", f"type includes {required}")
+    inline = [item for item in named if isinstance(item, dict)]
     # A context by URL that is not the base one may define any term: it is not looked into.
-    elsewhere = len(inline) + 1 < len(contexts)
-    for name in types:
+    elsewhere = len(inline) + 1 < len(named)
+    for name in found:
         if not _means_something(name, inline, elsewhere=elsewhere):
             raise fields.fault("type", "a type that no context turns into a URL")
-    return types
+    return found
 
 
 def _means_something(name: str, inline: list[dict[str, JsonValue]], *, elsewhere: bool) -> bool:
@@ -139,9 +142,9 @@ def _means_something(name: str, inline: list[dict[str, JsonValue]], *, elsewhere
 def _issuer(fields: Fields) -> str:
     if isinstance(fields.members.get("issuer"), Mapping):
         issuer = fields.child("issuer")
-        _require_words(issuer)
-        return _url(issuer, "id")
-    return _url(fields, "issuer")
+        require_words(issuer)
+        return url(issuer, "id")
+    return url(fields, "issuer")
 
 
 def _subjects(fields: Fields) -> tuple[Mapping[str, JsonValue], ...]:
@@ -152,11 +155,12 @@ def _subjects(fields: Fields) -> tuple[Mapping[str, JsonValue], ...]:
         raise fields.fault("credentialSubject", "every subject is an object with claims")
     for item in found:
         if "id" in item:
-            _url(Fields(item, CODE, "/credentialSubject"), "id")
+            url(Fields(item, CODE, "/credentialSubject"), "id")
     return found
 
 
-def _require_typed(fields: Fields, name: str) -> None:
+def require_typed(fields: Fields, name: str) -> None:
+    """Objects with a type, and an id that is a URL where there is one."""
     if not fields.has(name):
         return
     value = fields.members[name]
@@ -164,7 +168,7 @@ def _require_typed(fields: Fields, name: str) -> None:
         if not isinstance(item, Mapping) or not _is_type(item.get("type")):
             raise fields.fault(name, f"{name} is an object with a type")
         if "id" in item or name == "credentialSchema":
-            _url(Fields(item, CODE, fields.place(name)), "id")
+            url(Fields(item, CODE, fields.place(name)), "id")
 
 
 def _is_type(value: object) -> bool:
@@ -172,7 +176,7 @@ def _is_type(value: object) -> bool:
     return bool(items) and all(isinstance(item, str) and item for item in items)
 
 
-def _require_words(fields: Fields) -> None:
+def require_words(fields: Fields) -> None:
     """name and description: a text, or values with language and direction (§4.6)."""
     for name in ("name", "description"):
         value = fields.members.get(name)
@@ -194,7 +198,7 @@ def _require_resources(fields: Fields) -> None:
     for item in items:
         if not isinstance(item, Mapping):
             raise fields.fault("relatedResource", "a resource is an object")
-        name = _url(Fields(item, CODE, "/relatedResource"), "id")
+        name = url(Fields(item, CODE, "/relatedResource"), "id")
         if name in seen or not ("digestSRI" in item or "digestMultibase" in item):
             raise fields.fault("relatedResource", "each resource once, and with its digest")
         seen.add(name)

@@ -1,9 +1,10 @@
 """Public keys, signers and the one table of algorithms (`ALGORITHMS`).
 
 The algorithm belongs to the key (R3): a key knows the one algorithm it verifies with and the
-names that algorithm may carry in a JOSE header. ECDSA is P-256 with SHA-256 or P-384 with SHA-384
-(RFC 7518 §3.4), raw r‖s; our own signatures are deterministic (RFC 6979) and low-S, the high-S of
-others verifies because JOSE allows it: identity is the payload's digest, never the signature (R2).
+names that algorithm may carry in a JOSE header. ECDSA is P-256 with SHA-256, P-384 with SHA-384 or
+P-521 with SHA-512 (RFC 7518 §3.4), raw r‖s; our own signatures are deterministic (RFC 6979) and
+low-S, the high-S of others verifies because JOSE allows it: identity is the payload's digest, never
+the signature (R2).
 Ed25519 follows libsodium's rule everywhere (R2). ML-DSA-65 is RFC 9964's, with an empty context.
 No symmetric algorithm exists here. Whoever adds an algorithm adds one row; nobody else changes.
 """
@@ -25,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     decode_dss_signature,
     encode_dss_signature,
 )
-from cryptography.hazmat.primitives.hashes import SHA256, SHA384
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from typing_extensions import override
 
 from protocols import base64url
@@ -34,6 +35,7 @@ from schemas.errors import MalformedError
 
 ES256 = "ES256"
 ES384 = "ES384"
+ES512 = "ES512"
 ED25519 = "Ed25519"
 ML_DSA_65 = "ML-DSA-65"
 
@@ -81,7 +83,7 @@ class _Curve:
     group: ec.EllipticCurve
     order: int
     size: int
-    digest: SHA256 | SHA384
+    digest: SHA256 | SHA384 | SHA512
 
     def load(self, jwk: Jwk) -> Check:
         x, y = (base64url.decode(jwk[name]) for name in ("x", "y"))
@@ -141,6 +143,17 @@ _P384 = _Curve(
     ),
     48,
     SHA384(),
+)
+_P521 = _Curve(
+    "P-521",
+    ec.SECP521R1(),
+    int(
+        "01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"
+        "FA51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409",
+        16,
+    ),
+    66,
+    SHA512(),
 )
 
 
@@ -216,6 +229,14 @@ _TABLE = {
             frozenset({"ES384"}),
             _P384.load,
             _P384.sign,
+        ),
+        Algorithm(
+            ES512,
+            {"kty": "EC", "crv": "P-521"},
+            ("x", "y"),
+            frozenset({"ES512"}),
+            _P521.load,
+            _P521.sign,
         ),
         Algorithm(
             ML_DSA_65,
