@@ -29,6 +29,7 @@ LOCK_WAIT = 5.0
 # Name, module, class: in the order in which they start and in which each may use the former.
 SERVICES = (
     ("trust", "node.trust.service", "TrustService"),
+    ("identity", "node.identity.service", "IdentityService"),
     ("documents", "node.documents.service", "DocumentService"),
     ("exchange", "node.exchange.service", "ExchangeService"),
     ("log", "node.log.service", "LogService"),

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from node.exchange.service import ExchangeService
     from node.home import Home
     from node.http.routes import Route
+    from node.identity.service import IdentityService
     from node.log.service import LogService
     from node.log.witness_service import WitnessService
     from node.release.service import ReleaseService
@@ -91,6 +92,7 @@ class Node:
 
     # Set by `compose`, each by its own service's name.
     trust: TrustService
+    identity: IdentityService
     documents: DocumentService
     exchange: ExchangeService
     log: LogService

@@ -151,6 +151,12 @@ class FetchingSettings:
     quiet: float = _setting(
         60.0, "Seconds a host or an address that failed is left alone.", low=0, high=3600
     )
+    watch: float = _setting(
+        21600.0,
+        "Seconds between comparing members' DID documents with the list; 0 for never.",
+        low=0,
+        high=604800,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import typer
 
 from node.cli import output
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
+from node.cli.resolving import resolve
 from schemas.errors import ConflictError, MalformedError, UnavailableError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
         ("ask", ask),
         ("sign", sign),
         ("export", export),
+        ("resolve", resolve),
     ):
         group.command(name)(function)
     app.add_typer(group, name="trust")

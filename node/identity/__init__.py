@@ -1,0 +1,1 @@
+"""Who is who: DID documents, ours and others, against the member list."""
