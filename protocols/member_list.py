@@ -6,14 +6,8 @@ This module is the one place others import from; its parts live in `protocols.me
 from __future__ import annotations
 
 from protocols.members.anchors import AnchorEntry, RevokedCertificate
-from protocols.members.drafting import (
-    MemberListDraft,
-    combine,
-    diff,
-    keep_past_keys,
-    require_root,
-    sign_list,
-)
+from protocols.members.changes import diff
+from protocols.members.drafting import MemberListDraft, keep_past_keys
 from protocols.members.entries import (
     PURPOSES,
     ROLES,
@@ -35,6 +29,7 @@ from protocols.members.export import (
     walk,
     write_export,
 )
+from protocols.members.proposal import combine, require_root, sign_list
 from protocols.members.trust import (
     MEDIA_TYPE,
     TYP,

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from node.trust import rows
 from protocols import member_list
+from protocols.members import history
 from schemas.errors import ConflictError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from datetime import datetime
     from typing import Any
 
     from node.runtime import Node
@@ -31,6 +33,7 @@ class Follower:
         """Uses the node's store, client and holder of the list in force."""
         self._node = node
         self._digests: dict[int, bytes] = {}
+        self._issued: list[datetime] = []
         self._lock = asyncio.Lock()
         self._chasing: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -39,9 +42,25 @@ class Follower:
     async def load(self) -> None:
         """Open what the store holds, from the founding list on."""
         lists = await self._node.store.read(rows.signed_lists)
-        self._digests = await self._node.store.read(rows.digests)
-        if lists:
-            self._node.members.replace(member_list.open_chain(lists))
+        chain = member_list.walk(lists, None, now=None)
+        if chain:
+            self._remember(chain)
+            self._node.members.replace(chain[-1])
+
+    def _remember(self, chain: list[MemberList]) -> None:
+        """Index verified versions: which digest each has, and from when on it was in force."""
+        self._digests |= {one.version: one.digest for one in chain}
+        self._issued += [one.issued_at for one in chain]
+
+    async def in_force(self, at: datetime) -> MemberList | None:
+        """The list in force at `at`, as judged today; see `protocols.members.history`."""
+        current = self._node.members.current
+        version = max(history.position(self._issued, at), 1)
+        if current is None or version >= current.version:
+            return current
+        (signed,) = await self._node.store.read(rows.signed_lists, version, 1)
+        found = member_list.reopen(signed, self._digests[version])
+        return history.as_known_by(found, current)
 
     async def stop(self) -> None:
         """End what is under way."""
@@ -79,7 +98,7 @@ class Follower:
             if chain:
                 now_ms = self._node.clock.now_ms()
                 await self._node.store.write(rows.put_lists, chain, now_ms)
-                self._digests |= {one.version: one.digest for one in chain}
+                self._remember(chain)
                 self._node.members.replace(chain[-1])
             return self._node.members.current
 

@@ -20,6 +20,8 @@ from protocols.member_list import Freshness
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from node.http.routes import Route
     from node.runtime import Node
     from protocols.joining import JoinRequest
@@ -96,6 +98,10 @@ class TrustService:
     async def accept(self, lists: list[bytes]) -> MemberList | None:
         """Take signed lists in, each verified by the one before; raises as `member_list.walk`."""
         return await self.follower.accept(lists)
+
+    async def members_at(self, at: datetime) -> MemberList | None:
+        """The list that was in force at `at`, as judged today (R17, R25)."""
+        return await self.follower.in_force(at)
 
     def seen_members(self, did: str, version: int, digest: bytes) -> None:
         """A node showed which list it holds (R4); raises ConflictError `member_list_fork`."""

@@ -73,9 +73,12 @@ def country_of(node: Node) -> str | None:
     return entry.country if entry else node.settings.node.country or None
 
 
-def case_of(node: Node, data: bytes, at: datetime) -> Case:
-    """A document file (DocumentFile bytes) opened for this node's list and country at `at`."""
-    case = Case(data, members_of(node), at, verifier_country=country_of(node))
+def case_of(node: Node, data: bytes, at: datetime, members: MemberList | None = None) -> Case:
+    """A document file (DocumentFile bytes) opened for this node's list and country at `at`.
+
+    members: the list of another time, where one is asked about
+    """
+    case = Case(data, members or members_of(node), at, verifier_country=country_of(node))
     case.open()
     return case
 

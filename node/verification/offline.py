@@ -1,20 +1,23 @@
 """Verifying a file with nothing but a member list: no node, no home, no network (DESIGN §1.2).
 
-Beside the file may lie its status list (``NAME.status.jwt``) and its receipt (``NAME.leaf`` and
-``NAME.tlog-proof``); without them the report says what is not known.
+Beside the file may lie its status list (``NAME.status.jwt``; those of other moments are
+``NAME.status.<anything>.jwt``) and its receipt (``NAME.leaf`` and ``NAME.tlog-proof``); without
+them the report says what is not known.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from fnmatch import fnmatchcase
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from protocols import member_list, status_list
 from protocols.credential import MAX_FILE_BYTES
 from protocols.evidence import archive
 from protocols.evidence.verification import verify_bundle
-from protocols.members import export
+from protocols.members import export, history
 from protocols.verify import Receipt, verify_document
 from schemas.errors import MalformedError, TooLargeError, TradeError
 
@@ -24,10 +27,11 @@ if TYPE_CHECKING:
 
     from protocols.key_binding import Challenge
     from protocols.member_list import MemberList
-    from protocols.status_list import StatusList
+    from protocols.status_list import StatusList, StatusLists
     from schemas.findings import Report
 
 MAX_BUNDLE = archive.MAX_ARCHIVE + 4 * 1024 * 1024
+MAX_BESIDE = 10_000
 _ZIP = b"PK\x03\x04"
 
 
@@ -44,13 +48,18 @@ def read_capped(path: Path, limit: int) -> bytes:
 
 
 def read_trust(path: Path, now: datetime | None = None) -> MemberList:
-    """The newest member list of a ``--trust`` file, its chain of versions verified.
+    """The newest member list of a ``--trust`` file; raises as `read_versions`."""
+    return read_versions(path, now)[-1]
+
+
+def read_versions(path: Path, now: datetime | None = None) -> list[MemberList]:
+    """Every version in a ``--trust`` file, each verified by the one before it.
 
     Raises MalformedError `trust_list_unreadable`, RefusedError when its signatures do not hold.
     """
     data = read_capped(path, export.MAX_BYTES)
     try:
-        return member_list.open_export(data, now=now)
+        return member_list.open_versions(data, now=now)
     except MalformedError as error:
         raise MalformedError("trust_list_unreadable", f"{path.name}: {error.detail}") from None
 
@@ -69,20 +78,23 @@ def verify_file(
     at: another moment than now gives a historical report (R25); country: of the verifier;
     challenge: what the holder must have signed
     """
-    members = read_trust(trust, now)
+    versions = read_versions(trust, now)
+    newest = versions[-1]
     data = read_capped(path, MAX_BUNDLE)
     if data.startswith(_ZIP):
-        return verify_bundle(data, members)
+        return verify_bundle(data, newest)
     historical = at is not None
+    members = newest if at is None else history.in_force(versions, at)
     report, _ = verify_document(
         data[: MAX_FILE_BYTES + 1],
         members=members,
         at=at or now,
-        status=_status_beside(path, members, now),
+        status=_status_beside(path, newest, now, at or now),
         receipt=_receipt_beside(path),
         verifier_country=country,
         historical=historical,
         challenge=challenge,
+        logs=newest,
     )
     return replace(report, historical=historical)
 
@@ -92,11 +104,38 @@ def _beside(path: Path, ending: str) -> bytes | None:
     return read_capped(file, MAX_FILE_BYTES) if file.is_file() else None
 
 
-def _status_beside(path: Path, members: MemberList, now: datetime) -> StatusList | str | None:
-    found = _beside(path, ".status.jwt")
-    if found is None:
-        return None
-    text = found.decode("ascii", "replace").strip()
+def _status_beside(path: Path, members: MemberList, now: datetime, at: datetime) -> StatusLists:
+    """Of each list beside the file the version of that moment; unreadable ones as they are."""
+    found = [_opened(file, members, now) for file in _status_files(path)]
+    by_name: dict[str, list[StatusList]] = {}
+    for one in found:
+        if not isinstance(one, str):
+            by_name.setdefault(one.url, []).append(one)
+    chosen = [_of_moment(versions, at) for versions in by_name.values()]
+    if chosen:
+        return tuple(chosen)
+    return found[0] if found else None
+
+
+def _of_moment(versions: list[StatusList], at: datetime) -> StatusList:
+    """The newest version signed by `at`; else the first after it, which may answer, too."""
+    signed = [one for one in versions if one.valid_from <= at]
+    if signed:
+        return max(signed, key=lambda one: one.valid_from)
+    return min(versions, key=lambda one: one.valid_from)
+
+
+def _status_files(path: Path) -> list[Path]:
+    """``NAME.status.jwt``, and ``NAME.status.<anything>.jwt`` for other moments."""
+    names = (f"{path.stem}.status.jwt", f"{path.stem}.status.*.jwt")
+    folder = path.parent
+    files = (file for file in islice(folder.iterdir(), MAX_BESIDE) if file.is_file())
+    return sorted(file for file in files if any(fnmatchcase(file.name, name) for name in names))
+
+
+def _opened(file: Path, members: MemberList, now: datetime) -> StatusList | str:
+    """The list, verified as of when it was signed, or its text when it does not verify."""
+    text = read_capped(file, MAX_FILE_BYTES).decode("ascii", "replace").strip()
     try:
         # A list speaks for other moments too, as long as it was in order when it was signed.
         _, unverified = status_list.parse_list(text)

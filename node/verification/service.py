@@ -76,9 +76,15 @@ class VerificationService:
         return judging.judge(case, await self._status_of(case, refresh=refresh))
 
     async def answer(self, question: Question) -> Judged:
-        """What an operator asks; names what an altered copy changed when the intact one is here."""
+        """What an operator asks; names what an altered copy changed when the intact one is here.
+
+        About another moment the list and the status of that moment answer (R25).
+        """
         historical = question.at is not None
-        case = judging.case_of(self._node, question.file, question.at or self._node.clock.now())
+        at = question.at or self._node.clock.now()
+        members = await self._node.trust.members_at(at) if historical else None
+        case = judging.case_of(self._node, question.file, at, members)
+        case.logs = self._node.members.current
         case.receipt = question.receipt or await self._own_receipt(case)
         case.challenge = question.challenge
         if question.country is not None:

@@ -1,4 +1,4 @@
-"""Preparing the next member list, signing it by and by, and telling what it would change."""
+"""Preparing the next member list: what it should say, as a value to be changed step by step."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
-from protocols import jws, times
-from protocols.digest import sha256
-from protocols.keys import Signer
-from protocols.members import trust
+from protocols import times
 from protocols.members.anchors import AnchorEntry
 from protocols.members.entries import (
     Agreement,
@@ -24,9 +21,8 @@ from protocols.members.entries import (
     RegistryEntry,
     Roots,
 )
-from protocols.members.trust import TYP, MemberList
+from protocols.members.trust import MemberList
 from schemas import strict_json
-from schemas.errors import RefusedError
 
 T = TypeVar("T")
 
@@ -87,6 +83,20 @@ class MemberListDraft:
         old = next((entry for entry in self.parties if entry.did == party.did), None)
         kept = keep_past_keys(old.keys if old else (), party.keys)
         return replace(self, parties=_put(self.parties, replace(party, keys=kept), _did))
+
+    def without_node(self, did: str, at: datetime) -> MemberListDraft:
+        """The draft with all that the member and its hosted parties may do ended at `at`.
+
+        The entry stays, and its keys with it: what they signed in their time must verify (R17).
+        """
+        dids = {did, *(party.did for party in self.parties if party.host == did)}
+        draft = self
+        owners: tuple[NodeEntry | PartyEntry, ...] = (*self.nodes, *self.parties)
+        for owner in owners:
+            for key in owner.keys if owner.did in dids else ():
+                draft = draft.with_key(ended(key, at))
+        rights = tuple(ended(one, at) if one.did == did else one for one in draft.issuers)
+        return replace(draft, issuers=rights)
 
     def with_key(self, key: ListedKey) -> MemberListDraft:
         """The draft with that key in place of the one with its id, at its owner.
@@ -175,96 +185,21 @@ def _put(entries: tuple[T, ...], entry: T, name: Callable[[T], object]) -> tuple
     return (*entries, entry)
 
 
+Ending = TypeVar("Ending", ListedKey, IssuerEntry, Agreement)
+
+
+def ended(entry: Ending, at: datetime) -> Ending:
+    """The entry with its end at `at`, unless it ends earlier; never before it began.
+
+    What was witnessed before that end stands.
+    """
+    until = max(at, entry.valid_from)
+    if entry.valid_until is not None:
+        until = min(until, entry.valid_until)
+    return replace(entry, valid_until=until)
+
+
 def keep_past_keys(old: Sequence[ListedKey], new: Sequence[ListedKey]) -> tuple[ListedKey, ...]:
     """`new`, and the keys of `old` that it does not name: keys are never taken off the list."""
     named = {key.kid for key in new}
     return (*new, *(key for key in old if key.kid not in named))
-
-
-def sign_list(payload: bytes, signers: Sequence[Signer]) -> bytes:
-    """The signed list (general JSON serialisation) with one signature per signer."""
-    return jws.sign_multi(payload, typ=TYP, signers=signers).to_bytes()
-
-
-def combine(signed: bytes, other: bytes) -> bytes:
-    """One signed list with the signatures of both; raises `jws_other_payload` when they differ."""
-    first = jws.parse_multi(signed, typ=TYP, max_bytes=trust.MAX_BYTES)
-    second = jws.parse_multi(other, typ=TYP, max_bytes=trust.MAX_BYTES)
-    return first.with_signatures(second.signatures).to_bytes()
-
-
-def require_root(signer: Signer, roots: Roots) -> None:
-    """Raise RefusedError `not_a_root` when the signer's key is not one of `roots`."""
-    key = roots.by_kid().get(signer.kid)
-    if key is None or dict(key.jwk) != dict(signer.public_jwk):
-        raise RefusedError("not_a_root", f"{signer.kid} is not a root of this network")
-
-
-def diff(old: MemberList | None, new: MemberList) -> list[str]:
-    """Plain sentences telling what `new` changes, for those who are about to sign it."""
-    if old is None:
-        return [f"founds the network {new.name} with {len(new.nodes)} nodes"]
-    sentences = _root_changes(old, new)
-    sentences += _owner_changes("node", old.nodes, new.nodes)
-    sentences += _owner_changes("party", old.parties, new.parties)
-    sentences += _changes("right", old.issuers, new.issuers, _tell_right)
-    sentences += _changes("agreement", old.agreements, new.agreements, _tell_agreement)
-    sentences += _changes("log", old.logs, new.logs, lambda item: f"{item.origin} #{item.epoch}")
-    sentences += _changes("registry", old.registries, new.registries, lambda item: item.origin)
-    sentences += _changes("end of algorithm", old.algorithms, new.algorithms, _tell_algorithm)
-    sentences += _changes("anchor", old.anchors, new.anchors, _tell_anchor)
-    if new.expires != old.expires:
-        sentences.append(f"expires {times.to_text(new.expires)}")
-    return sentences
-
-
-def _root_changes(old: MemberList, new: MemberList) -> list[str]:
-    if old.roots == new.roots:
-        return []
-    kids = ", ".join(key.kid for key in new.roots.keys)
-    return [f"changes the roots to {new.roots.threshold} of {kids}"]
-
-
-def _owner_changes(
-    what: str, old: Sequence[NodeEntry | PartyEntry], new: Sequence[NodeEntry | PartyEntry]
-) -> list[str]:
-    before = {entry.did: entry for entry in old}
-    sentences = [
-        f"removes {what} {did}" for did in before if did not in {entry.did for entry in new}
-    ]
-    for entry in new:
-        known = before.get(entry.did)
-        if known is None:
-            sentences.append(f"admits {what} {entry.did} ({entry.name})")
-        elif known != entry or known.to_json() != entry.to_json():
-            sentences.append(f"changes {what} {entry.did}: {_members_changed(known, entry)}")
-    return sentences
-
-
-def _members_changed(old: NodeEntry | PartyEntry, new: NodeEntry | PartyEntry) -> str:
-    before, after = old.to_json(), new.to_json()
-    names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
-    return ", ".join(names)
-
-
-def _changes(what: str, old: Sequence[T], new: Sequence[T], tell: Callable[[T], str]) -> list[str]:
-    removed = [f"removes or replaces {what} {tell(entry)}" for entry in old if entry not in new]
-    return removed + [f"adds {what} {tell(entry)}" for entry in new if entry not in old]
-
-
-def _tell_algorithm(entry: AlgorithmEntry) -> str:
-    return f"{entry.id}: refused from {times.to_text(entry.until)} on"
-
-
-def _tell_anchor(entry: AnchorEntry) -> str:
-    told = f"{entry.purpose} of {entry.subject}: certificate {sha256(entry.certificate).hex()}"
-    return told + (f", {len(entry.revoked)} revoked under it" if entry.revoked else "")
-
-
-def _tell_right(entry: IssuerEntry) -> str:
-    return f"{entry.did}: {entry.document_type} for {entry.country}"
-
-
-def _tell_agreement(agreement: Agreement) -> str:
-    types = ", ".join(agreement.document_types)
-    return f"{agreement.id}: {agreement.verifier} accepts {types} from {agreement.issuer}"

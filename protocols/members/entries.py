@@ -228,6 +228,14 @@ class IssuerEntry:
             and self.office in (None, delegated.office)
         )
 
+    def spans(self, delegated: IssuerEntry) -> bool:
+        """Whether `delegated` lies within the dates of this right."""
+        if self.valid_until is None:
+            return self.valid_from <= delegated.valid_from
+        ends = delegated.valid_until
+        in_time = ends is not None and ends <= self.valid_until
+        return in_time and self.valid_from <= delegated.valid_from
+
     def to_json(self) -> Json:
         """The right's object in the list."""
         return {

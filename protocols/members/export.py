@@ -40,12 +40,26 @@ def read_export(data: bytes) -> list[bytes]:
 def open_export(
     data: bytes, *, now: datetime | None = None, network: bytes | None = None
 ) -> MemberList:
-    """The newest list of a file that begins with the founding list; raises as `open_chain`."""
-    return open_chain(read_export(data), None, now, network=network)
+    """The newest list of a file that begins with the founding list; raises as `walk`."""
+    return open_versions(data, now=now, network=network)[-1]
+
+
+def open_versions(
+    data: bytes, *, now: datetime | None = None, network: bytes | None = None
+) -> list[MemberList]:
+    """Every version of a file that begins with the founding list, in order; raises as `walk`."""
+    versions = walk(read_export(data), None, now=now, network=network)
+    if not versions:
+        raise MalformedError("member_list_empty", "there is no member list in it")
+    return versions
 
 
 def walk(
-    lists: Iterable[bytes], held: MemberList | None, *, now: datetime, network: bytes | None = None
+    lists: Iterable[bytes],
+    held: MemberList | None,
+    *,
+    now: datetime | None,
+    network: bytes | None = None,
 ) -> list[MemberList]:
     """Every version that `lists` adds to `held`, each verified by the one before it.
 

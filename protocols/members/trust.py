@@ -94,10 +94,10 @@ class MemberList:
 
     def _in_time(self, owner: Owner) -> Owner:
         """The entry as the look-ups give it: its keys end with their algorithms."""
-        keys = tuple(map(self._within_algorithm, owner.keys))
+        keys = tuple(map(self.within_algorithm, owner.keys))
         return owner if keys == owner.keys else replace(owner, keys=keys)
 
-    def _within_algorithm(self, key: ListedKey) -> ListedKey:
+    def within_algorithm(self, key: ListedKey) -> ListedKey:
         """The key with its time cut to that of its algorithm, so that every reader obeys it."""
         row = ALGORITHMS[key.public.algorithm]
         start = max(key.valid_from, row.since) if row.since else key.valid_from
@@ -162,6 +162,13 @@ class MemberList:
             return True
         givers = (one for one in self.issuers if one.covers(entry))
         return depth > 0 and any(self._holds(giver, at, depth - 1) for giver in givers)
+
+    def widened(self, entry: IssuerEntry) -> bool:
+        """Whether a delegated right reaches, in office or dates, beyond every right it hangs on."""
+        if entry.delegated_by is None:
+            return False
+        givers = (one for one in self.issuers if one.covers(entry))
+        return not any(one.spans(entry) for one in givers)
 
     def rights_of(self, did: str, at: datetime) -> tuple[IssuerEntry, ...]:
         """All rights to issue that `did` holds at `at`."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from protocols.member_list import Agreement, ListedKey, MemberList
     from protocols.sd_credential import Presentation
     from protocols.status_list import StatusList, StatusLists
+    from protocols.timestamp import TimeStamp
+    from protocols.x509_path import CertificatePath
     from schemas.findings import Finding
     from schemas.strict_json import JsonValue
     from schemas.view import View
@@ -58,9 +60,11 @@ class Case:
                  `status_list.open_list` verified; None when none could be had
     held_status: a list held before, against which a roll-back shows
     max_status_age: for how long a list is relied on at most, whatever ttl it states
-    logs:        the list in which a receipt's log is looked up, where `members` is an earlier one: a
-                 receipt may have been completed since
+    logs:        the list in which a receipt's log is looked up, where `members` is an earlier
+                 one: a receipt may have been completed since
     challenge:   what a holder has to sign; None where key binding is not asked for
+    timestamp:   an RFC 3161 response over the credential's signature
+    stamped_until: when a later time-stamp covered that one; None where none does
     """
 
     data: bytes
@@ -74,6 +78,8 @@ class Case:
     require_witnesses: bool = False
     challenge: Challenge | None = None
     logs: MemberList | None = None
+    timestamp: bytes | None = None
+    stamped_until: datetime | None = None
     faults: dict[str, TradeError] = field(default_factory=dict)
     jws: Jws | None = None
     claims: CredentialClaims | None = None
@@ -82,6 +88,8 @@ class Case:
     presentation: Presentation | None = None
     key: ListedKey | None = None
     proof: ProofResult | None = None
+    stamp: TimeStamp | None = None
+    path: CertificatePath | None = None
     issuer_country: str | None = None
     agreement: Agreement | None = None
     view: View | None = None
@@ -122,9 +130,17 @@ class Case:
 
     @property
     def proven_at(self) -> datetime | None:
-        """When a quorum had seen the leaf at the latest: an upper bound of when it was signed."""
+        """An upper bound of when it was signed: a quorum had seen its leaf, or it was stamped."""
         seconds = self.proof.witness_time if self.proof else None
-        return None if seconds is None else end_of_second(seconds)
+        moments = [] if seconds is None else [end_of_second(seconds)]
+        if self.stamp is not None:
+            moments.append(self.stamp.at)
+        return min(moments, default=None)
+
+    @property
+    def countersignature(self) -> str:
+        """The issuer's second signature in the file, "" where there is none."""
+        return self.file.countersignature if self.file else ""
 
     @property
     def signed_by(self) -> datetime:

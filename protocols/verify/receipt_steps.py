@@ -100,7 +100,7 @@ def log_02_listed(case: Case, receipt: Receipt) -> Check:
         origin = origin_of(receipt.proof)
     except TradeError as error:
         return fault("LOG-02", error)
-    if not logs_at(case.members, origin):
+    if not logs_at(case.logs or case.members, origin):
         return Check("LOG-02", UNKNOWN, code="log_not_listed")
     return Check("LOG-02", PASSED, evidence={"origin": origin})
 
@@ -108,7 +108,8 @@ def log_02_listed(case: Case, receipt: Receipt) -> Check:
 def log_03_inclusion(case: Case, receipt: Receipt) -> Check:
     """LOG-03: the leaf is in the tree whose root the log signed (RFC 6962 §2.1.1)."""
     try:
-        case.proof = verify_in_listed_log(case.members, receipt.entry, receipt.proof)
+        listed = case.logs or case.members
+        case.proof = verify_in_listed_log(listed, receipt.entry, receipt.proof)
     except TradeError as error:
         return fault("LOG-03", error)
     evidence = {"index": case.proof.index, "size": case.proof.size}

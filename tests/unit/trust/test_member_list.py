@@ -378,7 +378,7 @@ def test_a_draft_replaces_entries_by_name_and_keeps_past_keys() -> None:
         f"changes node {B}: keys, name",
         f"changes party {PARTY}: keys",
         f"adds right {B}: plant-health-decision for NL",
-        "removes or replaces agreement cn-nl",
+        "changes agreement cn-nl: NL accepts quality-certificate from CN",
         "adds log a-port.example/log #2",
         "adds registry a-port.example/registry",
         "expires ",

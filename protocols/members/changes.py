@@ -1,0 +1,254 @@
+"""What a next member list changes, in plain words, for those who are about to sign it.
+
+Nobody signs what he has not read: every difference between two versions is one `Change`, told in
+English and in Chinese. What follows from them, `protocols.members.consequences` works out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from protocols import times
+from protocols.members.entries import (
+    Agreement,
+    AlgorithmEntry,
+    IssuerEntry,
+    ListedKey,
+    NodeEntry,
+    PartyEntry,
+)
+from protocols.members.trust import MemberList
+
+T = TypeVar("T")
+
+#: kind → the sentence in English and in Chinese.
+WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "founds": (
+            "founds the network {name} with {count} nodes",
+            "创立网络{name}，含{count}个节点",
+        ),
+        "roots": (
+            "changes the roots to {threshold} of {keys}",
+            "根密钥改为：{keys}，须其中{threshold}个签名",
+        ),
+        "root-added": ("  gives a vote to the root {key}", "  新增根密钥{key}"),
+        "root-removed": ("  takes the vote of the root {key}", "  取消根密钥{key}"),
+        "admits": ("admits {what} {did} ({name})", "接纳{what_zh}{did}（{name}）"),
+        "removes": ("removes {what} {did}", "移除{what_zh}{did}"),
+        "changes": (
+            "changes {what} {did}: {members}",
+            "变更{what_zh}{did}：{members}",
+        ),
+        "member": ("  {member}: {before} becomes {after}", "  {member}：由{before}改为{after}"),
+        "key-added": (
+            "  lists the {purpose} key {key} from {since} on",
+            "  自{since}起登记{purpose}密钥{key}",
+        ),
+        "key-ended": ("  ends the key {key} at {until}", "  密钥{key}于{until}终止"),
+        "key-reopened": ("  lets the key {key} go on to {until}", "  密钥{key}延至{until}"),
+        "key-compromised": (
+            "  tells that the key {key} has been in foreign hands since {since}",
+            "  宣布密钥{key}自{since}起已被他人掌握",
+        ),
+        "right-added": ("adds right {told}", "新增签发权：{told}"),
+        "right-removed": ("removes right {told}", "移除签发权：{told}"),
+        "right-changed": (
+            "changes right {told}: {before} becomes {after}",
+            "变更签发权{told}：由{before}改为{after}",
+        ),
+        "agreement-added": ("adds agreement {told}", "新增互认协议：{told}"),
+        "agreement-removed": ("removes agreement {told}", "移除互认协议：{told}"),
+        "agreement-changed": (
+            "changes agreement {told}: {before} becomes {after}",
+            "变更互认协议{told}：由{before}改为{after}",
+        ),
+        "log-added": ("adds log {told}", "新增日志：{told}"),
+        "log-removed": ("removes or replaces log {told}", "移除或替换日志：{told}"),
+        "registry-added": ("adds registry {told}", "新增登记簿：{told}"),
+        "registry-removed": ("removes or replaces registry {told}", "移除或替换登记簿：{told}"),
+        "algorithm-added": ("adds end of algorithm {told}", "新增算法终止：{told}"),
+        "algorithm-removed": ("removes end of algorithm {told}", "取消算法终止：{told}"),
+        "name": ("renames the network {before} to {after}", "网络由{before}更名为{after}"),
+        "expires": ("expires {at}", "名单于{at}到期"),
+    }
+)
+_OWNERS = {"node": "节点", "party": "当事方"}
+_OPEN = {"en": "until further notice", "zh": "长期"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference: its kind (a name of `WORDS`) and the values its sentence needs."""
+
+    kind: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def tell(self, lang: str = "en") -> str:
+        """The plain sentence."""
+        words = WORDS[self.kind][lang == "zh"]
+        return words.format_map({name: _text(one, lang) for name, one in self.values.items()})
+
+    def to_json(self, lang: str = "en") -> dict[str, Any]:
+        """kind, sentence and values."""
+        values = {name: _text(one, "en") for name, one in self.values.items() if name != "what_zh"}
+        return {"kind": self.kind, "told": self.tell(lang).strip(), **values}
+
+
+def _text(value: object, lang: str) -> str:
+    if value is None:
+        return _OPEN["zh" if lang == "zh" else "en"]
+    return times.to_text(value) if isinstance(value, datetime) else str(value)
+
+
+def changes(old: MemberList | None, new: MemberList) -> list[Change]:
+    """Every difference between two versions; for a founding list that it founds."""
+    if old is None:
+        return [Change("founds", {"name": new.name, "count": len(new.nodes)})]
+    found = [*_roots(old, new)]
+    if old.name != new.name:
+        found.append(Change("name", {"before": old.name, "after": new.name}))
+    found += _owners("node", old.nodes, new.nodes)
+    found += _owners("party", old.parties, new.parties)
+    found += _dated("right", old.issuers, new.issuers, _right_name, _tell_right)
+    found += _dated("agreement", old.agreements, new.agreements, _agreement_name, _tell_agreement)
+    found += _listed("log", old.logs, new.logs, lambda one: f"{one.origin} #{one.epoch}")
+    found += _listed("registry", old.registries, new.registries, lambda one: one.origin)
+    found += _listed("algorithm", old.algorithms, new.algorithms, _tell_algorithm)
+    if new.expires != old.expires:
+        found.append(Change("expires", {"at": new.expires}))
+    return found
+
+
+def diff(old: MemberList | None, new: MemberList, lang: str = "en") -> list[str]:
+    """The plain sentences of `changes`."""
+    return [change.tell(lang) for change in changes(old, new)]
+
+
+def _roots(old: MemberList, new: MemberList) -> Iterator[Change]:
+    if old.roots == new.roots:
+        return
+    before, after = old.roots.by_kid(), new.roots.by_kid()
+    yield Change("roots", {"threshold": new.roots.threshold, "keys": ", ".join(after)})
+    for kid, key in after.items():
+        if before.get(kid) != key:
+            yield Change("root-added", {"key": kid})
+    for kid, key in before.items():
+        if after.get(kid) != key:
+            yield Change("root-removed", {"key": kid})
+
+
+def _owners(
+    what: str, old: Sequence[NodeEntry | PartyEntry], new: Sequence[NodeEntry | PartyEntry]
+) -> Iterator[Change]:
+    words = {"what": what, "what_zh": _OWNERS[what]}
+    before, after = {one.did: one for one in old}, {one.did for one in new}
+    for did in before:
+        if did not in after:
+            yield Change("removes", {**words, "did": did})
+    for entry in new:
+        known = before.get(entry.did)
+        if known is None:
+            yield Change("admits", {**words, "did": entry.did, "name": entry.name})
+        elif known.to_json() != entry.to_json():
+            yield from _owner(words, known, entry)
+
+
+def _owner(
+    words: Mapping[str, str], old: NodeEntry | PartyEntry, new: NodeEntry | PartyEntry
+) -> Iterator[Change]:
+    before, after = old.to_json(), new.to_json()
+    names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    yield Change("changes", {**words, "did": new.did, "members": ", ".join(names)})
+    for name in names:
+        if name != "keys":
+            values = {"before": before.get(name, "-"), "after": after.get(name, "-")}
+            yield Change("member", {"member": name, **values})
+    known = {key.kid: key for key in old.keys}
+    for key in new.keys:
+        yield from _key(known.get(key.kid), key)
+
+
+def _key(old: ListedKey | None, new: ListedKey) -> Iterator[Change]:
+    named = {"key": new.kid, "purpose": new.purpose}
+    if old is None:
+        yield Change("key-added", {**named, "since": new.valid_from})
+        return
+    if new.compromised_from is not None and new.compromised_from != old.compromised_from:
+        yield Change("key-compromised", {**named, "since": new.compromised_from})
+    if new.valid_until != old.valid_until:
+        later = new.valid_until is None or (
+            old.valid_until is not None and new.valid_until > old.valid_until
+        )
+        kind = "key-reopened" if later else "key-ended"
+        yield Change(kind, {**named, "until": new.valid_until})
+
+
+def _dated(
+    what: str,
+    old: Sequence[T],
+    new: Sequence[T],
+    name: Callable[[T], object],
+    tell: Callable[[T], str],
+) -> Iterator[Change]:
+    """Entries with a name and dates: what has another date is changed, not removed and added."""
+    before, after = {name(one): one for one in old}, {name(one): one for one in new}
+    for key, entry in before.items():
+        if key not in after:
+            yield Change(f"{what}-removed", {"told": tell(entry)})
+    for key, entry in after.items():
+        known = before.get(key)
+        if known is None:
+            yield Change(f"{what}-added", {"told": tell(entry)})
+        elif known != entry:
+            values = {"before": _terms(known), "after": _terms(entry)}
+            yield Change(f"{what}-changed", {"told": tell(entry), **values})
+
+
+def _terms(entry: Any) -> str:
+    """From when to when, and what else can change under one name."""
+    until = "" if entry.valid_until is None else times.to_text(entry.valid_until)
+    parts = [f"{times.to_text(entry.valid_from)}/{until}"]
+    if isinstance(entry, Agreement):
+        parts += [", ".join(entry.document_types), *([entry.rules] if entry.rules else [])]
+    elif entry.delegated_by:
+        parts.append(entry.delegated_by)
+    return " ".join(parts)
+
+
+def _listed(
+    what: str, old: Sequence[T], new: Sequence[T], tell: Callable[[T], str]
+) -> Iterator[Change]:
+    for entry in old:
+        if entry not in new:
+            yield Change(f"{what}-removed", {"told": tell(entry)})
+    for entry in new:
+        if entry not in old:
+            yield Change(f"{what}-added", {"told": tell(entry)})
+
+
+def _right_name(entry: IssuerEntry) -> object:
+    return (entry.did, entry.document_type, entry.country, entry.office)
+
+
+def _agreement_name(entry: Agreement) -> object:
+    return (entry.id, entry.verifier, entry.issuer)
+
+
+def _tell_right(entry: IssuerEntry) -> str:
+    office = f" ({entry.office})" if entry.office else ""
+    giver = f", delegated by {entry.delegated_by}" if entry.delegated_by else ""
+    return f"{entry.did}: {entry.document_type} for {entry.country}{office}{giver}"
+
+
+def _tell_agreement(entry: Agreement) -> str:
+    types = ", ".join(entry.document_types)
+    return f"{entry.id}: {entry.verifier} accepts {types} from {entry.issuer}"
+
+
+def _tell_algorithm(entry: AlgorithmEntry) -> str:
+    return f"{entry.id}: refused from {times.to_text(entry.until)} on"
