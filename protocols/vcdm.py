@@ -59,7 +59,12 @@ def require_in_time(start: datetime | None, end: datetime | None, at: datetime) 
 
 def read(payload: bytes) -> VerifiableCredential:
     """The credential in a JWS payload; raises MalformedError json_* or `credential_malformed`."""
-    return read_members(strict_json.loads_object(payload, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH))
+    return read_members(parse(payload))
+
+
+def parse(payload: bytes) -> dict[str, JsonValue]:
+    """The members of a JWS payload, read strictly; raises MalformedError json_*, TooLargeError."""
+    return strict_json.loads_object(payload, max_bytes=MAX_BYTES, max_depth=MAX_DEPTH)
 
 
 def read_members(members: dict[str, JsonValue]) -> VerifiableCredential:
@@ -98,7 +103,7 @@ def _types(fields: Fields) -> tuple[str, ...]:
 
 def _issuer(fields: Fields) -> str:
     value = fields.members.get("issuer")
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         return fields.child("issuer").text("id", pattern=DID, max_length=400)
     return fields.text("issuer", pattern=DID, max_length=400)
 
@@ -157,7 +162,7 @@ def _require_typed(fields: Fields, name: str) -> None:
     value = fields.members[name]
     items = value if isinstance(value, list) else [value]
     for item in items:
-        if not isinstance(item, Mapping) or not isinstance(item.get("type"), str | list):
+        if not isinstance(item, (dict, Mapping)) or not isinstance(item.get("type"), (str, list)):
             raise fields.fault(name, f"{name} is an object with a type")
 
 

@@ -13,12 +13,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
     from typing import TypeAlias
 
     from schemas.strict_json import JsonValue
 
-    _Path: TypeAlias = "tuple[()] | tuple[_Path, str | int]"
+    Path: TypeAlias = "tuple[()] | tuple[Path, str | int]"
+
+_CONTAINERS = (dict, list)
 
 DECIMAL = re.compile(r"-?[0-9]{1,24}(\.[0-9]{1,12})?\Z", re.ASCII)
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
@@ -155,22 +157,33 @@ def walk(
     Without `names` it is every member, the outermost value itself excepted.
     Elements of an array carry the array's name. Bounded by the caps of the strict reader.
     """
-    pending: list[tuple[_Path, str, JsonValue]] = [((), "", node)]
+    return ((pointer_of(path), name, value) for path, name, value in walk_paths(node, names))
+
+
+def walk_paths(
+    node: JsonValue, names: Container[str] | None = None
+) -> Iterator[tuple[Path, str, JsonValue]]:
+    """As `walk`, with the path instead of the pointer that `pointer_of` makes of it."""
+    pending: list[tuple[Path, str, JsonValue]] = [((), "", node)]
     while pending:
         path, name, value = pending.pop()
         if path and (names is None or name in names):
-            yield _pointer_of(path), name, value
-        inner: Iterable[tuple[str | int, str, JsonValue]] = ()
+            yield path, name, value
         if isinstance(value, dict):
-            inner = ((key, key, item) for key, item in reversed(value.items()))
+            for key, item in reversed(value.items()):
+                if names is None or key in names or isinstance(item, _CONTAINERS):
+                    pending.append(((path, key), key, item))
         elif isinstance(value, list):
-            inner = ((index, name, value[index]) for index in range(len(value) - 1, -1, -1))
-        for part, below, item in inner:
-            if names is None or below in names or isinstance(item, dict | list):
-                pending.append(((path, part), below, item))
+            wanted = names is None or name in names
+            pending.extend(
+                ((path, index), name, value[index])
+                for index in range(len(value) - 1, -1, -1)
+                if wanted or isinstance(value[index], _CONTAINERS)
+            )
 
 
-def _pointer_of(path: _Path) -> str:
+def pointer_of(path: Path) -> str:
+    """The JSON pointer of a path of `walk_paths`: the innermost step last, the rest before it."""
     parts: list[str | int] = []
     while path:
         path, part = path

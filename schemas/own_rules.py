@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schemas import check_digits, code_lists
-from schemas.fields import beginning, end, integer, member, objects, text, walk, weight_in_kilograms
+from schemas.fields import beginning, end, integer, member, objects, text, weight_in_kilograms
+from schemas.findings import Severity
 from schemas.own_view import containers, line_packages, line_weight
 from schemas.rules import Complaint, RuleBook
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from schemas.rules import Document
+    from schemas.strict_json import JsonValue
 
 COMMON_RULES = RuleBook()
 
@@ -26,40 +28,40 @@ PLACES = frozenset({"locode", "portOfLoading", "portOfDischarge"})
 IDENTIFIER_KINDS = {"LEI": "lei", "USCC": "uscc", "AEOCN": "aeo_cn"}
 
 
-def _not_in_list(document: Document, names: frozenset[str], list_id: str) -> Iterator[Complaint]:
-    for place, _, value in walk(document, names):
-        if isinstance(value, str) and not code_lists.contains(list_id, value):
-            yield Complaint(place, f"this code is not in the {list_id} list", {"code": value})
+def _not_in_list(value: JsonValue, list_id: str) -> tuple[Complaint, ...]:
+    if not isinstance(value, str) or code_lists.contains(list_id, value):
+        return ()
+    return (Complaint("", f"this code is not in the {list_id} list", {"code": value}),)
 
 
-@COMMON_RULES.error("DOC-001")
-def countries(document: Document) -> Iterator[Complaint]:
+@COMMON_RULES.members("DOC-001", COUNTRIES)
+def countries(value: JsonValue) -> tuple[Complaint, ...]:
     """Countries are in ISO 3166-1."""
-    return _not_in_list(document, COUNTRIES, "country")
+    return _not_in_list(value, "country")
 
 
-@COMMON_RULES.error("DOC-002")
-def currencies(document: Document) -> Iterator[Complaint]:
+@COMMON_RULES.members("DOC-002", {"currency"})
+def currencies(value: JsonValue) -> tuple[Complaint, ...]:
     """Currencies are in ISO 4217."""
-    return _not_in_list(document, frozenset({"currency"}), "currency")
+    return _not_in_list(value, "currency")
 
 
-@COMMON_RULES.error("DOC-003")
-def units(document: Document) -> Iterator[Complaint]:
+@COMMON_RULES.members("DOC-003", {"unit"})
+def units(value: JsonValue) -> tuple[Complaint, ...]:
     """Units are in UN/ECE Recommendation 20."""
-    return _not_in_list(document, frozenset({"unit"}), "unit")
+    return _not_in_list(value, "unit")
 
 
-@COMMON_RULES.error("DOC-004")
-def package_types(document: Document) -> Iterator[Complaint]:
+@COMMON_RULES.members("DOC-004", {"packageType"})
+def package_types(value: JsonValue) -> tuple[Complaint, ...]:
     """Package types are in UN/ECE Recommendation 21."""
-    return _not_in_list(document, frozenset({"packageType"}), "package")
+    return _not_in_list(value, "package")
 
 
-@COMMON_RULES.error("DOC-005")
-def transport_modes(document: Document) -> Iterator[Complaint]:
+@COMMON_RULES.members("DOC-005", {"mode"})
+def transport_modes(value: JsonValue) -> tuple[Complaint, ...]:
     """Modes of transport are in UN/ECE Recommendation 19."""
-    return _not_in_list(document, frozenset({"mode"}), "transport-mode")
+    return _not_in_list(value, "transport-mode")
 
 
 @COMMON_RULES.warning("DOC-006")
@@ -76,21 +78,19 @@ def container_check_digits(document: Document) -> Iterator[Complaint]:
             )
 
 
-@COMMON_RULES.warning("DOC-007")
-def identifier_check_digits(document: Document) -> Iterator[Complaint]:
+@COMMON_RULES.members("DOC-007", {"identifiers"}, Severity.WARNING)
+def identifier_check_digits(value: JsonValue) -> Iterator[Complaint]:
     """Identifiers of a scheme with check digits carry the right ones."""
-    for place, _, value in walk(document, {"identifiers"}):
-        kind = IDENTIFIER_KINDS.get(text(value, "scheme") or "")
-        if kind and not check_digits.is_valid(kind, text(value, "value") or ""):
-            yield Complaint(f"{place}/value", "the identifier has a wrong form or check digit")
+    kind = IDENTIFIER_KINDS.get(text(value, "scheme") or "")
+    if kind and not check_digits.is_valid(kind, text(value, "value") or ""):
+        yield Complaint("/value", "the identifier has a wrong form or check digit")
 
 
-@COMMON_RULES.warning("DOC-008")
-def places(document: Document) -> Iterator[Complaint]:
+@COMMON_RULES.members("DOC-008", PLACES, Severity.WARNING)
+def places(value: JsonValue) -> Iterator[Complaint]:
     """UN/LOCODEs begin with a country that exists."""
-    for place, _, value in walk(document, PLACES):
-        if isinstance(value, str) and not code_lists.is_locode(value):
-            yield Complaint(place, "this is no UN/LOCODE of a known country", {"locode": value})
+    if isinstance(value, str) and not code_lists.is_locode(value):
+        yield Complaint("", "this is no UN/LOCODE of a known country", {"locode": value})
 
 
 @COMMON_RULES.error("DOC-009")

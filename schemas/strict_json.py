@@ -106,6 +106,21 @@ def canonical(value: object) -> bytes:
     return "".join(parts).encode("utf-8")
 
 
+def canonical_read(value: JsonValue) -> bytes:
+    """As `canonical`, for a value that `loads` returned: its types are known, only floats are not.
+
+    A number that is not whole shows in what orjson writes; so may a text that looks like one, which
+    then takes the careful way.
+    """
+    try:
+        fast = orjson.dumps(value, option=_CANONICAL)
+    except orjson.JSONEncodeError:
+        return canonical(value)
+    if _NOT_WHOLE.search(fast) or _BEYOND_BASIC_PLANE.search(fast):
+        return canonical(value)
+    return fast
+
+
 # --- reading -------------------------------------------------------------------------------------
 
 _NOT_PROVEN: Any = object()
@@ -243,16 +258,16 @@ def _has_lone_surrogate(text: str) -> bool:
 def _is_small(value: Any, size: int, max_depth: int, max_members: int) -> bool:
     """Whether `value` provably keeps the caps, from one indented writing of a short text.
 
-    Every member and element that is not a container begins a line, indented twice its depth;
-    `_check_size` counts where this does not settle it.
+    Each member and element takes a byte at least, and begins a line that is indented twice its
+    depth; `_check_size` counts where this does not settle it.
     """
-    if size > _SHORT:  # what is nested deep grows when it is indented
+    if max_depth < 1 or size > min(_SHORT, max_members):  # nested deep, it grows when indented
         return False
     try:
         lines = orjson.dumps(value, option=orjson.OPT_INDENT_2)
     except orjson.JSONEncodeError:
         return False
-    return b"\n" + b"  " * max_depth not in lines and lines.count(b"\n") <= max_members
+    return b"\n" + b"  " * max_depth not in lines
 
 
 def _check_size(value: Any, max_depth: int, max_members: int) -> None:
