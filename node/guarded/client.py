@@ -197,7 +197,7 @@ class GuardedClient:
             if isinstance(answer, bytes):
                 return answer
             try:
-                target = self.places.find(str(URL(target.url).join(URL(answer))))
+                target = self.places.find(str(URL(target.url).join(URL(answer, encoded=True))))
             except (TradeError, ValueError) as error:
                 code = error.code if isinstance(error, TradeError) else "no URL"
                 refused = RefusedError("redirect_refused", f"it leads where it may not: {code}")
@@ -312,6 +312,8 @@ class GuardedClient:
                 timeout=aiohttp.ClientTimeout(total=None),
                 skip_auto_headers=("User-Agent",),
             )
+            # A host that hangs up would be asked twice; aiohttp has no public switch for it.
+            self._session._retry_connection = False  # noqa: SLF001
         return self._session
 
 
