@@ -14,7 +14,7 @@ from dataclasses import InitVar, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from protocols import base64url, jws, status_list, times, vcdm
+from protocols import base64url, countersignature, jws, status_list, times, vcdm
 from protocols.digest import sha256
 from protocols.fields import COUNTRY, TYPE_KEY, Fields
 from protocols.status_list import StatusEntry
@@ -22,6 +22,8 @@ from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError, TooLargeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from protocols.jws import Jws
     from protocols.keys import Signer
     from protocols.sd_credential import Presentation
@@ -106,6 +108,7 @@ class DocumentFile:
     """A credential and the document's bytes; digest is the document's identity everywhere.
 
     signed: the credential parsed already, where that is at hand
+    countersignature: the issuer's second signature over it, or "" (`protocols.countersignature`)
     """
 
     credential: str
@@ -114,6 +117,7 @@ class DocumentFile:
     presented: str = field(default="", repr=False)
     form: str = TYP
     signed: InitVar[Jws | None] = None
+    countersignature: str = field(default="", repr=False)
     digest: bytes = field(init=False)
     beside: bool = field(init=False)
 
@@ -132,12 +136,14 @@ class DocumentFile:
     @property
     def media_type(self) -> str:
         """The media type of `to_bytes`."""
-        return MEDIA_TYPE_BESIDE if self.beside else f"application/{self.form}"
+        plain = not self.beside and not self.countersignature
+        return f"application/{self.form}" if plain else MEDIA_TYPE_BESIDE
 
     def to_bytes(self) -> bytes:
         """The file: the compact JWS, and after a line feed the bytes that travel beside."""
         text = (self.presented or self.credential).encode("ascii")
-        return text + b"\n" + self.payload if self.beside else text
+        data = text + b"\n" + self.payload if self.beside else text
+        return countersignature.join(data, self.countersignature)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> DocumentFile:
@@ -159,6 +165,15 @@ class OpenedFile:
     claims: CredentialClaims
     document: JsonValue = None
     presentation: Presentation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """The signature of a file, the members of its payload, and the bytes beside, if any."""
+
+    jws: Jws
+    members: dict[str, JsonValue]
+    beside: bytes | None
 
 
 _DOCUMENT = b',"document":'
@@ -222,11 +237,16 @@ def subject_members(claims: CredentialClaims) -> dict[str, JsonValue]:
     }
 
 
-def _splice(head: object, subject: object, document: bytes | None) -> bytes:
-    inner = strict_json.canonical(subject)
+def _splice(
+    head: JsonValue,
+    subject: JsonValue,
+    document: bytes | None,
+    write: Callable[[JsonValue], bytes] = strict_json.canonical,
+) -> bytes:
+    inner = write(subject)
     if document is not None:
         inner = inner[:-1] + _DOCUMENT + document + b"}"
-    return strict_json.canonical(head)[:-1] + b',"credentialSubject":' + inner + b"}"
+    return write(head)[:-1] + b',"credentialSubject":' + inner + b"}"
 
 
 def open_file(data: bytes) -> OpenedFile:
@@ -235,25 +255,40 @@ def open_file(data: bytes) -> OpenedFile:
     Raises MalformedError (`jws_*`, json_*, `credential_malformed`, `credential_not_verbatim`),
     RefusedError (`jws_typ_unexpected`, `credential_payload_mismatch`), TooLargeError.
     """
-    if len(data) > MAX_FILE_BYTES:
-        raise TooLargeError("document_too_large", f"more than {MAX_FILE_BYTES} bytes")
-    text, line_feed, beside = data.partition(b"\n")
-    try:
-        signed = jws.parse(text.decode("ascii"), typ=TYP, max_bytes=MAX_FILE_BYTES)
-    except UnicodeDecodeError:
-        raise MalformedError("jws_malformed", "a document file begins with a JWS") from None
-    credential = vcdm.read(signed.payload)
+    parsed = parse_file(data)
+    signed, beside, credential = parsed.jws, parsed.beside, vcdm.read_members(parsed.members)
     claims = claims_of(credential, signed.kid)
-    payload = beside if line_feed else _spliced_document(credential, claims, signed.payload)
-    if bool(line_feed) == claims.payload.is_json:
+    is_beside = beside is not None
+    payload = _spliced_document(credential, claims, signed.payload) if beside is None else beside
+    if is_beside == claims.payload.is_json:
         raise MalformedError("credential_not_verbatim", "JSON is inside, anything else beside")
-    if line_feed and "document" in credential.subjects[0]:
+    if is_beside and "document" in credential.subjects[0]:
         # Two documents under one signature: one reader would take this, another that.
         raise MalformedError("credential_not_verbatim", "what travels beside is not inside as well")
     if PayloadInfo.of(payload, claims.payload.media_type) != claims.payload:
         raise RefusedError("credential_payload_mismatch", "the document is not the signed one")
-    document = None if line_feed else credential.subjects[0].get("document")
-    return OpenedFile(DocumentFile(signed.text, payload, signed=signed), signed, claims, document)
+    document = None if is_beside else credential.subjects[0].get("document")
+    second = countersignature.behind(data, len(signed.text))
+    file = DocumentFile(signed.text, payload, signed=signed, countersignature=second)
+    return OpenedFile(file, signed, claims, document)
+
+
+def parse_file(data: bytes) -> ParsedFile:
+    """The parts of a file that is no SD-JWT, its payload read strictly.
+
+    Says nothing about what stands in the payload. Raises MalformedError (`jws_*`, json_*),
+    RefusedError `jws_typ_unexpected`, TooLargeError.
+    """
+    if len(data) > MAX_FILE_BYTES:
+        raise TooLargeError("document_too_large", f"more than {MAX_FILE_BYTES} bytes")
+    line, line_feed, beside = data.partition(b"\n")
+    text, _ = countersignature.split_line(line)
+    try:
+        signed = jws.parse(text.decode("ascii"), typ=TYP, max_bytes=MAX_FILE_BYTES)
+    except UnicodeDecodeError:
+        raise MalformedError("jws_malformed", "a document file begins with a JWS") from None
+    members = vcdm.parse(signed.payload)
+    return ParsedFile(signed, members, beside if line_feed else None)
 
 
 def read(signed: Jws) -> CredentialClaims:
@@ -273,7 +308,7 @@ def _spliced_document(
     document = signed[-2 - claims.payload.size : -2]
     head = {name: item for name, item in credential.members.items() if name != "credentialSubject"}
     subject = {name: item for name, item in credential.subjects[0].items() if name != "document"}
-    if _splice(head, subject, document) != signed:
+    if _splice(head, subject, document, strict_json.canonical_read) != signed:
         raise MalformedError("credential_not_verbatim", "the document is not the last member")
     return document
 

@@ -35,7 +35,8 @@ def parse_signature(data: bytes) -> Jws:
     """The issuer's JWS of a file that may not open as a whole; raises as `jws.parse`."""
     if is_selective(data):
         return sd_credential.parse(data).jws
-    text = data[: credential.MAX_FILE_BYTES].partition(b"\n")[0].decode("ascii", "replace")
+    line = data[: credential.MAX_FILE_BYTES].partition(b"\n")[0]
+    text = line.partition(b" ")[0].decode("ascii", "replace")
     return jws.parse(text, typ=credential.TYP, max_bytes=credential.MAX_FILE_BYTES)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from protocols import credential, jws, key_binding, sd_jwt, sd_jwt_vc, times, vcdm
+from protocols import countersignature, credential, jws, key_binding, sd_jwt, sd_jwt_vc, times, vcdm
 from protocols import status_list as status
 from protocols.credential import (
     JSON,
@@ -154,13 +154,19 @@ def _members(
 
 def parse(data: bytes) -> SdJwt:
     """The SD-JWT in a document file; raises as `sd_jwt.parse`."""
+    return _parse(data)[0]
+
+
+def _parse(data: bytes) -> tuple[SdJwt, str]:
+    """The SD-JWT, and the countersignature behind it, "" where there is none."""
     if len(data) > MAX_FILE_BYTES:
         raise TooLargeError("document_too_large", f"more than {MAX_FILE_BYTES} bytes")
+    line, second = countersignature.split_line(data)
     try:
-        text = data.decode("ascii")
+        text = line.decode("ascii")
     except UnicodeDecodeError:
         raise MalformedError("jws_malformed", "a document file begins with a JWS") from None
-    return sd_jwt.parse(text, typ=FORMS, max_bytes=MAX_FILE_BYTES)
+    return sd_jwt.parse(text, typ=FORMS, max_bytes=MAX_FILE_BYTES), second
 
 
 def open_file(data: bytes) -> OpenedFile:
@@ -170,13 +176,13 @@ def open_file(data: bytes) -> OpenedFile:
     `sd_jwt_vc_malformed`, `credential_malformed`, jws_*, json_*), RefusedError (`sd_*`,
     `disclosure_*`, `jws_typ_unexpected`), TooLargeError.
     """
-    given = parse(data)
+    given, second = _parse(data)
     form = given.jws.header.typ
     revealed = sd_jwt.reveal(given)
     claims, document = _read(given.jws, revealed)
     disclosed, withheld = _places(revealed, PLACES[form], claims.document_type)
     holder = key_binding.holder_of(revealed.claims)
-    file = DocumentFile(given.jws.text, document, given.text, form, given.jws)
+    file = DocumentFile(given.jws.text, document, given.text, form, given.jws, second)
     presentation = Presentation(given, holder, disclosed, withheld, revealed.hash)
     return OpenedFile(file, given.jws, claims, presentation=presentation)
 
@@ -199,11 +205,11 @@ def present(data: bytes, pointers: Iterable[str]) -> SdJwt:
 
 def combined(one: bytes, other: bytes) -> bytes:
     """The wider presentation of one document: the disclosures of both files, without binding."""
-    left, right = parse(one), parse(other)
+    (left, first), (right, second) = _parse(one), _parse(other)
     if left.jws.payload != right.jws.payload:
         raise RefusedError("credential_payload_mismatch", "the files show different documents")
     texts = tuple(dict.fromkeys((*left.disclosures, *right.disclosures)))
-    return SdJwt(left.jws, texts).text.encode("ascii")
+    return countersignature.join(SdJwt(left.jws, texts).text.encode("ascii"), first or second)
 
 
 def _read(signed: Jws, revealed: Revealed) -> tuple[CredentialClaims, bytes]:

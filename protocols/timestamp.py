@@ -77,7 +77,8 @@ def read(response: bytes) -> TimeStamp:
         raise TooLargeError("tsa_too_large", f"a time-stamp has at most {MAX_BYTES} bytes")
     try:
         return _read(response, decode_timestamp_response(response))
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError, LookupError, AttributeError):
+        # The library parses parts when they are first asked for, and has no error of its own.
         raise _not_der() from None
 
 
@@ -102,7 +103,7 @@ def _read(response: bytes, parsed: TimeStampResponse) -> TimeStamp:
     signer = [
         one
         for one in certificates
-        if one.serial_number == signers[0].serial_number and one.issuer == signers[0].issuer
+        if x509_path.serial_of(one) == signers[0].serial_number and one.issuer == signers[0].issuer
     ]
     return TimeStamp(
         response,
@@ -182,5 +183,5 @@ def _require_signature(stamp: TimeStamp, anchor: bytes) -> None:
     verifier = VerifierBuilder(roots=roots, intermediates=chain).build()
     try:
         verifier.verify(decode_timestamp_response(stamp.response), stamp.imprint)
-    except (VerificationError, ValueError):
+    except (VerificationError, ValueError, LookupError):
         raise RefusedError("tsa_signature", "the signature does not hold") from None

@@ -9,6 +9,7 @@ certificates that count no longer, so no CRL or OCSP answer is read (R5, R7). Na
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from protocols import base64url
@@ -50,7 +52,14 @@ _PROCESSED = frozenset(
         ExtensionOID.INHIBIT_ANY_POLICY,
     }
 )
-_UNREADABLE = (UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+#: What the library raises, on loading or later, beside ValueError and TypeError.
+_UNREADABLE = (
+    LookupError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 T = TypeVar("T", bound=x509.ExtensionType)
 
 
@@ -86,7 +95,10 @@ class CertificatePath:
 def load(der: bytes) -> x509.Certificate:
     """One certificate; raises MalformedError `certificate_malformed`."""
     try:
-        certificate = x509.load_der_x509_certificate(der[:MAX_BYTES])
+        with warnings.catch_warnings():
+            # RFC 5280 §4.1.2.2: who reads certificates copes with serial numbers below 1.
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            certificate = x509.load_der_x509_certificate(der[:MAX_BYTES])
         # These are parsed when they are first asked for, so they are asked for here.
         _ = (certificate.extensions, certificate.public_key(), certificate.subject)
         _ = (certificate.issuer, certificate.signature_algorithm_parameters)
@@ -279,6 +291,13 @@ def _require_leaf(leaf: x509.Certificate, purpose: Purpose) -> None:
         alone = extended is None or wanted is None or wanted in extended.value
     if not alone or (not signs and purpose is not Purpose.PLATFORM):
         raise RefusedError("certificate_key_usage", "the key is certified for another use")
+
+
+def serial_of(certificate: x509.Certificate) -> int:
+    """The serial number, whatever its sign."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return certificate.serial_number
 
 
 def key_of(leaf: x509.Certificate, kid: str) -> PublicKey:

@@ -63,6 +63,7 @@ class Case:
     logs:        the list in which a receipt's log is looked up, where `members` is an earlier
                  one: a receipt may have been completed since
     challenge:   what a holder has to sign; None where key binding is not asked for
+    rdf:         imported contexts and canonical forms, for foreign proofs over RDF
     timestamp:   an RFC 3161 response over the credential's signature
     stamped_until: when a later time-stamp covered that one; None where none does
     """
@@ -78,6 +79,7 @@ class Case:
     require_witnesses: bool = False
     challenge: Challenge | None = None
     logs: MemberList | None = None
+    rdf: Rdf | None = None
     timestamp: bytes | None = None
     stamped_until: datetime | None = None
     faults: dict[str, TradeError] = field(default_factory=dict)
@@ -90,6 +92,7 @@ class Case:
     proof: ProofResult | None = None
     stamp: TimeStamp | None = None
     path: CertificatePath | None = None
+    certified: ListedKey | None = None
     issuer_country: str | None = None
     agreement: Agreement | None = None
     view: View | None = None

@@ -57,11 +57,12 @@ _STANDINGS = {
 def cred_02_key(case: Case) -> Check:
     """CRED-02: the key is listed, is a credential key, and stood in its time (R1, R17).
 
-    "Its time" is the witnesses' when a quorum saw the document, else the moment of verification.
+    A key that is certified under an anchor listed for its owner counts as listed. "Its time" is
+    the witnesses' or the time-stamp's where there is one, else the moment of verification.
     """
     if case.jws is None:
         return not_reached("CRED-02")
-    key = case.members.key(case.jws.kid)
+    key = case.members.key(case.jws.kid) or case.certified
     if key is None:
         return Check("CRED-02", UNKNOWN, case.jws.kid, "key_not_listed")
     evidence = {"kid": key.kid, "thumbprint": key.public.thumbprint()}

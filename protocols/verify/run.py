@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from protocols import times
+from protocols.verify import certificate_steps as certificates
 from protocols.verify import credential_steps as cred
 from protocols.verify import disclosure_steps as disclosure
 from protocols.verify import foreign_steps
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from protocols.canonical_forms import Rdf
     from protocols.key_binding import Challenge
     from protocols.member_list import MemberList
     from protocols.status_list import StatusList, StatusLists
@@ -39,6 +41,8 @@ STEPS: tuple[Callable[[Case], Check], ...] = (
     cred.cred_12_member_list,
     disclosure.cred_13_disclosures,
     disclosure.cred_14_key_binding,
+    certificates.cred_15_certificates,
+    certificates.cred_16_countersignature,
 )
 
 
@@ -55,6 +59,8 @@ def verify_document(
     historical: bool = False,
     challenge: Challenge | None = None,
     logs: MemberList | None = None,
+    rdf: Rdf | None = None,
+    timestamp: bytes | None = None,
 ) -> tuple[Report, Verified[Document] | None]:
     """Verify one document file (DocumentFile bytes) at the moment `at`.
 
@@ -65,6 +71,8 @@ def verify_document(
     historical:       `at` is not now: the report is marked and nothing Verified comes back (R25)
     challenge:        asks for key binding: the holder must have signed for it (CRED-14)
     logs:             the newest list held, where `members` is the one of another moment
+    rdf:              imported contexts and canonical forms, for foreign proofs over RDF
+    timestamp:        an RFC 3161 response over the credential's signature (TST-01, TST-02)
 
     Never raises for a bad file: every fault is a check. The second value is there only when the
     verdict is PASSED.
@@ -80,6 +88,8 @@ def verify_document(
         require_witnesses=require_witnesses,
         challenge=challenge,
         logs=logs,
+        rdf=rdf,
+        timestamp=timestamp,
     )
     report, _, verified = verify_case(case, historical=historical)
     return report, verified
@@ -100,8 +110,9 @@ def examine_document(case: Case, *, historical: bool = False) -> tuple[Report, D
     if foreign_steps.is_foreign(case.data):
         return foreign_steps.examine(case, historical=historical), None
     case.open()
-    # The receipt first: the witnesses' time decides at which moment key and right are judged.
-    logged = receipt_checks(case)
+    # What proves a time comes first: it decides at which moment key and right are judged.
+    logged = (*receipt_checks(case), *certificates.timestamp_checks(case))
+    certificates.examine_path(case)
     cred.examine(case)
     left_out = _not_asked(case)
     checks = tuple(step(case) for step in STEPS if step not in left_out)
@@ -120,5 +131,8 @@ def _not_asked(case: Case) -> tuple[Callable[[Case], Check], ...]:
         cred.cred_11_recognition: case.verifier_country is not None,
         disclosure.cred_13_disclosures: case.selective,
         disclosure.cred_14_key_binding: case.challenge is not None,
+        certificates.cred_15_certificates: case.jws is not None and bool(case.jws.header.x5c),
+        certificates.cred_16_countersignature: bool(case.countersignature)
+        or certificates.countersignature_wanted(case),
     }
     return tuple(step for step, wanted in asked.items() if not wanted)
