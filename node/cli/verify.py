@@ -1,4 +1,4 @@
-"""`pratique verify FILE`: what a document is worth, with every check, its reason and next step."""
+"""`pratique verify FILE`: what a document is worth; `pratique challenge`: what a holder answers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Adds the commands."""
     app.command("verify")(verify)
+    app.command("challenge")(challenge)
 
 
 def verify(
@@ -41,7 +42,7 @@ def verify(
         str, typer.Option("--audience", help="With --nonce: the holder must have signed for it.")
     ] = "",
     nonce: Annotated[
-        str, typer.Option("--nonce", help="With --audience: the challenge the holder was given.")
+        str, typer.Option("--nonce", help="With --audience: the challenge given; it counts once.")
     ] = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -61,6 +62,32 @@ def verify(
     else:
         report_view.show(body)
     raise typer.Exit(report_view.exit_code(body))
+
+
+def challenge(
+    audience: Annotated[
+        str, typer.Option("--audience", help="Who asks; this node's DID if left out.")
+    ] = "",
+    seconds: Annotated[
+        int, typer.Option("--seconds", min=10, max=3600, help="How long it can be answered.")
+    ] = 300,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a challenge: give it to the holder, who answers it once (pratique present --key).
+
+    Then pratique verify --audience … --nonce … takes the first valid answer and no other.
+    """
+    from node.operator import operator
+
+    body: dict[str, Any] = {"seconds": seconds} | ({"audience": audience} if audience else {})
+    with operator(home, lang=output.lang()) as client:
+        given = client.post("/v1/challenges", body)
+    if as_json:
+        output.print_json(given)
+        return
+    for name in ("audience", "nonce", "expires"):
+        output.line(f"{name}: {given[name]}")
 
 
 def _moment(text: str | None) -> Any:

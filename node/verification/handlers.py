@@ -6,8 +6,9 @@ import base64
 import binascii
 from typing import TYPE_CHECKING
 
-from node.http.helpers import json_response, lang
+from node.http.helpers import json_response, lang, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
+from node.verification import challenges
 from node.verification.judging import Question
 from protocols.credential import MAX_FILE_BYTES
 from protocols.fields import COUNTRY, Fields
@@ -47,6 +48,17 @@ _BODY = {
     },
 }
 
+_WANTED = {
+    "type": "object",
+    "properties": {
+        "audience": {"type": "string", "maxLength": 400},
+        "seconds": {
+            "type": "integer",
+            "minimum": challenges.SECONDS[0],
+            "maximum": challenges.SECONDS[1],
+        },
+    },
+}
 _ASKED = (
     Parameter("at", "another moment (RFC 3339): a historical report, where the body is the file"),
     Parameter("country", "the country that verifies, where the body is the file"),
@@ -56,20 +68,31 @@ _ASKED = (
 
 
 class VerificationHandlers:
-    """The handler, and the route that leads to it."""
+    """The handlers, and the routes that lead to them."""
 
     def __init__(self, service: VerificationService) -> None:
         """Asks `service`."""
         self._service = service
 
     def routes(self) -> Sequence[Route]:
-        """POST /v1/verify: the file itself as the body, or a JSON object that holds it."""
+        """POST /v1/verify, the file itself or a JSON object that holds it; POST /v1/challenges."""
         return (
             Route("POST", "/v1/verify", self._verify, Auth.OPERATOR, "Verify a document file",
                   "verification", request={JSON: _BODY} | {each: {} for each in MEDIA_TYPES},
                   responses={200: "The report, whatever its verdict"}, max_body=MAX_BODY,
                   parameters=_ASKED, deadline=30.0),
+            Route("POST", "/v1/challenges", self._challenge, Auth.OPERATOR,
+                  "A challenge that one presentation may answer, once", "verification",
+                  request={JSON: _WANTED}, responses={201: "The nonce, audience and expiry"}),
         )  # fmt: skip
+
+    async def _challenge(self, request: web.Request) -> web.Response:
+        fields = Fields(await read_json(request), "challenge_malformed")
+        audience = fields.optional_text("audience", max_length=400)
+        low, high = challenges.SECONDS
+        seconds = fields.integer("seconds", low, high) if fields.has("seconds") else None
+        given = await self._service.challenge(audience, seconds)
+        return json_response(given.to_json(), 201)
 
     async def _verify(self, request: web.Request) -> web.Response:
         judged = await self._service.answer(await _question(request))

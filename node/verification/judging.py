@@ -90,6 +90,15 @@ def judge(case: Case, status: StatusList | str | None, *, historical: bool = Fal
     return Judged(report, document, verified)
 
 
+def with_fault(judged: Judged, check_id: str, code: str) -> Judged:
+    """The same, but that check failed after all; nothing verified comes out of it."""
+    checks = tuple(
+        replace(each, outcome=Outcome.FAILED, code=code) if each.id == check_id else each
+        for each in judged.report.checks
+    )
+    return replace(judged, report=replace(judged.report, checks=checks), verified=None)
+
+
 def name_differences(conn: Connection, data: bytes, judged: Judged) -> Judged:
     """Add what an altered copy changed, when an intact document of its type and number is held.
 

@@ -1,16 +1,17 @@
 """The verification service: judges what arrives and what is asked, and looks again.
 
-Messages: urn:pratique:document:*. Route: POST /v1/verify (operator). What could not be found out is
-looked at again, sooner when the member list changed.
+Messages: urn:pratique:document:*. Routes: POST /v1/verify and /v1/challenges (operator). What could
+not be found out is looked at again, sooner when the member list changed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import TYPE_CHECKING
 
 from node.documents import documents
-from node.verification import intake, judging, rows
+from node.verification import challenges, intake, judging, rows
 from node.verification.handlers import VerificationHandlers
 from protocols.exchange.manifest import DOCUMENT
 from protocols.verify import Receipt, foreign_steps
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
     from node.http.routes import Route
     from node.runtime import Node
+    from node.verification.challenges import Given
     from node.verification.judging import Judged, Question
     from node.verification.rows import Undecided
+    from protocols.key_binding import Challenge
     from protocols.member_list import MemberList
     from protocols.status_list import StatusList
     from protocols.verify import Case
@@ -91,7 +94,31 @@ class VerificationService:
             case.verifier_country = question.country
         status = await self._status_of(case, refresh=not historical, asked=True)
         judged = judging.judge(case, status, historical=historical)
+        if question.challenge is not None:
+            judged = await self._once(judged, question.challenge)
         return await self._node.store.read(judging.name_differences, question.file, judged)
+
+    async def challenge(self, audience: str | None, seconds: int | None) -> Given:
+        """A nonce that one presentation may answer; raises UnavailableError `challenges_full`."""
+        given = challenges.new(
+            audience or self._node.did,
+            self._node.clock.now_ms(),
+            challenges.DEFAULT_SECONDS if seconds is None else seconds,
+            secrets.token_bytes(32),
+        )
+        await self._node.store.write(challenges.give, given, self._node.clock.now_ms())
+        return given
+
+    async def _once(self, judged: Judged, challenge: Challenge) -> Judged:
+        """A challenge is used up by the holder's valid answer to it, by nothing else."""
+        for step in ("CRED-03", "CRED-14"):
+            check = judged.report.check(step)
+            if check is None or check.outcome is not Outcome.PASSED:
+                return judged
+        code = await self._node.store.write(
+            challenges.use, challenge.audience, challenge.nonce, self._node.clock.now_ms()
+        )
+        return judged if code is None else judging.with_fault(judged, "CRED-14", code)
 
     async def _status_of(
         self, case: Case, *, refresh: bool, asked: bool = False

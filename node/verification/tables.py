@@ -1,4 +1,4 @@
-"""Documents about which not everything could be found out yet, and when to look again."""
+"""Documents to look at again, and the challenges that presentations answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, 
 
 from node.store.metadata import metadata
 
-__all__ = ["metadata", "undecided"]
+__all__ = ["challenges", "metadata", "undecided"]
 
 undecided = Table(
     "undecided_documents",
@@ -18,4 +18,15 @@ undecided = Table(
     Column("tries", Integer, nullable=False),
     Column("again_at", BigInteger, nullable=False),
     Index("ix_undecided_documents_again_at", "again_at"),
+)
+
+# A challenge by the SHA-256 of audience and nonce: given out and perhaps answered, or an operator's
+# own that was answered.
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("id", LargeBinary(32), primary_key=True),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    Index("ix_challenges_expires_at", "expires_at"),
 )

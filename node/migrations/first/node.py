@@ -10,6 +10,7 @@ TABLES = (
     "events",
     "nonces",
     "idempotency",
+    "challenges",
 )
 
 
@@ -18,6 +19,7 @@ def create() -> None:
     _events()
     _nonces()
     _idempotency()
+    _challenges()
 
 
 def _events() -> None:
@@ -62,3 +64,14 @@ def _idempotency() -> None:
         primary("pk_idempotency", "key"),
     )
     op.create_index("ix_idempotency_expires_at", "idempotency", ["expires_at"])
+
+
+def _challenges() -> None:
+    op.create_table(
+        "challenges",
+        octets("id", 32),
+        big("expires_at"),
+        big("used_at", null=True),
+        primary("pk_challenges", "id"),
+    )
+    op.create_index("ix_challenges_expires_at", "challenges", ["expires_at"])
