@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from protocols.digest import sha256
+from protocols.jsonld import Contexts
 from schemas import strict_json
 from schemas.errors import TradeError
 
@@ -36,3 +37,11 @@ class CanonicalInput:
 
 #: Key of an input → canonical N-Quads (UTF-8), or the error that stood in the way.
 CanonicalForms: TypeAlias = Mapping[bytes, "bytes | TradeError"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rdf:
+    """What a verifier brings for proofs over RDF: its contexts, and the canonical forms made."""
+
+    contexts: Contexts
+    forms: CanonicalForms

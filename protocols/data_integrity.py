@@ -1,10 +1,15 @@
-"""Data Integrity proofs (W3C VC Data Integrity 1.0): eddsa-jcs-2022 and ecdsa-jcs-2019.
+"""Data Integrity proofs (W3C VC Data Integrity 1.0): eddsa and ecdsa, over JCS and over RDF.
 
-What is signed is hash(RFC 8785 of the proof's options) ‖ hash(RFC 8785 of the document without its
-proof); SHA-256, for P-384 keys SHA-384 (vc-di-eddsa §3.3, vc-di-ecdsa §3.3). A proof that carries
-`@context` covers that context only: the document's must begin with it, and the document that comes
-back has it instead of its own (so what was appended is gone). The suites over RDF (`*-rdfc-*`)
-need imported JSON-LD contexts: their proofs are neither valid nor invalid here, they are unknown.
+What is signed is hash(canonical options of the proof) ‖ hash(canonical document without its proof);
+SHA-256, for P-384 keys SHA-384 (vc-di-eddsa §3.2, §3.3, vc-di-ecdsa §3.2, §3.3).
+
+`*-jcs-*`: canonical is RFC 8785. A proof that carries `@context` covers that context only: the
+document's must begin with it, and the document that comes back has it instead of its own (so what
+was appended is gone).
+
+`*-rdfc-*`: canonical are the N-Quads of RDFC-1.0, parameterised with the same digest. They are made
+elsewhere, from imported contexts: `canonical_inputs` says from what, `verify` takes them. Without
+them such a proof is neither valid nor invalid but unknown, and says which contexts are missing.
 
 Proofs are checked each alone; a proof that names a `previousProof` covers those proofs, too.
 """
@@ -19,11 +24,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, Hash
 
-from protocols import keys, multikey, times
+from protocols import jsonld, keys, multikey, times
+from protocols.canonical_forms import CanonicalForms, CanonicalInput, DigestName
 from protocols.keys import PublicKey
 from protocols.vcdm import SKEW
 from schemas import strict_json
-from schemas.errors import MalformedError, RefusedError, TradeError
+from schemas.errors import MalformedError, RefusedError, TradeError, UnavailableError
 from schemas.findings import Outcome
 
 if TYPE_CHECKING:
@@ -34,6 +40,8 @@ TYPE = "DataIntegrityProof"
 ASSERTION = "assertionMethod"
 EDDSA_JCS = "eddsa-jcs-2022"
 ECDSA_JCS = "ecdsa-jcs-2019"
+EDDSA_RDFC = "eddsa-rdfc-2022"
+ECDSA_RDFC = "ecdsa-rdfc-2019"
 MAX_PROOFS = 16
 #: vc-data-integrity §4.8: the problem types, by our codes.
 PROBLEMS: Mapping[str, str] = MappingProxyType(
@@ -43,13 +51,19 @@ PROBLEMS: Mapping[str, str] = MappingProxyType(
         "proof_generation_error": "https://w3id.org/security#PROOF_GENERATION_ERROR",
         "invalid_domain_error": "https://w3id.org/security#INVALID_DOMAIN_ERROR",
         "invalid_challenge_error": "https://w3id.org/security#INVALID_CHALLENGE_ERROR",
+        jsonld.DATA_LOSS: "https://w3id.org/security#DATA_LOSS_DETECTION_ERROR",
+        jsonld.UNSAFE: "https://w3id.org/security#PROOF_TRANSFORMATION_ERROR",
     }
 )
-#: JCS suite → the algorithms its keys may have (R3: the key decides which).
+_EDWARDS, _NIST = frozenset({keys.ED25519}), frozenset({keys.ES256, keys.ES384})
+#: Suite → the algorithms its keys may have (R3: the key decides which); the JCS suites first.
 _SUITES: Mapping[str, frozenset[str]] = MappingProxyType(
-    {EDDSA_JCS: frozenset({keys.ED25519}), ECDSA_JCS: frozenset({keys.ES256, keys.ES384})}
+    {EDDSA_JCS: _EDWARDS, ECDSA_JCS: _NIST, EDDSA_RDFC: _EDWARDS, ECDSA_RDFC: _NIST}
 )
-_RDF_SUITES = frozenset({"eddsa-rdfc-2022", "ecdsa-rdfc-2019"})
+RDF_SUITES = frozenset({EDDSA_RDFC, ECDSA_RDFC})
+_RDF_DIGESTS: Mapping[str, DigestName] = MappingProxyType(
+    {keys.ED25519: "sha256", keys.ES256: "sha256", keys.ES384: "sha384"}
+)
 
 Json: TypeAlias = dict[str, "JsonValue"]
 #: Verification method → its key; None when it cannot be known here. Raises TradeError when the
@@ -104,13 +118,19 @@ class _UnknownError(Exception):
         self.code, self.detail = code, detail
 
 
-def verify(document: Mapping[str, JsonValue], resolve: Resolver, asked: Expected) -> Verification:
+def verify(
+    document: Mapping[str, JsonValue],
+    resolve: Resolver,
+    asked: Expected,
+    canonical: CanonicalForms | None = None,
+) -> Verification:
     """Check every proof of a secured document (vc-data-integrity §4.4, §4.5).
 
+    canonical: what came of `canonical_inputs`, for proofs over RDF.
     Raises MalformedError `proof_malformed` when there is no proof, or none that can be read.
     """
     proofs = _proofs(document)
-    texts = _Texts.of(document, proofs)
+    texts = _Texts.of(document, proofs, canonical or {})
     results = tuple(_checked(texts, proof, proofs, resolve, asked) for proof in proofs)
     if any(result.outcome is not Outcome.PASSED for result in results):
         return Verification(results, None)
@@ -142,18 +162,26 @@ def _without_proof(document: Mapping[str, JsonValue]) -> Json:
 class _Texts:
     """RFC 8785 texts of the parts, each made once: many proofs must not cost many documents.
 
-    members: of the document without its proofs; proofs: of each proof, in their order
+    members:   of the document without its proofs; proofs: of each proof, in their order
+    canonical: the forms over RDF that were made elsewhere
     """
 
     document: Mapping[str, JsonValue]
     members: Mapping[str, bytes]
     proofs: tuple[bytes, ...]
+    canonical: CanonicalForms
 
     @classmethod
-    def of(cls, document: Mapping[str, JsonValue], proofs: Sequence[Json]) -> _Texts:
+    def of(
+        cls,
+        document: Mapping[str, JsonValue],
+        proofs: Sequence[Json],
+        canonical: CanonicalForms | None = None,
+    ) -> _Texts:
         rest = _without_proof(document)
         members = {name: strict_json.canonical(value) for name, value in rest.items()}
-        return cls(document, members, tuple(map(strict_json.canonical, proofs)))
+        texts = tuple(map(strict_json.canonical, proofs))
+        return cls(document, members, texts, canonical or {})
 
     def covered(self, proof: Json, previous: Sequence[int]) -> bytes:
         """The text that a proof signs: with its own context, and the proofs before it."""
@@ -230,8 +258,6 @@ def _moment(proof: Json, name: str) -> datetime | None:
 def _require_suite(suite: str) -> None:
     if not suite:
         raise _fail("cryptosuite is missing")
-    if suite in _RDF_SUITES:
-        raise _UnknownError("proof_contexts_missing", f"{suite} needs imported contexts")
     if suite not in _SUITES:
         raise _UnknownError("proof_suite_unknown", "a cryptosuite that is not read here")
 
@@ -247,17 +273,25 @@ def _key(method: str, resolve: Resolver) -> tuple[PublicKey | None, RefusedError
 def _verify_one(texts: _Texts, proof: Json, proofs: Sequence[Json], key: PublicKey | None) -> None:
     if key is None:
         raise _UnknownError("key_not_listed", "the verification method cannot be looked up here")
-    if key.algorithm not in _SUITES[_text(proof.get("cryptosuite"))]:
+    suite = _text(proof.get("cryptosuite"))
+    if key.algorithm not in _SUITES[suite]:
         raise _fail("the key is of another kind than the cryptosuite's")
     try:
         signature = multikey.decode_base58(proof.get("proofValue"))
     except MalformedError:
         raise _fail("proofValue is base58btc with the prefix z") from None
-    if "@context" in proof:
-        _require_prefix(texts.document.get("@context"), proof["@context"])
-    covered = texts.covered(proof, _previous(proof, proofs))
-    options = {name: value for name, value in proof.items() if name != "proofValue"}
-    if not key.verify(signature, _hash_data(covered, options, key.algorithm)):
+    previous = _previous(proof, proofs)
+    if suite in RDF_SUITES:
+        held = [proofs[at] for at in previous]
+        inputs = _rdf_inputs(texts.document, proof, held, key.algorithm)
+        data = _hash_rdf(inputs, texts.canonical)
+    else:
+        if "@context" in proof:
+            _require_prefix(texts.document.get("@context"), proof["@context"])
+        options = {name: value for name, value in proof.items() if name != "proofValue"}
+        covered = texts.covered(proof, previous)
+        data = _hash_data(strict_json.canonical(options), covered, key.algorithm)
+    if not key.verify(signature, data):
         raise _fail("the signature does not fit the key, the options and the document")
 
 
@@ -282,20 +316,82 @@ def _previous(proof: Json, proofs: Sequence[Json]) -> list[int]:
     return found
 
 
-def _hash_data(document: bytes, options: Json, algorithm: str) -> bytes:
+def _hash_data(options: bytes, document: bytes, algorithm: str) -> bytes:
     """hash(options) ‖ hash(document), with the digest that goes with the key."""
     parts = []
-    for text in (strict_json.canonical(options), document):
+    for text in (options, document):
         digest = Hash(SHA384() if algorithm == keys.ES384 else SHA256())
         digest.update(text)
         parts.append(digest.finalize())
     return b"".join(parts)
 
 
-def suite_of(algorithm: str) -> str:
-    """The JCS suite that keys of an algorithm sign with; RefusedError `proof_generation_error`."""
+# -- over RDF --------------------------------------------------------------------------------------
+
+
+def canonical_inputs(
+    document: Mapping[str, JsonValue], resolve: Resolver
+) -> tuple[CanonicalInput, ...]:
+    """What `verify` will ask for in canonical form; nothing for a proof that fails without it.
+
+    Raises MalformedError `proof_malformed` as `verify` does.
+    """
+    proofs = _proofs(document)
+    found: dict[bytes, CanonicalInput] = {}
+    for proof in proofs:
+        suite, method = (_text(proof.get(name)) for name in ("cryptosuite", "verificationMethod"))
+        if suite not in RDF_SUITES:
+            continue
+        key, _ = _key(method, resolve)
+        if key is None or key.algorithm not in _SUITES[suite]:
+            continue
+        try:
+            previous = [proofs[at] for at in _previous(proof, proofs)]
+        except RefusedError:
+            continue
+        inputs = _rdf_inputs(document, proof, previous, key.algorithm)
+        found.update((item.key, item) for item in inputs)
+    return tuple(found.values())
+
+
+def _rdf_inputs(
+    document: Mapping[str, JsonValue], proof: Json, previous: Sequence[Json], algorithm: str
+) -> tuple[CanonicalInput, CanonicalInput]:
+    """The proof's options and the document, both read with the document's contexts (§3.2.5)."""
+    digest = _RDF_DIGESTS[algorithm]
+    options = {name: value for name, value in proof.items() if name != "proofValue"}
+    options.pop("@context", None)
+    covered = _without_proof(document)
+    if "@context" in document:
+        options["@context"] = document["@context"]
+    if previous:
+        covered["proof"] = list(previous)
+    return CanonicalInput(options, digest), CanonicalInput(covered, digest)
+
+
+def _hash_rdf(inputs: tuple[CanonicalInput, CanonicalInput], canonical: CanonicalForms) -> bytes:
+    texts: list[bytes] = []
+    for item in inputs:
+        found = canonical.get(item.key)
+        if found is None:
+            urls = ", ".join(jsonld.context_urls(dict(item.document)))
+            raise _UnknownError(jsonld.MISSING, f"needs the contexts {urls}")
+        if isinstance(found, RefusedError):
+            raise found
+        if isinstance(found, TradeError):
+            raise _UnknownError(found.code, found.detail)
+        texts.append(found)
+    algorithm = keys.ES384 if inputs[0].digest == "sha384" else keys.ES256
+    return _hash_data(texts[0], texts[1], algorithm)
+
+
+# -- issuing ---------------------------------------------------------------------------------------
+
+
+def suite_of(algorithm: str, *, rdf: bool = False) -> str:
+    """The suite that keys of an algorithm sign with; RefusedError `proof_generation_error`."""
     for suite, algorithms in _SUITES.items():
-        if algorithm in algorithms:
+        if algorithm in algorithms and (suite in RDF_SUITES) is rdf:
             return suite
     raise _fail(f"no suite signs with {algorithm}", "proof_generation_error")
 
@@ -315,10 +411,54 @@ def issue(
     method: the verification method, the key's id when not given; previous: ids of proofs in the
     document that this one covers. Raises RefusedError `proof_generation_error`.
     """
+    made = draft(
+        document,
+        signer,
+        created=created,
+        method=method,
+        purpose=purpose,
+        proof_id=proof_id,
+        previous=previous,
+    )
+    return complete(made, signer)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A proof before it is signed: the document with the proofs it has, and the new one's options.
+
+    inputs: what must be brought in canonical form for `complete`; none for the JCS suites
+    """
+
+    document: Mapping[str, JsonValue]
+    held: tuple[Json, ...]
+    options: Json
+    previous: tuple[int, ...]
+    inputs: tuple[CanonicalInput, ...]
+
+
+def draft(
+    document: Mapping[str, JsonValue],
+    signer: Signer,
+    *,
+    created: datetime,
+    method: str | None = None,
+    purpose: str = ASSERTION,
+    proof_id: str | None = None,
+    previous: Sequence[str] = (),
+    rdf: bool = False,
+    more: Mapping[str, JsonValue] | None = None,
+) -> Draft:
+    """A proof to be signed, as `issue` takes it; rdf: with the suite over RDF.
+
+    more: further options (domain, challenge, expires, nonce). Raises RefusedError
+    `proof_generation_error`.
+    """
     held = _proofs(document) if "proof" in document else []
     proof: Json = {
+        **(more or {}),
         "type": TYPE,
-        "cryptosuite": suite_of(signer.algorithm),
+        "cryptosuite": suite_of(signer.algorithm, rdf=rdf),
         "created": times.to_text(created),
         "verificationMethod": method or signer.kid,
         "proofPurpose": purpose,
@@ -327,13 +467,32 @@ def issue(
         proof["id"] = proof_id
     if previous:
         proof["previousProof"] = list(previous)
-    if "@context" in document:
+    if "@context" in document and not rdf:
         proof["@context"] = document["@context"]
     try:
         named = _previous(proof, held)
     except RefusedError as error:
         raise _fail(error.detail, "proof_generation_error") from None
-    covered = _Texts.of(document, held).covered(proof, named)
-    signature = signer.sign(_hash_data(covered, proof, signer.algorithm))
-    proof["proofValue"] = multikey.encode_base58(signature)
-    return {**_without_proof(document), "proof": [*held, proof] if held else proof}
+    before = [held[at] for at in named]
+    inputs = _rdf_inputs(document, proof, before, signer.algorithm) if rdf else ()
+    return Draft(document, tuple(held), proof, tuple(named), inputs)
+
+
+def complete(made: Draft, signer: Signer, canonical: CanonicalForms | None = None) -> Json:
+    """The draft's document with its proof, signed.
+
+    canonical: what came of the draft's inputs. Raises the error found there, UnavailableError
+    `proof_contexts_missing` when there is nothing.
+    """
+    if made.inputs:
+        try:
+            data = _hash_rdf((made.inputs[0], made.inputs[1]), canonical or {})
+        except _UnknownError as unknown:
+            raise UnavailableError(unknown.code, unknown.detail) from None
+    else:
+        covered = _Texts.of(made.document, made.held).covered(made.options, made.previous)
+        data = _hash_data(strict_json.canonical(made.options), covered, signer.algorithm)
+    value = multikey.encode_base58(signer.sign(data))
+    proof: Json = {**made.options, "proofValue": value}
+    rest = _without_proof(made.document)
+    return {**rest, "proof": [*made.held, proof] if made.held else proof}

@@ -18,6 +18,7 @@ from protocols.fields import Fields
 from schemas import strict_json
 
 if TYPE_CHECKING:
+    from protocols.jsonld import Contexts
     from schemas.strict_json import JsonValue
 
 CODE = vcdm.CODE
@@ -31,7 +32,6 @@ _TYPED = ("credentialStatus", "termsOfUse", "evidence", "refreshService", "crede
 _BASE_TYPES = frozenset(
     {vcdm.TYPE, "JsonSchemaCredential", "BitstringStatusListCredential", "VerifiablePresentation"}
 )
-_VALUE_NAMES = frozenset({"@value", "@language", "@direction"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,12 @@ def as_list(value: JsonValue) -> list[JsonValue]:
     return value if isinstance(value, list) else [value]
 
 
-def read(members: Mapping[str, JsonValue]) -> ForeignCredential:
-    """The credential in a document; raises MalformedError `credential_malformed`."""
+def read(members: Mapping[str, JsonValue], imported: Contexts | None = None) -> ForeignCredential:
+    """The credential in a document; raises MalformedError `credential_malformed`.
+
+    imported: JSON-LD contexts; where all that the document names are among them, every type must
+    mean an absolute IRI, else only what is known to mean nothing is refused.
+    """
     fields = Fields(members, CODE)
     named = contexts(fields)
     version = 1 if named[0] == CONTEXT_1 else 2
@@ -89,8 +93,10 @@ def read(members: Mapping[str, JsonValue]) -> ForeignCredential:
         raise fields.fault(end, f"{end} is before {start}")
     for name in _TYPED:
         require_typed(fields, name)
-    require_words(fields)
-    _require_resources(fields)
+    vcdm.require_words(fields)
+    vcdm.require_resources(fields)
+    if imported is not None:
+        vcdm.require_meanings(members, imported)
     return credential
 
 
@@ -142,7 +148,7 @@ def _means_something(name: str, inline: list[dict[str, JsonValue]], *, elsewhere
 def _issuer(fields: Fields) -> str:
     if isinstance(fields.members.get("issuer"), Mapping):
         issuer = fields.child("issuer")
-        require_words(issuer)
+        vcdm.require_words(issuer)
         return url(issuer, "id")
     return url(fields, "issuer")
 
@@ -174,31 +180,3 @@ def require_typed(fields: Fields, name: str) -> None:
 def _is_type(value: object) -> bool:
     items = value if isinstance(value, list) else [value]
     return bool(items) and all(isinstance(item, str) and item for item in items)
-
-
-def require_words(fields: Fields) -> None:
-    """name and description: a text, or values with language and direction (§4.6)."""
-    for name in ("name", "description"):
-        value = fields.members.get(name)
-        if not fields.has(name) or isinstance(value, str):
-            continue
-        for item in value if isinstance(value, list) else [value]:
-            words = item if isinstance(item, Mapping) else {}
-            if not isinstance(words.get("@value"), str) or not set(words) <= _VALUE_NAMES:
-                raise fields.fault(name, f"{name} is a text, or values with their languages")
-
-
-def _require_resources(fields: Fields) -> None:
-    """relatedResource (§5.3): an id that stands once, and a digest."""
-    if not fields.has("relatedResource"):
-        return
-    value = fields.members["relatedResource"]
-    items = value if isinstance(value, list) else [value]
-    seen: set[str] = set()
-    for item in items:
-        if not isinstance(item, Mapping):
-            raise fields.fault("relatedResource", "a resource is an object")
-        name = url(Fields(item, CODE, "/relatedResource"), "id")
-        if name in seen or not ("digestSRI" in item or "digestMultibase" in item):
-            raise fields.fault("relatedResource", "each resource once, and with its digest")
-        seen.add(name)

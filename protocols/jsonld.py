@@ -10,7 +10,7 @@ a document may add new words, and nothing else (vc-data-integrity §2.4.1 and §
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from schemas.errors import MalformedError, RefusedError, UnavailableError
@@ -24,16 +24,12 @@ MISSING = "proof_contexts_missing"
 MAX_CONTEXTS = 40
 MAX_VALUES = 200_000
 ABSOLUTE = re.compile(r"(?a:[A-Za-z][A-Za-z0-9+.-]{0,30}:[^\x00-\x20<>\"{}|^`\\]{1,3900})")
-#: What a node of a credential may be made of besides terms; all others could hide a claim.
-_KEYWORDS = frozenset(
-    {"@context", "@id", "@type", "@value", "@language", "@direction", "@list", "@set"}
-)
+#: Members besides terms. All others could drop a claim, or hide it from whoever reads the JSON.
+_KEYWORDS = frozenset({"@context", "@list"})
+_VALUE_KEYWORDS = frozenset({"@value", "@type", "@language"})
 _CONTEXT_KEYWORDS = frozenset({"@version", "@protected"})
-_DEFINITION_KEYWORDS = frozenset(
-    {"@id", "@type", "@container", "@protected", "@language", "@direction"}
-)
-#: Containers whose keys would be lost on the way to RDF (JSON-LD 1.1 API §8).
-_LOSSY = frozenset({"@index", "@nest"})
+_DEFINITION_KEYWORDS = frozenset({"@id", "@type", "@container"})
+_CONTAINERS = frozenset({"@list", "@set"})
 
 #: URL → the value of `@context` in the document that was imported for it.
 Contexts: TypeAlias = Mapping[str, "JsonValue"]
@@ -163,6 +159,9 @@ def _bodies(context: JsonValue, contexts: Contexts) -> JsonValue:
 
 
 # -- what a document may do ------------------------------------------------------------------------
+#
+# One reader takes the JSON, the signature covers the RDF. Both must say the same, so a claim has
+# one name (a term, never an IRI or another term for it) and stands where it is looked for.
 
 
 def _require_safe(document: Json, contexts: Contexts) -> None:
@@ -179,20 +178,23 @@ def _require_safe(document: Json, contexts: Contexts) -> None:
             words.learn_inline(item)
     for node in _objects(document):
         _require_plain(node)
+        if node is not document and "id" in node and node["id"] == document.get("id"):
+            raise RefusedError(UNSAFE, "the document itself is described in a second place")
 
 
 class _Words:
-    """The terms that contexts define, wherever they do, each with the definitions it has."""
+    """The terms that contexts define, wherever they do, with their definitions and meanings."""
 
     def __init__(self) -> None:
         self._known: dict[str, list[Json]] = {}
         self._protected: dict[str, Json] = {}
+        self._meanings: set[str] = set()
 
     def learn_imported(self, context: JsonValue) -> None:
         """An imported context: protected terms of those before it stay what they are."""
         for item in as_list(context):
-            assert isinstance(item, dict)
-            self._learn(item, top=True)
+            if isinstance(item, dict):
+                self._learn(item, top=True)
 
     def _learn(self, context: Json, *, top: bool) -> None:
         guarded = context.get("@protected") is True
@@ -204,27 +206,38 @@ class _Words:
             if top and before is not None and before != definition:
                 raise RefusedError(UNSAFE, f"{term[:100]} is protected and defined anew")
             self._known.setdefault(term, []).append(definition)
+            self._meanings.add(_meaning(definition, context))
             if top and (guarded or (isinstance(value, dict) and value.get("@protected") is True)):
                 self._protected[term] = definition
-            inner = definition.get("@context")
-            for scoped in as_list(inner):
+            for scoped in as_list(definition.get("@context")):
                 if isinstance(scoped, dict):
                     self._learn(scoped, top=False)
 
     def learn_inline(self, context: JsonValue) -> None:
-        """A context in the document itself: new words only, that mean something by themselves."""
+        """A context in the document itself: new words only, that mean something new."""
         if not isinstance(context, dict):
             raise RefusedError(UNSAFE, "a context is a URL or an object")
         for term, value in context.items():
-            if term.startswith("@"):
-                if term not in _CONTEXT_KEYWORDS:
-                    raise RefusedError(UNSAFE, f"{term[:100]} in a context of the document")
-                continue
-            definition = _definition(value)
-            _require_own_definition(term, definition)
-            if any(known != definition for known in self._known.get(term, ())):
+            if not term.startswith("@"):
+                self._learn_own(term, _definition(value))
+            elif term not in _CONTEXT_KEYWORDS:
+                raise RefusedError(UNSAFE, f"{term[:100]} in a context of the document")
+
+    def _learn_own(self, term: str, definition: Json) -> None:
+        meaning = definition.get("@id")
+        if not isinstance(meaning, str) or not ABSOLUTE.fullmatch(meaning):
+            raise RefusedError(UNSAFE, f"{term[:100]} does not mean an absolute IRI")
+        containers = {str(one) for one in as_list(definition.get("@container", []))}
+        if not set(definition) <= _DEFINITION_KEYWORDS or not containers <= _CONTAINERS:
+            raise RefusedError(UNSAFE, f"{term[:100]} is defined with more than meaning and type")
+        if term in self._known:
+            if any(known != definition for known in self._known[term]):
                 raise RefusedError(UNSAFE, f"{term[:100]} is defined anew")
-            self._known.setdefault(term, []).append(definition)
+            return
+        if meaning in self._meanings or meaning.partition(":")[0] in self._known:
+            raise RefusedError(UNSAFE, f"{term[:100]} is a second word for something")
+        self._known[term] = [definition]
+        self._meanings.add(meaning)
 
 
 def _definition(value: JsonValue) -> Json:
@@ -234,31 +247,37 @@ def _definition(value: JsonValue) -> Json:
     return {"@id": value}
 
 
-def _require_own_definition(term: str, definition: Json) -> None:
+def _meaning(definition: Json, context: Json) -> str:
+    """The IRI that a term means, a prefix of the same context written out; else ''."""
     meaning = definition.get("@id")
-    if not isinstance(meaning, str) or not ABSOLUTE.fullmatch(meaning):
-        raise RefusedError(UNSAFE, f"{term[:100]} does not mean an absolute IRI")
-    containers = as_list(definition.get("@container", []))
-    if not set(definition) <= _DEFINITION_KEYWORDS or not _LOSSY.isdisjoint(map(str, containers)):
-        raise RefusedError(UNSAFE, f"{term[:100]} is defined with more than meaning and type")
+    if not isinstance(meaning, str):
+        return ""
+    prefix, _, rest = meaning.partition(":")
+    if prefix in context and not rest.startswith("//"):
+        before = _definition(context[prefix]).get("@id")
+        return f"{before}{rest}"
+    return meaning
 
 
 def _require_plain(node: Json) -> None:
-    """No keyword that could hide or drop a claim, and no value that says nothing."""
+    """Only terms as names, no keyword that hides or drops something, nothing that is nothing."""
+    allowed = _VALUE_KEYWORDS if "@value" in node else _KEYWORDS
     for name, item in node.items():
-        if name.startswith("@") and name not in _KEYWORDS:
+        if name == "@direction":
+            # RDF 1.1 has no place for it: the direction would not be signed.
+            raise RefusedError(DATA_LOSS, "@direction is lost in RDF")
+        if name.startswith("@") and name not in allowed:
             raise RefusedError(DATA_LOSS, f"{name[:100]} is not read in a credential")
+        if ":" in name:
+            raise RefusedError(UNSAFE, f"{name[:100]!r}: a claim is named by a word")
         if item is None or (isinstance(item, list) and None in item):
             raise RefusedError(DATA_LOSS, f"{name[:100]}: null says nothing that could be signed")
-    if "@direction" in node:
-        # RDF 1.1 has no place for it: the direction would not be signed.
-        raise RefusedError(DATA_LOSS, "@direction is lost in RDF")
 
 
 # -- what words mean -------------------------------------------------------------------------------
 
 
-def meaningless(words: tuple[str, ...], document: Json, contexts: Contexts) -> tuple[str, ...]:
+def meaningless(words: Sequence[str], document: Json, contexts: Contexts) -> tuple[str, ...]:
     """Those of `words` (types) that no context of the document turns into an absolute IRI.
 
     Raises UnavailableError `proof_contexts_missing` when that cannot be known.

@@ -7,17 +7,22 @@ must agree with it. Members nobody knows are ignored (VC-JOSE-COSE §3.1.3).
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from protocols import base64url, jsonld, multikey
 from protocols.fields import DID, Fields
 from schemas import strict_json
-from schemas.errors import MalformedError, RefusedError
+from schemas.errors import MalformedError, RefusedError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
+    from protocols.jsonld import Contexts
     from schemas.strict_json import JsonValue
 
 CODE = "credential_malformed"
@@ -29,6 +34,14 @@ SKEW = timedelta(seconds=60)
 _URL = re.compile(r"(?a:[A-Za-z][A-Za-z0-9+.-]{0,30}:[!#-\[\]-~]{1,1000})")
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _EMBEDDED = ("credentialStatus", "termsOfUse", "evidence", "refreshService", "credentialSchema")
+_VALUE_NAMES = frozenset({"@value", "@language", "@direction"})
+_LANGUAGE = re.compile(r"(?a:[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,8})")
+#: SRI name of a digest → how it begins as a multihash (code and length), and hashlib's name.
+_DIGESTS = {
+    "sha256": (b"\x12\x20", "sha256"),
+    "sha384": (b"\x20\x30", "sha384"),
+    "sha512": (b"\x13\x40", "sha512"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +97,8 @@ def read_members(members: dict[str, JsonValue]) -> VerifiableCredential:
     _require_agreement(fields, credential)
     for name in _EMBEDDED:
         _require_typed(fields, name)
+    require_words(fields)
+    require_resources(fields)
     return credential
 
 
@@ -187,3 +202,102 @@ def require_kid_of_issuer(kid: str, issuer: str) -> None:
     """Raise MalformedError `credential_kid_not_issuer` when another DID's key signed."""
     if kid.partition("#")[0] != issuer:
         raise MalformedError("credential_kid_not_issuer", "kid is not a key of the issuer")
+
+
+# -- rules that hold for every credential, ours or another's ---------------------------------------
+
+
+def require_words(fields: Fields) -> None:
+    """name and description: a text, or values with language and direction (§4.6)."""
+    for name in ("name", "description"):
+        value = fields.members.get(name)
+        if not fields.has(name) or isinstance(value, str):
+            continue
+        items = value if isinstance(value, list) else [value]
+        if not items or not all(map(_is_words, items)):
+            raise fields.fault(name, f"{name} is a text, or values with their languages")
+
+
+def _is_words(item: object) -> bool:
+    if not isinstance(item, Mapping) or not isinstance(item.get("@value"), str):
+        return False
+    language = item.get("@language", "en")
+    return (
+        set(item) <= _VALUE_NAMES
+        and isinstance(language, str)
+        and _LANGUAGE.fullmatch(language) is not None
+        and item.get("@direction", "ltr") in ("ltr", "rtl")
+    )
+
+
+def require_resources(fields: Fields, held: Mapping[str, bytes] | None = None) -> None:
+    """relatedResource (§5.3): an id that stands once, and digests.
+
+    held: resources by their URL; one that does not have the digests stated for it is refused
+    """
+    value = fields.members.get("relatedResource", [])
+    seen: set[object] = set()
+    for item in value if isinstance(value, list) else [value]:
+        if not isinstance(item, Mapping):
+            raise fields.fault("relatedResource", "a resource is an object")
+        resource = Fields(item, CODE, fields.place("relatedResource"))
+        name = resource.text("id", pattern=_URL)
+        stated = _stated_digests(resource)
+        if name in seen or not stated:
+            raise fields.fault("relatedResource", "each resource once, and with its digest")
+        seen.add(name)
+        body = (held or {}).get(name)
+        if body is not None and any(
+            hashlib.new(algorithm, body).digest() != digest for algorithm, digest in stated
+        ):
+            raise fields.fault("relatedResource", "a resource has another digest")
+
+
+def _stated_digests(resource: Fields) -> list[tuple[str, bytes]]:
+    """Algorithm and digest of each that a resource states, in either notation."""
+    found = []
+    if resource.has("digestSRI"):
+        found += [_sri(resource, one) for one in resource.text("digestSRI").split()]
+    if resource.has("digestMultibase"):
+        found.append(_multihash(resource, resource.text("digestMultibase")))
+    return found
+
+
+def _sri(resource: Fields, text: str) -> tuple[str, bytes]:
+    name, _, rest = text.partition("?")[0].partition("-")
+    try:
+        digest = base64.b64decode(rest, validate=True)
+    except (ValueError, binascii.Error):
+        digest = b""
+    if name not in _DIGESTS or len(digest) != _DIGESTS[name][0][1]:
+        raise resource.fault("digestSRI", "a digest as in Subresource Integrity")
+    return _DIGESTS[name][1], digest
+
+
+def _multihash(resource: Fields, text: str) -> tuple[str, bytes]:
+    try:
+        data = base64url.decode(text[1:]) if text[0] == "u" else multikey.decode_base58(text)
+    except TradeError:
+        data = b""
+    for prefix, algorithm in _DIGESTS.values():
+        if data.startswith(prefix) and len(data) == len(prefix) + prefix[1]:
+            return algorithm, data[2:]
+    raise resource.fault("digestMultibase", "a SHA-2 multihash in base58btc or base64url")
+
+
+def require_meanings(members: Mapping[str, JsonValue], contexts: Contexts) -> None:
+    """Every type means an absolute IRI by the document's contexts (§4.5).
+
+    Nothing is said when a context is not among `contexts`: then that cannot be known.
+    """
+    parts = [members]
+    for name in _EMBEDDED:
+        parts += [item for item in jsonld.as_list(members.get(name)) if isinstance(item, dict)]
+    words = [word for part in parts for word in jsonld.as_list(part.get("type"))]
+    named = [word for word in words if isinstance(word, str)]
+    try:
+        unknown = jsonld.meaningless(named, dict(members), contexts)
+    except UnavailableError:
+        return
+    if unknown:
+        raise MalformedError(CODE, "a type that no context turns into a URL", pointer="/type")

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from protocols import data_integrity, did, foreign_credential, rights, status_list, times
+from protocols import data_integrity, did, foreign_credential, jsonld, rights, status_list, times
 from protocols import token_status_list as token_list
 from protocols.data_integrity import Expected, ProofResult, Verification
 from protocols.digest import sha256
@@ -39,6 +39,7 @@ from schemas.findings import Check, Report, Severity
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from protocols.canonical_forms import CanonicalInput
     from protocols.foreign_credential import ForeignCredential
     from protocols.keys import PublicKey
     from protocols.member_list import ListedKey
@@ -101,17 +102,32 @@ def opened(case: Case) -> Foreign:
     try:
         found.members = foreign_credential.load(case.data)
         found.proofs = data_integrity.verify(
-            found.members, lambda method: _resolve(case, method), Expected(case.at)
+            found.members,
+            lambda method: _resolve(case, method),
+            Expected(case.at),
+            case.rdf.forms if case.rdf else None,
         )
     except TradeError as error:
         found.fault = error
         return found
     try:
         # What was appended to the contexts after signing is not read.
-        found.credential = foreign_credential.read(found.proofs.document or found.members)
+        body = found.proofs.document or found.members
+        found.credential = foreign_credential.read(body, case.rdf.contexts if case.rdf else None)
     except TradeError as error:
         found.model_fault = error
     return found
+
+
+def rdf_inputs(case: Case) -> tuple[CanonicalInput, ...]:
+    """What the verifier has to bring in canonical form (`Case.rdf`); nothing for other files."""
+    if not is_foreign(case.data):
+        return ()
+    try:
+        members = foreign_credential.load(case.data)
+        return data_integrity.canonical_inputs(members, lambda method: _resolve(case, method))
+    except TradeError:
+        return ()  # DI-01 will say so.
 
 
 def _resolve(case: Case, method: str) -> PublicKey | None:
@@ -230,7 +246,16 @@ def cred_03_signature(found: Foreign) -> Check:
         return not_reached("CRED-03")
     worst = found.proofs.worst
     evidence = {"proofs": [_told(proof) for proof in found.proofs.proofs]}
+    if worst.outcome is PASSED and _words_unsigned(found):
+        return Check("CRED-03", UNKNOWN, code="proof_contexts_inline", evidence=evidence)
     return Check("CRED-03", worst.outcome, worst.detail[:200], worst.code, evidence)
+
+
+def _words_unsigned(found: Foreign) -> bool:
+    """Whether words stand in the document's own contexts, which no proof over RDF covers."""
+    assert found.proofs is not None
+    suites = {proof.cryptosuite for proof in found.proofs.proofs}
+    return suites <= data_integrity.RDF_SUITES and bool(jsonld.inline_contexts(dict(found.members)))
 
 
 def _told(proof: ProofResult) -> dict[str, str]:

@@ -72,8 +72,10 @@ def test_data_integrity_vectors_get_their_verdict(vector: dict) -> None:
     if any(RDFC in suite for suite in suites):
         assert found.document is None
         worst = found.worst
-        by_options = ".noproofvm." in vector["file"] or ".purpose." in vector["file"]
-        if by_options or len(suites) > 1:
+        shown = (".noproofvm.", ".purpose.", ".multibase.")
+        by_options = any(one in vector["file"] for one in shown)
+        wrong_key = vector["file"] == "di/signedJCSECDSAP256.suite.json"
+        if by_options or wrong_key or len(suites) > 1:
             assert (worst.outcome, worst.code) == (Outcome.FAILED, "proof_verification_error")
         else:
             assert (worst.outcome, worst.code) == (Outcome.INDETERMINATE, "proof_contexts_missing")
@@ -289,7 +291,7 @@ def test_a_context_that_is_one_text_is_a_list_of_one() -> None:
         ({"cryptosuite": None}, WRONG),
         ({"cryptosuite": "eddsa-jcs-2022"}, WRONG),
         ({"cryptosuite": "ecdsa-rdfc-2019"}, ("INDETERMINATE", "proof_contexts_missing")),
-        ({"cryptosuite": "eddsa-rdfc-2022"}, ("INDETERMINATE", "proof_contexts_missing")),
+        ({"cryptosuite": "eddsa-rdfc-2022"}, WRONG),
         ({"cryptosuite": "experiment-1"}, ("INDETERMINATE", "proof_suite_unknown")),
         (
             {"cryptosuite": "bbs-2023", "verificationMethod": "did:key:zz#zz"},
@@ -342,7 +344,9 @@ def _signed_with(own: keys.SoftwareSigner, options: dict) -> dict:
         **options,
     }
     value = own.sign(
-        data_integrity._hash_data(strict_json.canonical(DOCUMENT), proof, own.algorithm)
+        data_integrity._hash_data(
+            strict_json.canonical(proof), strict_json.canonical(DOCUMENT), own.algorithm
+        )
     )
     return DOCUMENT | {"proof": proof | {"proofValue": multikey.encode_base58(value)}}
 
