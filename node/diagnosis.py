@@ -67,6 +67,7 @@ def examine(home: Home) -> Iterator[Diagnosis]:
     yield _private_files(home)
     yield _keys(home, settings)
     yield _free_space(home)
+    yield _contexts(home)
     yield _sqlite() if not settings.store.url else _postgresql(settings)
     yield _schema(home, settings)
     yield from _network(home)
@@ -104,6 +105,19 @@ def _free_space(home: Home) -> Diagnosis:
     free = shutil.disk_usage(home.path).free
     state = "ok" if free >= _MIN_FREE else "warning"
     return Diagnosis("DOC-DISK", state, f"{free // 2**20} MiB free")
+
+
+def _contexts(home: Home) -> Diagnosis:
+    from node.verification import contexts
+
+    try:
+        found = list(contexts.examine(home.contexts))
+    except TradeError as error:
+        return Diagnosis("DOC-CONTEXTS", "bad", error.detail)
+    damaged = [f"{pin.url}: {fault}" for pin, fault in found if fault is not None]
+    if damaged:
+        return Diagnosis("DOC-CONTEXTS", "bad", "; ".join(damaged))
+    return Diagnosis("DOC-CONTEXTS", "ok", f"{len(found)} imported")
 
 
 def _sqlite() -> Diagnosis:

@@ -37,6 +37,7 @@ class Home:
         self.endpoint_file = self.run / "endpoint"
         self.lock_file = self.path / "node.lock"
         self.evidence = self.path / "evidence"
+        self.contexts = self.path / "contexts"
 
     def create(self) -> None:
         """Makes the folders, readable by their owner alone. Existing ones stay as they are."""

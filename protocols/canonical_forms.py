@@ -7,7 +7,7 @@ steps: say which documents are needed, then verify with the answers (vc-di-eddsa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from protocols.digest import sha256
@@ -41,7 +41,11 @@ CanonicalForms: TypeAlias = Mapping[bytes, "bytes | TradeError"]
 
 @dataclass(frozen=True, slots=True)
 class Rdf:
-    """What a verifier brings for proofs over RDF: its contexts, and the canonical forms made."""
+    """What a verifier brings for proofs over RDF: its contexts, and the canonical forms made.
+
+    resources: the same contexts as the bytes that were imported, by URL
+    """
 
     contexts: Contexts
     forms: CanonicalForms
+    resources: Mapping[str, bytes] = field(default_factory=dict)

@@ -44,6 +44,10 @@ def verify(
     nonce: Annotated[
         str, typer.Option("--nonce", help="With --audience: the challenge given; it counts once.")
     ] = "",
+    contexts: Annotated[
+        Path | None,
+        typer.Option("--contexts", help="With --trust: a folder of JSON-LD contexts."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Verify a document file; exit code 0 only when every check passed.
@@ -54,7 +58,7 @@ def verify(
     from node.verification import report_view
 
     if offline or trust is not None:
-        body = _offline(file, trust, at, country, _asked(audience, nonce))
+        body = _offline(file, trust, at, country, _asked(audience, nonce), contexts)
     else:
         body = _by_node(file, home, at, country, _asked(audience, nonce))
     if as_json:
@@ -106,7 +110,12 @@ def _asked(audience: str, nonce: str) -> dict[str, str]:
 
 
 def _offline(
-    file: Path, trust: Path | None, at: str | None, country: str | None, asked: dict[str, str]
+    file: Path,
+    trust: Path | None,
+    at: str | None,
+    country: str | None,
+    asked: dict[str, str],
+    contexts: Path | None,
 ) -> Any:
     from datetime import UTC, datetime
 
@@ -120,7 +129,13 @@ def _offline(
     now = datetime.now(UTC)
     challenge = Challenge(asked["audience"], asked["nonce"]) if asked else None
     report = offline.verify_file(
-        file, trust=trust, now=now, at=moment, country=country, challenge=challenge
+        file,
+        trust=trust,
+        now=now,
+        at=moment,
+        country=country,
+        challenge=challenge,
+        contexts=contexts,
     )
     return report.to_json(output.lang())
 

@@ -99,6 +99,7 @@ def areas() -> dict[str, Area]:
         "FSCK-08": logs.witness_states,
         "FSCK-10": logs.chains,
         "FSCK-11": registries.registries,
+        "FSCK-12": stored.contexts,
     }
 
 

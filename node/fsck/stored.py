@@ -77,6 +77,16 @@ def member_lists(conn: Connection, context: Context) -> Iterator[str]:
             yield f"member list version {version} has another version or digest inside"
 
 
+def contexts(conn: Connection, context: Context) -> Iterator[str]:  # noqa: ARG001 - an area's form
+    """FSCK-12: every imported JSON-LD context against the digest it was pinned by."""
+    from node.verification.contexts import examine
+
+    for pin, fault in examine(context.home.contexts):
+        context.examined += 1
+        if fault is not None:
+            yield f"context {pin.url}: {fault}"
+
+
 def documents(conn: Connection, context: Context) -> Iterator[str]:
     """FSCK-04: bytes against digest, payload digest, subject, salt, type and number."""
     if not has(conn, document_table):

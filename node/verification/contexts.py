@@ -104,6 +104,7 @@ class ContextStore:
         self._folder = folder
         self._pins: dict[str, Pin] = {}
         self._bodies: dict[str, JsonValue] = {}
+        self._resources: dict[str, bytes] = {}
 
     @classmethod
     def load(cls, folder: Path) -> ContextStore:
@@ -140,6 +141,11 @@ class ContextStore:
         return self._bodies
 
     @property
+    def resources(self) -> Mapping[str, bytes]:
+        """URL → the bytes that were imported."""
+        return self._resources
+
+    @property
     def pins(self) -> tuple[Pin, ...]:
         """What is imported, by URL."""
         return tuple(self._pins[url] for url in sorted(self._pins))
@@ -170,7 +176,7 @@ class ContextStore:
         pin = self._pins.pop(url, None)
         if pin is None:
             raise NotFoundError("context_not_imported", url[:400])
-        del self._bodies[url]
+        del self._bodies[url], self._resources[url]
         if self._folder is not None:
             self._write_index()
             if all(other.sha256 != pin.sha256 for other in self._pins.values()):
@@ -179,6 +185,7 @@ class ContextStore:
     def _keep(self, pin: Pin, body: bytes) -> None:
         members = strict_json.loads_object(body, max_bytes=MAX_BYTES)
         self._bodies[pin.url] = jsonld.read_context(members)
+        self._resources[pin.url] = body
         self._pins[pin.url] = pin
 
     def _write_index(self) -> None:

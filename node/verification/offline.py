@@ -13,12 +13,15 @@ from fnmatch import fnmatchcase
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from node.verification.canonicaliser import OfflineCanonicaliser
+from node.verification.contexts import ContextStore
 from protocols import member_list, status_list
+from protocols.canonical_forms import Rdf
 from protocols.credential import MAX_FILE_BYTES
 from protocols.evidence import archive
 from protocols.evidence.verification import verify_bundle
 from protocols.members import export, history
-from protocols.verify import Receipt, verify_document
+from protocols.verify import Case, Receipt, foreign_steps, verify_document
 from schemas.errors import MalformedError, TooLargeError, TradeError
 
 if TYPE_CHECKING:
@@ -72,11 +75,13 @@ def verify_file(
     at: datetime | None = None,
     country: str | None = None,
     challenge: Challenge | None = None,
+    contexts: Path | None = None,
 ) -> Report:
     """The report on a document file, or on an evidence bundle, under the list in `trust`.
 
     at: another moment than now gives a historical report (R25); country: of the verifier;
-    challenge: what the holder must have signed
+    challenge: what the holder must have signed; contexts: a folder of JSON-LD context files, or
+    a home's, for proofs over RDF
     """
     versions = read_versions(trust, now)
     newest = versions[-1]
@@ -95,8 +100,18 @@ def verify_file(
         historical=historical,
         challenge=challenge,
         logs=newest,
+        rdf=_rdf(Case(data, members, at or now), contexts),
     )
     return replace(report, historical=historical)
+
+
+def _rdf(case: Case, folder: Path | None) -> Rdf | None:
+    if folder is None:
+        return None
+    contexts = ContextStore.of_files(folder)
+    with OfflineCanonicaliser() as canonicaliser:
+        forms = canonicaliser.forms(foreign_steps.rdf_inputs(case), contexts)
+    return Rdf(contexts.bodies, forms, contexts.resources)
 
 
 def _beside(path: Path, ending: str) -> bytes | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from node.documents import documents
 from node.verification import challenges, intake, judging, rows
 from node.verification.handlers import VerificationHandlers
+from node.verification.rdf_proofs import RdfProofs
 from protocols.exchange.manifest import DOCUMENT
 from protocols.verify import Receipt, foreign_steps
 from schemas.errors import TradeError
@@ -49,13 +50,15 @@ class VerificationService:
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self._handlers = VerificationHandlers(self)
+        self.rdf = RdfProofs(node.home.contexts)
 
     def routes(self) -> Sequence[Route]:
-        """See `node.verification.handlers`."""
-        return self._handlers.routes()
+        """See `node.verification.handlers` and `node.verification.rdf_proofs`."""
+        return (*self._handlers.routes(), *self.rdf.routes())
 
     async def start(self) -> None:
         """Takes documents in, and begins to look again at what is undecided."""
+        self.rdf.open()
         exchange = getattr(self._node, "exchange", None)
         if exchange is not None:
             exchange.on(DOCUMENT, intake.DocumentHandler(self._node, self))
@@ -68,6 +71,7 @@ class VerificationService:
             self._loop.cancel()
             await asyncio.gather(self._loop, return_exceptions=True)
             self._loop = None
+        await self.rdf.close()
 
     def ready(self) -> str | None:
         """Without a member list nothing can be judged."""
@@ -90,6 +94,7 @@ class VerificationService:
         case.logs = self._node.members.current
         case.receipt = question.receipt or await self._own_receipt(case)
         case.challenge = question.challenge
+        case.rdf = await self.rdf.of(case)
         if question.country is not None:
             case.verifier_country = question.country
         status = await self._status_of(case, refresh=not historical, asked=True)

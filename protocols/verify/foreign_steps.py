@@ -22,7 +22,7 @@ from protocols.fields import COUNTRY, TYPE_KEY, Fields
 from protocols.member_list import KeyStanding
 from protocols.status_list import REVOCATION, SUSPENSION
 from protocols.token_status_list import TokenStatus
-from protocols.vcdm import require_in_time
+from protocols.vcdm import require_in_time, require_resources
 from protocols.verify.credential_steps import (
     FAILED,
     PASSED,
@@ -114,6 +114,8 @@ def opened(case: Case) -> Foreign:
         # What was appended to the contexts after signing is not read.
         body = found.proofs.document or found.members
         found.credential = foreign_credential.read(body, case.rdf.contexts if case.rdf else None)
+        if case.rdf is not None:
+            require_resources(Fields(body, foreign_credential.CODE), case.rdf.resources)
     except TradeError as error:
         found.model_fault = error
     return found
@@ -245,7 +247,11 @@ def cred_03_signature(found: Foreign) -> Check:
     if found.proofs is None:
         return not_reached("CRED-03")
     worst = found.proofs.worst
-    evidence = {"proofs": [_told(proof) for proof in found.proofs.proofs]}
+    evidence: dict[str, object] = {"proofs": [_told(proof) for proof in found.proofs.proofs]}
+    if worst.code == jsonld.MISSING:
+        held = found.case.rdf.contexts if found.case.rdf else {}
+        named = jsonld.context_urls(dict(found.members))
+        evidence["missing"] = [url for url in named if url not in held]
     if worst.outcome is PASSED and _words_unsigned(found):
         return Check("CRED-03", UNKNOWN, code="proof_contexts_inline", evidence=evidence)
     return Check("CRED-03", worst.outcome, worst.detail[:200], worst.code, evidence)
