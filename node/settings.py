@@ -130,6 +130,12 @@ class StatusSettings:
     ttl: float = _setting(
         900.0, "Seconds for which others may rely on a status list.", low=1, high=604800
     )
+    max_age: float = _setting(
+        86400.0,
+        "Seconds for which others' lists are relied on at most, whatever they say.",
+        low=1,
+        high=86400,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +166,17 @@ class FetchingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class VcApiSettings:
+    """[vc_api]: a VC-API for conformance tests, in a test network or in none."""
+
+    enabled: bool = _setting(False, "Issues and verifies over HTTPS for whoever asks; for tests.")
+    port: int = _setting(8471, "Its port on loopback; 0 takes a free one.", low=0, high=65535)
+    certificate: str = _setting("", "PEM file of its certificate; empty: a self-signed one.")
+    private_key: str = _setting("", "PEM file of the certificate's key.")
+    resources: str = _setting("", "Folder of related resources retrieved before, with index.json.")
+
+
+@dataclass(frozen=True, slots=True)
 class TelemetrySettings:
     """[telemetry]: what it tells its operator."""
 
@@ -180,6 +197,7 @@ class Settings:
     status: StatusSettings = StatusSettings()
     title: TitleSettings = TitleSettings()
     fetching: FetchingSettings = FetchingSettings()
+    vc_api: VcApiSettings = VcApiSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
 

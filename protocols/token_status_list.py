@@ -95,6 +95,15 @@ def read_reference(fields: Fields) -> Reference:
     return Reference(fields.integer("idx", 0, 8 * MAX_LIST_BYTES), fields.text("uri", pattern=_URI))
 
 
+def at_time(uri: str, at: datetime) -> str:
+    """The address of the list as it was at `at` (§8.4): the parameter `time`, in Unix seconds.
+
+    A server that knows no such parameter answers with the list of now, which `open_list` refuses
+    for that moment.
+    """
+    return f"{uri}{'&' if '?' in uri else '?'}time={int(at.timestamp())}"
+
+
 def decode(bits: int, text: str) -> bytes:
     """The bytes of `lst`: one complete zlib stream of at most 1 MiB.
 

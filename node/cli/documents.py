@@ -1,4 +1,4 @@
-"""`pratique issue`, `revoke`, `documents`."""
+"""`pratique issue`, `revoke`, `suspend`, `reinstate`, `documents`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command("issue")(issue)
     app.command("revoke")(revoke)
+    app.command("suspend")(suspend)
+    app.command("reinstate")(reinstate)
     app.command("documents")(documents)
 
 
@@ -47,7 +49,8 @@ def issue(
 ) -> None:
     """Examine a document, sign it, log it, and perhaps send it.
 
-    With -o NAME.pratique the issuer's status list is written beside it, as NAME.status.jwt.
+    With -o NAME.pratique the issuer's status lists are written beside it, as NAME.status.jwt and
+    NAME.status.suspension.jwt.
     """
     import base64
 
@@ -90,13 +93,15 @@ def _jwk(file: Path) -> Any:
 
 
 def _write(client: OperatorClient, document: dict[str, Any], out: Path) -> None:
-    """The document file, and beside it the status list that `verify --trust` looks for."""
+    """The document file, and beside it the status lists that `verify --trust` looks for."""
     headers = {"Accept": document["mediaType"]}
     path = f"/v1/documents/{document['digest']}"
     out.write_bytes(client.request("GET", path, headers=headers).body)
-    list_id = document["status"]["list"].rpartition("/")[2]
-    status = client.request("GET", f"/status/{list_id}").body
-    out.with_suffix(".status.jwt").write_bytes(status)
+    for name, ending in (("list", ""), ("suspensionList", ".suspension")):
+        url = document["status"][name]
+        if url is not None:
+            signed = client.request("GET", f"/status/{url.rpartition('/')[2]}").body
+            out.with_suffix(f".status{ending}.jwt").write_bytes(signed)
 
 
 def _read(file: Path) -> bytes:
@@ -118,15 +123,39 @@ def revoke(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Revoke a document this node issued, and tell everybody it went to."""
+    """Revoke a document this node issued, for good, and tell everybody it went to."""
+    _change(digest, "revoke", "revoked", reason, home, as_json=as_json)
+
+
+def suspend(
+    digest: Annotated[str, typer.Argument(help="The document's digest, 64 digits.")],
+    reason: Annotated[str, typer.Option(help="Why, for those who rely on it.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Suspend a document this node issued until it is reinstated, and tell everybody it went to."""
+    _change(digest, "suspend", "suspended", reason, home, as_json=as_json)
+
+
+def reinstate(
+    digest: Annotated[str, typer.Argument(help="The document's digest, 64 digits.")],
+    reason: Annotated[str, typer.Option(help="Why, for those who wait for it.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """End the suspension of a document, and tell everybody it went to. No revocation ends."""
+    _change(digest, "reinstate", "reinstated", reason, home, as_json=as_json)
+
+
+def _change(digest: str, act: str, done: str, reason: str, home: Path, *, as_json: bool) -> None:
     from node.operator import operator
 
     with operator(home, lang=output.lang()) as client:
-        document = client.post(f"/v1/documents/{digest}/revoke", {"reason": reason})
+        document = client.post(f"/v1/documents/{digest}/{act}", {"reason": reason})
     if as_json:
         output.print_json(document)
     else:
-        output.line(f"revoked {document['type']} {document['number']} {document['digest']}")
+        output.line(f"{done} {document['type']} {document['number']} {document['digest']}")
 
 
 def documents(
@@ -169,4 +198,6 @@ def documents(
 def _standing(document: dict[str, Any]) -> str:
     if document["status"]["revoked"]:
         return "revoked"
+    if document["status"]["suspended"]:
+        return "suspended"
     return document.get("verdict") or "in force"

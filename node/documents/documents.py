@@ -17,7 +17,7 @@ from node.store import dialect
 from protocols import sd_credential, times
 from protocols.credential import DocumentFile
 from protocols.digest import sha256
-from protocols.status_list import StatusEntry
+from protocols.status_list import REVOCATION, SUSPENSION, StatusEntry
 from schemas import strict_json
 from schemas.errors import NotFoundError, TooLargeError
 from schemas.findings import Outcome
@@ -54,6 +54,8 @@ class StoredDocument:
     valid_until: int
     status_list_url: str
     status_index: int
+    suspension_list_url: str | None
+    suspension_index: int | None
     origin: str
     received_at: int
     sender: str | None
@@ -61,11 +63,25 @@ class StoredDocument:
     report: str | None = field(repr=False)
     leaf: bytes | None
     revoked_at: int | None
+    suspended_at: int | None
 
     @property
     def status(self) -> StatusEntry:
-        """Where its status stands."""
+        """Where its revocation would stand."""
         return StatusEntry(self.status_list_url, self.status_index)
+
+    @property
+    def suspension(self) -> StatusEntry | None:
+        """Where its suspension would stand, if its credential has such an entry."""
+        if self.suspension_list_url is None or self.suspension_index is None:
+            return None
+        return StatusEntry(self.suspension_list_url, self.suspension_index, SUSPENSION)
+
+    @property
+    def status_lists(self) -> tuple[str, ...]:
+        """The names of the status lists it depends on."""
+        entries = (self.status, self.suspension)
+        return tuple(entry.list_url for entry in entries if entry is not None)
 
     @property
     def payload(self) -> bytes:
@@ -98,6 +114,10 @@ class StoredDocument:
                 "index": self.status_index,
                 "revoked": self.revoked_at is not None,
                 "revokedAt": _moment(self.revoked_at),
+                "suspended": self.suspended_at is not None,
+                "suspendedAt": _moment(self.suspended_at),
+                "suspensionList": self.suspension_list_url,
+                "suspensionIndex": self.suspension_index,
             },
         }
         return {name: value for name, value in body.items() if value is not None}
@@ -216,6 +236,8 @@ def _values(claims: CredentialClaims, file: DocumentFile, now_ms: int) -> dict[s
         "valid_until": times.to_ms(claims.valid_until),
         "status_list_url": claims.status.list_url,
         "status_index": claims.status.index,
+        "suspension_list_url": claims.suspension.list_url if claims.suspension else None,
+        "suspension_index": claims.suspension.index if claims.suspension else None,
         "received_at": now_ms,
     }
 
@@ -279,24 +301,49 @@ def find_all(
     raise TooLargeError("documents_too_many", f"more than {MAX_ALL} documents")
 
 
-def on_list(conn: Connection, url: str) -> list[StoredDocument]:
-    """Documents whose status stands in that list."""
-    rows = conn.execute(select(documents).where(documents.c.status_list_url == url))
-    return [_stored(row) for row in rows]
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a document stands by what is marked here, without its file. index: in the list asked."""
+
+    digest: bytes
+    issuer: str
+    index: int
+    marked: bool
 
 
-def mark_revoked(conn: Connection, digest: bytes, now_ms: int) -> None:
-    """The signed list says so; the first time counts."""
-    conn.execute(
-        update(documents)
-        .where(documents.c.digest == digest, documents.c.revoked_at.is_(None))
-        .values(revoked_at=now_ms)
-    )
+#: Per purpose: where the entry stands, and since when its bit is set.
+_PLACES = {
+    REVOCATION: (documents.c.status_list_url, documents.c.status_index, documents.c.revoked_at),
+    SUSPENSION: (
+        documents.c.suspension_list_url,
+        documents.c.suspension_index,
+        documents.c.suspended_at,
+    ),
+}
+
+
+def on_list(conn: Connection, url: str, purpose: str) -> list[Standing]:
+    """Documents whose entry of that purpose stands in that list."""
+    named, index, since = _PLACES[purpose]
+    query = select(documents.c.digest, documents.c.issuer, index, since).where(named == url)
+    rows = conn.execute(query)
+    return [Standing(bytes(row[0]), row[1], row[2], row[3] is not None) for row in rows]
+
+
+def mark(conn: Connection, digest: bytes, purpose: str, since_ms: int | None) -> None:
+    """What the signed list says; a revocation counts from the first time and stays."""
+    since = _PLACES[purpose][2]
+    this = update(documents).where(documents.c.digest == digest)
+    if since_ms is not None:
+        this = this.where(since.is_(None))
+    elif purpose == REVOCATION:
+        raise ValueError("a revocation is not taken back")
+    conn.execute(this.values({since: since_ms}))
 
 
 def add_recipient(conn: Connection, digest: bytes, did: str, now_ms: int) -> None:
     """Remember to whom a document went: revocations follow it (R11)."""
-    values = {"digest": digest, "did": did, "at": now_ms, "told": False}
+    values = {"digest": digest, "did": did, "at": now_ms, "told": ""}
     dialect.insert_or_ignore(conn, recipients, values)
 
 
@@ -306,10 +353,10 @@ def recipients_of(conn: Connection, digest: bytes) -> list[str]:
     return list(conn.execute(query.order_by(recipients.c.at, recipients.c.did)).scalars())
 
 
-def untold(conn: Connection, digests: Sequence[bytes]) -> dict[str, list[bytes]]:
-    """Per recipient, which of these documents it was sent and not yet told about."""
+def untold(conn: Connection, digests: Sequence[bytes], standing: str) -> dict[str, list[bytes]]:
+    """Per recipient, which of these documents it was sent and not last told to stand so."""
     query = select(recipients.c.did, recipients.c.digest).where(
-        recipients.c.digest.in_(digests), recipients.c.told.is_(False)
+        recipients.c.digest.in_(digests), recipients.c.told != standing
     )
     found: dict[str, list[bytes]] = {}
     for did, digest in conn.execute(query.order_by(recipients.c.did, recipients.c.at)):
@@ -317,12 +364,12 @@ def untold(conn: Connection, digests: Sequence[bytes]) -> dict[str, list[bytes]]
     return found
 
 
-def mark_told(conn: Connection, digests: Sequence[bytes], did: str) -> None:
-    """The revocation of these documents is on its way to that recipient."""
+def mark_told(conn: Connection, digests: Sequence[bytes], did: str, standing: str) -> None:
+    """How these documents stand is on its way to that recipient."""
     conn.execute(
         update(recipients)
         .where(recipients.c.digest.in_(digests), recipients.c.did == did)
-        .values(told=True)
+        .values(told=standing)
     )
 
 

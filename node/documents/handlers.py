@@ -15,6 +15,7 @@ from node.http.routes import JSON, Auth, Parameter, Route
 from protocols import forms
 from protocols.credential import MEDIA_TYPE
 from protocols.sd_credential import FORMS
+from protocols.status_list import REVOCATION, SUSPENSION
 from schemas.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from node.runtime import Node
 
 MAX_ISSUE_BYTES = 8 * 1024 * 1024
+HISTORY_SECONDS = 86_400
 _NAMES = ("type", "number", "consignment")
 _ISSUE = {
     "type": "object",
@@ -79,7 +81,12 @@ class DocumentHandlers:
             Route("GET", one + "/report", self._report, operator, "Its verification report", tag),
             Route("POST", one + "/revoke", self._revoke, operator, "Revoke a document", tag,
                   request={JSON: _REVOKE}),
-            Route("GET", "/status/{list}", self._status, Auth.OPEN, "A signed status list", tag),
+            Route("POST", one + "/suspend", self._suspend, operator,
+                  "Suspend a document until it is reinstated", tag, request={JSON: _REVOKE}),
+            Route("POST", one + "/reinstate", self._reinstate, operator,
+                  "End the suspension of a document", tag, request={JSON: _REVOKE}),
+            Route("GET", "/status/{list}", self._status, Auth.OPEN, "A signed status list", tag,
+                  parameters=(Parameter("timestamp", "the list as it was then: RFC 3339"),)),
         )  # fmt: skip
 
     async def _issue(self, request: web.Request) -> web.Response:
@@ -111,10 +118,10 @@ class DocumentHandlers:
         accept = request.headers.get("Accept", "")
         if any(wanted in accept for wanted in (*forms.MEDIA_TYPES, "octet-stream")):
             return web.Response(body=document.file, content_type=document.media_type)
-        reason = await self._node.store.read(status.reason_of, document.digest)
+        reasons = await self._node.store.read(status.reasons_of, document.digest)
         body = document.to_json()
-        if reason is not None:
-            body["status"]["reason"] = reason
+        if reasons:
+            body["status"]["reason"] = reasons.get(REVOCATION) or reasons[SUSPENSION]
         to = await self._node.store.read(documents.recipients_of, document.digest)
         return json_response(body | {"recipients": to})
 
@@ -133,7 +140,21 @@ class DocumentHandlers:
         reason = orders.read_reason(await read_json(request))
         return json_response((await self._service.revoke(digest, reason)).to_json())
 
+    async def _suspend(self, request: web.Request) -> web.Response:
+        digest = hex_digest(request.match_info["digest"])
+        reason = orders.read_reason(await read_json(request))
+        return json_response((await self._service.suspend(digest, reason)).to_json())
+
+    async def _reinstate(self, request: web.Request) -> web.Response:
+        digest = hex_digest(request.match_info["digest"])
+        reason = orders.read_reason(await read_json(request))
+        return json_response((await self._service.reinstate(digest, reason)).to_json())
+
     async def _status(self, request: web.Request) -> web.Response:
-        text = await self._service.signed_list(request.match_info["list"][:40])
-        headers = {"Cache-Control": f"max-age={int(self._node.settings.status.ttl / 2)}"}
+        asked = query_text(request, "timestamp")
+        at = None if asked is None else orders.read_timestamp(asked, self._node.clock.now())
+        text = await self._service.signed_list(request.match_info["list"][:40], at)
+        # What was in force at a past moment never changes.
+        age = int(self._node.settings.status.ttl / 2) if at is None else HISTORY_SECONDS
+        headers = {"Cache-Control": f"max-age={age}"}
         return web.Response(text=text, content_type=MEDIA_TYPE, headers=headers)

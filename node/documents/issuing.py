@@ -22,7 +22,7 @@ from protocols.credential import SALT_BYTES, CredentialClaims, DocumentFile, Pay
 from protocols.leaf import LeafKind
 from protocols.member_list import Freshness
 from protocols.rights import countries_of, country_of_right
-from protocols.status_list import StatusEntry
+from protocols.status_list import SUSPENSION, StatusEntry
 from schemas import registry
 from schemas.errors import ConflictError, ForbiddenError, RefusedError
 
@@ -168,11 +168,12 @@ def issue(conn: Connection, examined: Examined, node: Node, members: MemberList)
                 document=one.digest.hex(),
             )
     replaces = earlier[-1].digest if earlier else None
-    entry = status.allocate(conn, node.did, secrets.randbelow)
-    claims = _claims(examined, node.did, members, payload, entry, replaces)
+    entries = _entries(conn, node.did)
+    claims = _claims(examined, node.did, members, payload, entries, replaces)
     signer = credential_signer(node, members)
     file = _signed(claims, data, signer, order)
-    status.assign(conn, entry, file.digest)
+    for entry in entries:
+        status.assign(conn, entry, file.digest)
     now_ms = node.clock.now_ms()
     kind = LeafKind.AMEND if replaces else LeafKind.ISSUE
     added = _append(conn, kind, claims.subject_digest(), claims.salt, file.digest, now_ms)
@@ -217,12 +218,20 @@ def _earlier(conn: Connection, examined: Examined) -> list[StoredDocument]:
     return documents.find(conn, type=examined.type.key, number=examined.view.number, origin=ISSUED)
 
 
+def _entries(conn: Connection, did: str) -> tuple[StatusEntry, StatusEntry]:
+    """A place to be revoked and a place to be suspended, each drawn by itself."""
+    return (
+        status.allocate(conn, did, secrets.randbelow),
+        status.allocate(conn, did, secrets.randbelow, SUSPENSION),
+    )
+
+
 def _claims(
     examined: Examined,
     did: str,
     members: MemberList,
     payload: PayloadInfo,
-    entry: StatusEntry,
+    entries: tuple[StatusEntry, StatusEntry],
     replaces: bytes | None,
 ) -> CredentialClaims:
     return CredentialClaims(
@@ -232,7 +241,8 @@ def _claims(
         network=members.network,
         valid_from=examined.valid_from,
         valid_until=examined.valid_until,
-        status=entry,
+        status=entries[0],
+        suspension=entries[1],
         document_type=examined.type.key,
         number=examined.view.number,
         salt=secrets.token_bytes(SALT_BYTES),

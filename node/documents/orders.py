@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from protocols import keys
+from protocols import keys, times
 from protocols.credential import MAX_DOCUMENT_BYTES
 from protocols.fields import COUNTRY, Fields
 from protocols.sd_credential import FORMS
-from schemas.errors import MalformedError, TooLargeError
+from schemas.errors import MalformedError, NotFoundError, TooLargeError
 
 CODE = "issue_malformed"
 MAX_REASON = 500
@@ -81,8 +81,23 @@ def _payload(fields: Fields) -> bytes:
 
 
 def read_reason(body: Mapping[str, object]) -> str:
-    """POST …/revoke: why, in words for those who relied on the document."""
+    """POST …/revoke, suspend, reinstate: why, in words for those who relied on the document."""
     try:
         return Fields(body, "revoke_malformed").text("reason", max_length=MAX_REASON)
     except MalformedError as error:
         raise MalformedError(error.code, error.detail, pointer="/reason") from None
+
+
+def read_timestamp(text: str, now: datetime) -> datetime:
+    """GET /status/…?timestamp=: an XML Schema dateTimeStamp, which has its zone.
+
+    Raises MalformedError `status_timestamp_malformed`; NotFoundError `status_not_then` for a moment
+    to come, of which nothing can be said yet.
+    """
+    try:
+        at = times.from_text(text)
+    except MalformedError as error:
+        raise MalformedError("status_timestamp_malformed", error.detail, name="timestamp") from None
+    if at > now:
+        raise NotFoundError("status_not_then", "that moment is still to come")
+    return at

@@ -1,12 +1,13 @@
-"""The document service: issue, list, hand out, revoke; status lists ours and of others.
+"""The document service: issue, list, hand out, revoke, suspend; status lists ours and of others.
 
 Routes: /v1/documents (operator), /status/{list} (open). Messages: urn:pratique:revocation.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from node.documents import issuing, revoking, status
@@ -16,13 +17,16 @@ from node.documents.issuing import Issued
 from node.documents.proving import ProvingHandlers
 from node.documents.revoking import RevocationHandler
 from node.documents.status import Publisher
+from protocols import times
 from protocols.exchange.manifest import REVOCATION
 
 if TYPE_CHECKING:
     from node.documents.documents import StoredDocument
     from node.documents.orders import IssueOrder
+    from node.documents.tokens import TokenAnswer
     from node.http.routes import Route
     from node.runtime import Node
+    from protocols.status_list import StatusList
 
 
 class DocumentService:
@@ -44,7 +48,7 @@ class DocumentService:
         """Takes part in the exchange, where there is one."""
         exchange = getattr(self._node, "exchange", None)
         if exchange is not None:
-            exchange.on(REVOCATION, RevocationHandler(self._node))
+            exchange.on(REVOCATION, RevocationHandler(self._node, self._fetcher.alarms))
 
     async def stop(self) -> None:
         """Nothing runs in the background."""
@@ -71,8 +75,26 @@ class DocumentService:
         publisher = self.publisher()
         return await self._node.store.write(revoking.revoke, self._node, publisher, digest, reason)
 
-    async def signed_list(self, list_id: str) -> str:
-        """Our list, signed anew when half its time has gone; NotFoundError if there is none."""
+    async def suspend(self, digest: bytes, reason: str) -> StoredDocument:
+        """Suspend a document of ours and tell everybody it went to; see `revoking.suspend`."""
+        publisher = self.publisher()
+        return await self._node.store.write(revoking.suspend, self._node, publisher, digest, reason)
+
+    async def reinstate(self, digest: bytes, reason: str) -> StoredDocument:
+        """End a suspension and tell everybody it went to; see `revoking.reinstate`."""
+        publisher = self.publisher()
+        return await self._node.store.write(
+            revoking.reinstate, self._node, publisher, digest, reason
+        )
+
+    async def signed_list(self, list_id: str, at: datetime | None = None) -> str:
+        """Our list, signed anew when half its time has gone; NotFoundError if there is none.
+
+        at: as it was in force then; NotFoundError `status_not_then`
+        """
+        if at is not None:
+            ms = times.to_ms(at)
+            return await self._node.store.read(status.in_force, self._node.did, list_id, ms)
         now_ms = self._node.clock.now_ms()
         signed, signed_at = await self._node.store.read(status.held, list_id)
         half_ms = int(self._node.settings.status.ttl * 500)
@@ -83,3 +105,29 @@ class DocumentService:
     async def status_for(self, issuer: str, url: str, *, refresh: bool = False) -> StatusAnswer:
         """The status list a document depends on; see `StatusFetcher.status_for`."""
         return await self._fetcher.status_for(issuer, url, refresh=refresh)
+
+    async def statuses_for(
+        self, issuer: str, urls: Sequence[str], *, refresh: bool = False, at: datetime | None = None
+    ) -> tuple[StatusList, ...]:
+        """The lists of those names that could be had: of now, or those in force at `at`."""
+        calls = [
+            self._fetcher.status_for(issuer, url, refresh=refresh)
+            if at is None
+            else self._fetcher.status_at(issuer, url, at)
+            for url in urls
+        ]
+        answers = await asyncio.gather(*calls)
+        return tuple(answer.held for answer in answers if answer.held is not None)
+
+    async def token_list(
+        self, issuer: str, uri: str, *, refresh: bool = False, at: datetime | None = None
+    ) -> TokenAnswer:
+        """A foreign credential's Token Status List; see `TokenLists.list_for`."""
+        return await self._fetcher.tokens.list_for(
+            issuer, uri, max_age=self._fetcher.max_age, refresh=refresh, at=at
+        )
+
+    @property
+    def max_status_age(self) -> timedelta:
+        """For how long a status list is relied on at most, whatever its issuer states."""
+        return self._fetcher.max_age

@@ -154,7 +154,7 @@ class EvidenceService:
 
     async def _statuses(self, stored: list[StoredDocument]) -> tuple[str, ...]:
         """Every status list the documents depend on, as fresh as can be had."""
-        pairs = dict.fromkeys((each.issuer, each.status_list_url) for each in stored)
+        pairs = dict.fromkeys((each.issuer, url) for each in stored for url in each.status_lists)
         calls = [self._node.documents.status_for(issuer, url) for issuer, url in pairs]
         try:
             async with asyncio.timeout(STATUS_SECONDS):

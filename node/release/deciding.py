@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from node.documents import documents
 from node.release import rows
 from node.verification import judging
-from node.verification.rows import known_status
+from node.verification.rows import known_statuses
 from protocols import times
 from protocols.release import decide as decide_purely
 from protocols.release_facts import Standing, TitleFact
@@ -80,14 +80,18 @@ def stand(conn: Connection, node: Node, stored: StoredDocument, at: datetime) ->
     """A stored document with its report of now; None when it was never good here.
 
     A document that is quarantined (INDETERMINATE from the start) is no fact yet, unless nothing
-    but its status is unknown: an authority's hold counts whether or not its list can be had.
+    but its status is unknown, or it is suspended: an authority's hold counts whether or not its
+    list can be had.
     """
-    status = known_status(conn, node.did, stored.issuer, stored.status_list_url)
-    judged = judging.judge(judging.case_of(node, stored.file, at), status)
+    lists = known_statuses(conn, node.did, stored.issuer, stored.status_lists)
+    case = judging.case_of(node, stored.file, at)
+    case.max_status_age = node.documents.max_status_age
+    judged = judging.judge(case, lists)
     if judged.document is None:
         return None
     held = Held(judged.document, judged.report, judged.verified)
-    if stored.verdict == Outcome.INDETERMINATE.value and standing_of(held) is not Standing.STALE:
+    for_now = standing_of(held) in (Standing.STALE, Standing.SUSPENDED)
+    if stored.verdict == Outcome.INDETERMINATE.value and not for_now:
         return None
     return held
 
@@ -154,6 +158,7 @@ def consignment_of(conn: Connection, container: str) -> str:
 
 
 def dependencies(conn: Connection, consignment: str) -> list[tuple[str, str]]:
-    """Issuer and status list of every document of the consignment, each pair once."""
+    """Issuer and status lists of every document of the consignment, each pair once."""
     stored = documents.find_all(conn, consignment=consignment)
-    return list(dict.fromkeys((each.issuer, each.status_list_url) for each in stored))
+    pairs = ((each.issuer, url) for each in stored for url in each.status_lists)
+    return list(dict.fromkeys(pairs))

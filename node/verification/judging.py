@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from node.runtime import Node
     from protocols.key_binding import Challenge
     from protocols.member_list import MemberList
-    from protocols.status_list import StatusList
+    from protocols.status_list import StatusLists
     from protocols.verify import Document, Receipt, Verified
     from schemas.findings import Check, Finding, Report
 
@@ -83,8 +83,8 @@ def case_of(node: Node, data: bytes, at: datetime, members: MemberList | None = 
     return case
 
 
-def judge(case: Case, status: StatusList | str | None, *, historical: bool = False) -> Judged:
-    """Judge an open case with the status given."""
+def judge(case: Case, status: StatusLists, *, historical: bool = False) -> Judged:
+    """Judge an open case with the status lists given."""
     case.status = status
     report, document, verified = verify_case(case, historical=historical)
     return Judged(report, document, verified)

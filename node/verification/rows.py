@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, delete, select, update
 
-from node.documents import revoking, status
+from node.documents import status
 from node.store import dialect
 from node.verification.tables import undecided
 from protocols import status_list
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from protocols.status_list import StatusList
 
 FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 2_000, 300_000
@@ -92,18 +93,19 @@ def settle(conn: Connection, digest: bytes) -> bool:
     return removed.rowcount > 0
 
 
-def known_status(conn: Connection, did: str, issuer: str, url: str) -> StatusList | None:
-    """The status list held under that name, ours or another's, whatever its age."""
+def known_statuses(
+    conn: Connection, did: str, issuer: str, urls: Iterable[str]
+) -> tuple[StatusList, ...]:
+    """The status lists held under those names, ours or another's, whatever their age."""
+    found = (_known(conn, did, issuer, url) for url in urls)
+    return tuple(one for one in found if one is not None)
+
+
+def _known(conn: Connection, did: str, issuer: str, url: str) -> StatusList | None:
+    if issuer != did:
+        return status.newest_named(conn, url)
     try:
-        if issuer != did:
-            found = revoking.held_list(conn, url)
-            return found[0] if found else None
         text, _ = status.held(conn, status_list.list_id_of(url, did))
-        return None if text is None else _ours(text)
     except TradeError:
         return None
-
-
-@lru_cache(maxsize=64)
-def _ours(text: str) -> StatusList:
-    return status_list.parse_list(text)[1]
+    return None if text is None else status.parsed(text)

@@ -16,11 +16,13 @@ from node.verification.handlers import VerificationHandlers
 from node.verification.rdf_proofs import RdfProofs
 from protocols.exchange.manifest import DOCUMENT
 from protocols.verify import Receipt, foreign_steps
+from protocols.verify.foreign_steps import StatusNamed
 from schemas.errors import TradeError
 from schemas.findings import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from sqlalchemy import Connection
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from node.verification.rows import Undecided
     from protocols.key_binding import Challenge
     from protocols.member_list import MemberList
-    from protocols.status_list import StatusList
+    from protocols.status_list import StatusLists
     from protocols.verify import Case
 
 POLL_SECONDS = 2.0
@@ -97,7 +99,9 @@ class VerificationService:
         case.rdf = await self.rdf.of(case)
         if question.country is not None:
             case.verifier_country = question.country
-        status = await self._status_of(case, refresh=not historical, asked=True)
+        status = await self._status_of(
+            case, refresh=not historical, asked=True, at=at if historical else None
+        )
         judged = judging.judge(case, status, historical=historical)
         if question.challenge is not None:
             judged = await self._once(judged, question.challenge)
@@ -126,28 +130,38 @@ class VerificationService:
         return judged if code is None else judging.with_fault(judged, "CRED-14", code)
 
     async def _status_of(
-        self, case: Case, *, refresh: bool, asked: bool = False
-    ) -> StatusList | None:
-        """The list that the claims name, as fresh as can be had within 8 s.
+        self, case: Case, *, refresh: bool, asked: bool = False, at: datetime | None = None
+    ) -> StatusLists:
+        """The lists that the claims name, as fresh as can be had within 8 s.
 
         asked: by the operator; only then a foreign credential, which is never taken in, has one
+        at:    the moment that is asked about: the versions of that time come with those of now
         """
-        named = (
-            (case.claims.issuer, case.claims.status.list_url)
-            if case.claims is not None
-            else foreign_steps.status_named(case)
-            if asked
-            else None
-        )
+        case.max_status_age = self._node.documents.max_status_age
+        if case.claims is not None:
+            urls = tuple(entry.list_url for entry in case.claims.statuses)
+            named: StatusNamed | None = StatusNamed(case.claims.issuer, urls)
+        else:
+            named = foreign_steps.status_named(case) if asked else None
         if named is None:
             return None
-        fetch = self._node.documents.status_for(*named, refresh=refresh)
         try:
             async with asyncio.timeout(STATUS_SECONDS):
-                held: StatusList | None = (await fetch).held
+                return await self._lists(named, refresh=refresh, at=at)
         except TimeoutError:
             return None
-        return held
+
+    async def _lists(
+        self, named: StatusNamed, *, refresh: bool, at: datetime | None
+    ) -> StatusLists:
+        node = self._node.documents
+        if named.token is not None:
+            answer = await node.token_list(named.issuer, named.token, refresh=refresh, at=at)
+            return answer.held
+        found = await node.statuses_for(named.issuer, named.lists, refresh=refresh)
+        if at is not None:
+            found += await node.statuses_for(named.issuer, named.lists, at=at)
+        return found
 
     async def _own_receipt(self, case: Case) -> Receipt | None:
         """The receipt of our own log, when the document is here."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from protocols.verify.case import Document
 
 STATUS_STEP = "CRED-10"
+STAMP_STEPS = ("TST-01", "TST-02")
 
 
 def as_text(data: bytes, name: str) -> str:
@@ -77,6 +78,7 @@ class CheckedDocument:
     report: Report
     has_receipt: bool
     document: Document | None
+    has_stamp: bool = False
 
     @property
     def consignment(self) -> str:
@@ -120,13 +122,18 @@ class CheckedDocument:
         return _first_wrong(
             each
             for each in self.report.checks
-            if each.id != STATUS_STEP and each.id not in LOG_STEPS
+            if each.id not in (STATUS_STEP, *LOG_STEPS, *STAMP_STEPS)
         )
 
     @property
     def receipt_fault(self) -> Check | None:
         """The first log step that did not pass."""
         return _first_wrong(each for each in self.report.checks if each.id in LOG_STEPS)
+
+    @property
+    def stamp_fault(self) -> Check | None:
+        """The first step about its time-stamp that did not pass."""
+        return _first_wrong(each for each in self.report.checks if each.id in STAMP_STEPS)
 
 
 def _first_wrong(checks: Iterable[Check]) -> Check | None:
@@ -136,15 +143,23 @@ def _first_wrong(checks: Iterable[Check]) -> Check | None:
 
 
 def check_documents(
-    members: Mapping[str, bytes], lists: MemberList, at: datetime
+    members: Mapping[str, bytes],
+    lists: MemberList,
+    at: datetime,
+    *,
+    stamped_until: datetime | None = None,
 ) -> tuple[CheckedDocument, ...]:
-    """Every document of the bundle, verified at `at` with the bundle's status lists."""
+    """Every document of the bundle, verified at `at` with the bundle's status lists.
+
+    stamped_until: until when their own time-stamps must hold: a renewal's moment, or now
+    """
     statuses = _statuses(members)
-    return tuple(
-        _check_document(name, members, lists, at, statuses)
+    cases = {
+        name: Case(members[name], lists, at, stamped_until=stamped_until)
         for name in sorted(members)
         if contents.document_of(name)
-    )
+    }
+    return tuple(_check_document(name, cases[name], members, statuses) for name in cases)
 
 
 def _statuses(members: Mapping[str, bytes]) -> dict[str, str]:
@@ -162,24 +177,23 @@ def _statuses(members: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def _check_document(
-    name: str,
-    members: Mapping[str, bytes],
-    lists: MemberList,
-    at: datetime,
-    statuses: Mapping[str, str],
+    name: str, case: Case, members: Mapping[str, bytes], statuses: Mapping[str, str]
 ) -> CheckedDocument:
     named = contents.document_of(name)
     assert named is not None
-    receipt = _receipt(named[0], members)
-    case = Case(members[name], lists, at, receipt=receipt)
+    case.receipt = _receipt(named[0], members)
+    case.timestamp = members.get(f"timestamps/{named[0]}.tsr")
     case.open()
-    case.status = statuses.get(case.claims.status.list_url) if case.claims else None
+    entries = case.claims.statuses if case.claims else ()
+    case.status = tuple(statuses[entry.list_url] for entry in entries if entry.list_url in statuses)
     report, document = examine_document(case, historical=True)
     if case.claims is not None and case.claims.document_type != named[1]:
         raise MalformedError(
             contents.CODE, "a document has another type than its name", pointer=name
         )
-    return CheckedDocument(name, report, receipt is not None, document)
+    return CheckedDocument(
+        name, report, case.receipt is not None, document, case.timestamp is not None
+    )
 
 
 def _receipt(number: str, members: Mapping[str, bytes]) -> Receipt | None:
@@ -191,9 +205,11 @@ def _receipt(number: str, members: Mapping[str, bytes]) -> Receipt | None:
 
 
 def stray_receipts(members: Mapping[str, bytes]) -> str:
-    """The name of a receipt member that belongs to no document or lacks its half, or ""."""
+    """A receipt's or time-stamp's member that belongs to no document or lacks its half, or ""."""
     numbers = {named[0] for name in members if (named := contents.document_of(name))}
     for name in sorted(members):
+        if name.startswith("timestamps/") and name[11:14] not in numbers:
+            return name
         if not name.startswith("receipts/"):
             continue
         number = name.removeprefix("receipts/").partition(".")[0]

@@ -1,4 +1,4 @@
-"""EVI-01 … EVI-12: what a bundle proves, checked against the member list the verifier holds.
+"""EVI-01 … EVI-14: what a bundle proves, checked against the member list the verifier holds.
 
 Pure and offline. The moment of everything is the *witnessed* time of the export (EVI-07); nobody's
 word is taken for it. A list, key or policy in the bundle counts only as far as it links to the
@@ -8,28 +8,36 @@ it (R25).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from protocols import jws, log_proof, times
+from protocols import jws, log_proof, timestamp, times
 from protocols.digest import sha256
-from protocols.evidence import archive, contents, reading
+from protocols.evidence import archive, contents, reading, renewal
 from protocols.evidence.contents import INDEX, STATEMENT, STATEMENT_PROOF
 from protocols.evidence.reading import as_text
 from protocols.member_list import KeyStanding, MemberList
+from protocols.members import history
 from protocols.members.trust import CLOCK_SKEW
+from protocols.status_list import Status
 from protocols.verify.case import end_of_second
+from protocols.verify.certificate_steps import verify_stamp
 from protocols.verify.credential_steps import FAILED, PASSED, UNKNOWN, fault, not_reached
 from protocols.verify.receipt_steps import origin_of, policy_of
+from protocols.verify.status_steps import SUSPENDED
 from schemas.errors import MalformedError, RefusedError, TradeError
 from schemas.findings import Check, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from protocols.evidence.contents import Index, Statement
     from protocols.evidence.reading import CheckedDocument
+
+
+#: Nothing is known of who is not listed; nothing is wrong with what it vouches for.
+_UNLISTED = frozenset({"log_not_listed", "certificate_unknown_root"})
 
 
 @dataclass(slots=True)
@@ -38,6 +46,8 @@ class Bundle:
 
     data: bytes
     held: MemberList
+    now: datetime | None = None
+    earlier: Sequence[MemberList] = ()
     members: dict[str, bytes] = field(default_factory=dict)
     index: Index | None = None
     signed: jws.Jws | None = None
@@ -45,6 +55,7 @@ class Bundle:
     lists: MemberList | None = None
     at: datetime | None = None
     documents: tuple[CheckedDocument, ...] | None = None
+    renewed: tuple[datetime, ...] | None = None
 
     def text(self, name: str) -> str:
         """A member as ASCII or UTF-8 text; raises MalformedError `evidence_malformed`."""
@@ -74,7 +85,7 @@ def evi_02_index(bundle: Bundle) -> Check:
         return Check("EVI-02", FAILED, INDEX, "evidence_member_missing")
     bundle.index = contents.read_index(bundle.members[INDEX])
     listed = {item.name for item in bundle.index.members}
-    present = set(bundle.members) - contents.PROVING
+    present = set(filter(contents.is_listed, bundle.members))
     if listed != present:
         return Check("EVI-02", FAILED, min(listed ^ present), "evidence_index_incomplete")
     return Check("EVI-02", PASSED, evidence={"sha256": sha256(bundle.members[INDEX]).hex()})
@@ -117,8 +128,9 @@ def evi_04_statement(bundle: Bundle) -> Check:
 def evi_05_member_list(bundle: Bundle) -> Check:
     """EVI-05: the bundle's lists link to the list held, and end at the one stated (R5).
 
-    A bundle made under an older list than the verifier's is INDETERMINATE: what has changed since
-    may be just what matters.
+    A bundle made under an older list than the verifier's is judged by that list when the verifier
+    holds that version, too, with what is known by now of keys, algorithms and anchors. Else it is
+    INDETERMINATE: what has changed since may be just what matters.
     """
     statement, held = bundle.statement, bundle.held
     if statement is None:
@@ -133,10 +145,19 @@ def evi_05_member_list(bundle: Bundle) -> Check:
     ):
         return Check("EVI-05", FAILED, code="evidence_other_list")
     if last.version < held.version:
-        told = f"{last.version} < {held.version}"
-        return Check("EVI-05", UNKNOWN, told, "evidence_list_older")
+        known = [each for each in bundle.earlier if each.digest == last.digest]
+        if not known:
+            told = f"{last.version} < {held.version}"
+            return Check("EVI-05", UNKNOWN, told, "evidence_list_older")
+        last = _as_known_now(known[0], held)
     bundle.lists = last
     return Check("EVI-05", PASSED, evidence={"version": last.version, "digest": last.digest.hex()})
+
+
+def _as_known_now(earlier: MemberList, held: MemberList) -> MemberList:
+    """The earlier list with the compromises, ended algorithms and anchors of the one held."""
+    told = history.as_known_by(earlier, held)
+    return replace(told, algorithms=held.algorithms, anchors=held.anchors)
 
 
 def evi_06_exporter(bundle: Bundle) -> Check:
@@ -185,7 +206,10 @@ def evi_08_documents(bundle: Bundle) -> Check:
     """EVI-08: every document verifies at that moment, its status apart (CRED-01 … CRED-12)."""
     if bundle.at is None or bundle.lists is None:
         return not_reached("EVI-08")
-    bundle.documents = reading.check_documents(bundle.members, bundle.lists, bundle.at)
+    until = bundle.renewed[0] if bundle.renewed else bundle.now
+    bundle.documents = reading.check_documents(
+        bundle.members, bundle.lists, bundle.at, stamped_until=until
+    )
     if not bundle.documents:
         return Check("EVI-08", FAILED, code="evidence_without_documents")
     for document in bundle.documents:
@@ -203,11 +227,17 @@ def evi_09_status(bundle: Bundle) -> Check:
     if bundle.documents is None:
         return not_reached("EVI-09")
     for document in bundle.documents:
-        if document.status.outcome is UNKNOWN:
+        if not _is_known(document.status):
             told = f"{document.name}: {document.status.code}"
             return Check("EVI-09", UNKNOWN, told, "evidence_status")
     revoked = [item.name for item in bundle.documents if item.status.outcome is FAILED]
     return Check("EVI-09", PASSED, evidence={"revoked": revoked})
+
+
+def _is_known(status: Check) -> bool:
+    """Whether the lists told how the document stood: suspended, and not revoked, is known."""
+    suspended = status.code == SUSPENDED and status.evidence.get("says") == Status.VALID
+    return status.outcome is not UNKNOWN or suspended
 
 
 def evi_10_receipts(bundle: Bundle) -> Check:
@@ -262,6 +292,45 @@ def evi_12_report(bundle: Bundle) -> Check:
     return Check("EVI-12", PASSED, evidence={"events": events})
 
 
+def evi_13_renewals(bundle: Bundle) -> Check:
+    """EVI-13: each renewal's time-stamp covers the file as it was, while the one before counted.
+
+    Its server is listed in the list held. Without renewals there is nothing to check.
+    """
+    if bundle.index is None:
+        return not_reached("EVI-13")
+    numbers = renewal.numbers(bundle.members)
+    stamped = [_stamped(bundle, number) for number in numbers]
+    moments = [timestamp.read(response).made for _, response in stamped]
+    if moments != sorted(moments):
+        return Check("EVI-13", FAILED, code="evidence_renewal_order")
+    judged = (*moments[1:], bundle.now)
+    for (data, response), until in zip(stamped, judged, strict=False):
+        verify_stamp(response, data, bundle.held.anchors, judged=until)
+    bundle.renewed = tuple(moments)
+    return Check("EVI-13", PASSED, evidence={"renewed": list(map(times.to_text, moments))})
+
+
+def _stamped(bundle: Bundle, number: int) -> tuple[bytes, bytes]:
+    """What a renewal's stamp must be over, and the stamp."""
+    record, response = renewal.parts(bundle.members, number)
+    return record.stamped(renewal.covered(bundle.members, number)), response
+
+
+def evi_14_timestamps(bundle: Bundle) -> Check:
+    """EVI-14: every document's time-stamp holds, until a renewal covered it or until now."""
+    if bundle.documents is None:
+        return not_reached("EVI-14")
+    for document in bundle.documents:
+        wrong = document.stamp_fault
+        if wrong is not None:
+            told = f"{document.name}: {wrong.id} {wrong.code}".strip()
+            return Check("EVI-14", wrong.outcome, told, "evidence_timestamp")
+    stamped = [item for item in bundle.documents if item.has_stamp]
+    return Check("EVI-14", PASSED, evidence={"stamped": len(stamped)})
+
+
+#: In the order in which they need each other: a renewal says until when earlier stamps must hold.
 STEPS: tuple[tuple[str, Callable[[Bundle], Check]], ...] = (
     ("EVI-01", evi_01_container),
     ("EVI-02", evi_02_index),
@@ -270,22 +339,35 @@ STEPS: tuple[tuple[str, Callable[[Bundle], Check]], ...] = (
     ("EVI-05", evi_05_member_list),
     ("EVI-06", evi_06_exporter),
     ("EVI-07", evi_07_export_time),
+    ("EVI-13", evi_13_renewals),
     ("EVI-08", evi_08_documents),
     ("EVI-09", evi_09_status),
     ("EVI-10", evi_10_receipts),
     ("EVI-11", evi_11_titles),
     ("EVI-12", evi_12_report),
+    ("EVI-14", evi_14_timestamps),
 )
 
 
-def verify_bundle(data: bytes, held: MemberList) -> Report:
+def verify_bundle(
+    data: bytes,
+    held: MemberList,
+    *,
+    now: datetime | None = None,
+    earlier: Sequence[MemberList] = (),
+) -> Report:
     """Verify an evidence bundle against the member list `held`. No network, no clock.
+
+    now:     until when the last time-stamp over it must hold; None asks for no more than that it
+             held when it was made, as an exporter does
+    earlier: versions before `held` that the verifier holds and has verified
 
     Never raises for a bad file. PASSED says: these documents stood, or are shown as revoked, at
     the witnessed moment of the export, for a verifier who holds this list.
     """
-    bundle = Bundle(data, held)
-    checks = tuple(_step(check_id, step, bundle) for check_id, step in STEPS)
+    bundle = Bundle(data, held, now, earlier)
+    found = [_step(check_id, step, bundle) for check_id, step in STEPS]
+    checks = tuple(sorted(found, key=lambda check: check.id))
     subject = bundle.statement.subject if bundle.statement else ""
     at = times.to_text(bundle.at) if bundle.at else ""
     return Report(subject, at, checks, historical=True)
@@ -297,7 +379,7 @@ def _step(check_id: str, step: Callable[[Bundle], Check], bundle: Bundle) -> Che
     try:
         return step(bundle)
     except RefusedError as error:
-        outcome = UNKNOWN if error.code == "log_not_listed" else FAILED
+        outcome = UNKNOWN if error.code in _UNLISTED else FAILED
         return fault(check_id, error, outcome)
     except TradeError as error:
         return fault(check_id, error)

@@ -1,9 +1,9 @@
 """CRED-10 in parts: what the status lists at hand say about the entries of one credential.
 
-Revoked is FAILED, for it is final. Suspended is INDETERMINATE, for it may be lifted: nobody may rely
-on the document now, and nobody need issue it anew (ETSI EN 319 102-1 §5.1.3 gives TRY_LATER for a
-certificate on hold). Without a list, with a stale one, or with one of a later moment that leaves the
-question open, the status is unknown, and unknown never becomes valid.
+Revoked is FAILED, for it is final. Suspended is INDETERMINATE, for it may be lifted: nobody may
+rely on the document now, and nobody need issue it anew (ETSI EN 319 102-1 §5.1.3 gives TRY_LATER
+for a certificate on hold). Without a list, with a stale one, or with one of a later moment that
+leaves the question open, the status is unknown, and unknown never becomes valid.
 """
 
 from __future__ import annotations
@@ -50,9 +50,21 @@ def _rank(check: Check) -> int:
 
 
 def _said(case: Case, entry: StatusEntry, issuer: str) -> Check:
-    given = _list_for(case, entry)
-    if given is None:
+    """What the lists of that name say, the one of that time and the one after it."""
+    given = _lists_for(case, entry)
+    if not given:
         return Check(STEP, UNKNOWN, code="status_unknown")
+    return min((_one_says(case, entry, issuer, one) for one in given), key=_telling)
+
+
+def _telling(check: Check) -> int:
+    """Of several versions the one that decides counts: a later one may know what a stale did not."""
+    if check.outcome is UNKNOWN:
+        return 2 if check.code == SUSPENDED else 3
+    return 0 if check.outcome is FAILED else 1
+
+
+def _one_says(case: Case, entry: StatusEntry, issuer: str, given: StatusList | str) -> Check:
     try:
         held = _opened(case, given, issuer)
         keeps = status_list.keeps_for(held.issuer, issuer, case.members, case.at)
@@ -62,21 +74,26 @@ def _said(case: Case, entry: StatusEntry, issuer: str) -> Check:
     return _worth(case, entry, held, says)
 
 
-def _list_for(case: Case, entry: StatusEntry) -> StatusList | str | None:
-    """The list given under the entry's name; for the first entry any, that it may be told why not."""
+def _lists_for(case: Case, entry: StatusEntry) -> list[StatusList | str]:
+    """The last list of the entry's name that was signed by the moment, and the first after it.
+
+    Without any of that name, another is told of for the first entry, that it is said why not.
+    """
     given = case.status if isinstance(case.status, tuple) else (case.status,)
     lists = [one for one in given if one is not None]
-    named = (one for one in lists if _name_of(one) == entry.list_url)
-    fallback = lists[0] if lists and entry.purpose == REVOCATION else None
-    return next(named, fallback)
+    named = [(held, one) for one in lists if (held := _read(one)) and held.url == entry.list_url]
+    if not named:
+        return lists[:1] if entry.purpose == REVOCATION else []
+    named.sort(key=lambda pair: pair[0].valid_from)
+    by_then = [one for held, one in named if held.valid_from <= case.at + SKEW]
+    return [*by_then[-1:], *(one for _, one in named[len(by_then) : len(by_then) + 1])]
 
 
-def _name_of(given: StatusList | str) -> str:
+def _read(given: StatusList | str) -> StatusList | None:
     try:
-        held = given if isinstance(given, StatusList) else status_list.parse_list(given)[1]
+        return given if isinstance(given, StatusList) else status_list.parse_list(given)[1]
     except TradeError:
-        return ""
-    return held.url
+        return None
 
 
 def _opened(case: Case, given: StatusList | str, issuer: str) -> StatusList:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from node.migrations.first.columns import big, flag, numbered, octets, primary, small, text, unique
+from node.migrations.first.columns import big, numbered, octets, primary, small, text, unique
 
 TABLES = (
     "documents",
@@ -12,7 +12,8 @@ TABLES = (
     "undecided_documents",
     "status_lists",
     "status_entries",
-    "foreign_status_lists",
+    "status_versions",
+    "token_status_versions",
 )
 
 
@@ -23,7 +24,8 @@ def create() -> None:
     _undecided_documents()
     _status_lists()
     _status_entries()
-    _foreign_status_lists()
+    _status_versions()
+    _token_status_versions()
 
 
 def _documents() -> None:
@@ -47,6 +49,8 @@ def _documents() -> None:
         big("valid_until"),
         text("status_list_url", 500),
         small("status_index"),
+        text("suspension_list_url", 500, null=True),
+        small("suspension_index", null=True),
         text("origin", 10),
         big("received_at"),
         text("sender", 400, null=True),
@@ -54,6 +58,7 @@ def _documents() -> None:
         text("report", null=True),
         octets("leaf", 32, null=True),
         big("revoked_at", null=True),
+        big("suspended_at", null=True),
         primary("pk_documents", "n"),
         unique("uq_documents_digest", "digest"),
         sqlite_autoincrement=True,
@@ -61,6 +66,9 @@ def _documents() -> None:
     op.create_index("ix_documents_consignment", "documents", ["consignment", "type"])
     op.create_index("ix_documents_number", "documents", ["type", "number"])
     op.create_index("ix_documents_status", "documents", ["status_list_url", "status_index"])
+    op.create_index(
+        "ix_documents_suspension", "documents", ["suspension_list_url", "suspension_index"]
+    )
 
 
 def _document_recipients() -> None:
@@ -69,7 +77,7 @@ def _document_recipients() -> None:
         octets("digest", 32),
         text("did", 400),
         big("at"),
-        flag("told"),
+        text("told", 20),
         primary("pk_document_recipients", "digest", "did"),
     )
 
@@ -92,6 +100,7 @@ def _status_lists() -> None:
     op.create_table(
         "status_lists",
         text("list", 40),
+        text("purpose", 40),
         octets("bits"),
         small("used"),
         text("signed", null=True),
@@ -106,21 +115,35 @@ def _status_entries() -> None:
         text("list", 40),
         small("entry"),
         octets("digest", 32, null=True),
-        big("revoked_at", null=True),
+        big("set_at", null=True),
         text("reason", null=True),
         primary("pk_status_entries", "list", "entry"),
-        unique("uq_status_entries_digest", "digest"),
+        unique("uq_status_entries_digest_list", "digest", "list"),
     )
 
 
-def _foreign_status_lists() -> None:
+def _status_versions() -> None:
     op.create_table(
-        "foreign_status_lists",
+        "status_versions",
         text("url", 500),
         text("issuer", 400),
+        big("valid_from"),
+        big("valid_until"),
         octets("digest", 32),
         text("signed"),
-        big("valid_from"),
         big("fetched_at"),
-        primary("pk_foreign_status_lists", "url"),
+        primary("pk_status_versions", "url", "issuer", "valid_from"),
+    )
+
+
+def _token_status_versions() -> None:
+    op.create_table(
+        "token_status_versions",
+        text("uri", 500),
+        text("issuer", 400),
+        big("issued_at"),
+        octets("digest", 32),
+        text("signed"),
+        big("fetched_at"),
+        primary("pk_token_status_versions", "uri", "issuer", "issued_at"),
     )

@@ -11,6 +11,7 @@ import pytest
 
 from ledger import log
 from node.documents import documents, revoking, status
+from node.documents.alarms import ListAlarms
 from node.documents.service import DocumentService
 from node.exchange.service import ExchangeService
 from node.store import events
@@ -101,9 +102,9 @@ async def test_what_is_issued_verifies(home: Home) -> None:
     async with run(home) as node:
         made = await founded_homes.client(node).apost("/v1/documents", order())
         stored = await node.store.read(documents.require, bytes.fromhex(made["digest"]))
-        answer = await node.documents.status_for(node.did, stored.status_list_url)
+        lists = await node.documents.statuses_for(node.did, stored.status_lists)
         report, verified = verify.verify_document(
-            stored.file, members=node.members.current, at=node.clock.now(), status=answer.held
+            stored.file, members=node.members.current, at=node.clock.now(), status=lists
         )
         assert verified is not None, report.to_json()
 
@@ -202,8 +203,8 @@ async def test_a_revocation_is_in_the_signed_list_and_final(home: Home) -> None:
 
 async def test_r1_an_ended_key_issues_nothing(home: Home) -> None:
     async with run(home) as node:
-        ended = [f"{node.did}#credential-1"]
-        await founded_homes.client(node).apost("/v1/trust/sign", {"ended": ended})
+        ends = [{"key": f"{node.did}#credential-1"}]
+        await founded_homes.client(node).apost("/v1/trust/sign", {"ends": ends})
         assert (await refused(node, "/v1/documents", order())).code == "own_key_not_listed"
 
 
@@ -246,10 +247,9 @@ async def joined(alpha: Node, beta: Node) -> None:
 async def hand_over(alpha: Node, beta: Node, digest: bytes) -> None:
     """What the verification service does with a document that arrives: verify and keep."""
     stored = await alpha.store.read(documents.require, digest)
-    answer = await beta.documents.status_for(stored.issuer, stored.status_list_url)
-    assert answer.fault is None
+    lists = await beta.documents.statuses_for(stored.issuer, stored.status_lists)
     report, verified = verify.verify_document(
-        stored.file, members=beta.members.current, at=beta.clock.now(), status=answer.held
+        stored.file, members=beta.members.current, at=beta.clock.now(), status=lists
     )
     assert verified is not None, report.to_json()
     now = beta.clock.now_ms()
@@ -340,13 +340,13 @@ async def test_an_older_or_clearing_list_changes_nothing(home: Home, tmp_path: P
         with pytest.raises(RefusedError) as caught:
             await beta.store.write(revoking.take, beta, cleared)
         assert caught.value.code == "status_rollback"
-        held, _ = await beta.store.read(revoking.held_list, late.url)
+        held, _ = await beta.store.read(status.newest, late.url, late.issuer)
         assert held == late
 
 
 async def test_a_push_without_a_signed_list_is_refused(home: Home) -> None:
     async with run(home) as node:
-        handler = revoking.RevocationHandler(node)
+        handler = revoking.RevocationHandler(node, ListAlarms(node))
 
         class Message:
             sender = "did:web:beta.example"
