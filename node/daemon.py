@@ -40,6 +40,7 @@ SERVICES = (
     ("release", "node.release.service", "ReleaseService"),
     ("evidence", "node.evidence.service", "EvidenceService"),
     ("trace", "node.trace.service", "TraceService"),
+    ("vc_api", "node.vc_api.service", "VcApiService"),
 )
 
 

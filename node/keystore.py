@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 
 from node.home import write_private
+from protocols import did
 from protocols.keys import ED25519, ES256, ES384, ML_DSA_65, SoftwareSigner
 from schemas.errors import ConflictError, MalformedError, NotFoundError, SettingsError
 
@@ -78,6 +79,20 @@ class KeyStore:
             raise ConflictError("party_key_exists", f"a key for {name} is already here")
         return self._write(file, f"{did}#title-1", "title")
 
+    def issuer(self, algorithm: str) -> SoftwareSigner:
+        """The key of a did:key issuer, made at its first use: in no member list, for tests only.
+
+        algorithm: one that has a did:key. Raises MalformedError `multikey_malformed` for others.
+        """
+        folder = self.folder / "issuers"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        file = folder / f"{algorithm.lower()}.pem"
+        if file.exists():
+            return self._read(file)
+        key = _MAKERS[algorithm]()
+        name = did.key_did(SoftwareSigner("", key).public())
+        return self._keep(file, f"{name}#{name.removeprefix('did:key:')}", key)
+
     def signer(self, purpose: str) -> SoftwareSigner:
         """The newest key for `purpose`; raises NotFoundError `key_missing`."""
         # The home is locked: new keys come only through `create`, so the answer is kept.
@@ -129,6 +144,9 @@ class KeyStore:
         self, file: Path, kid: str, purpose: str, algorithm: str | None = None
     ) -> SoftwareSigner:
         key = _MAKERS[algorithm or (ED25519 if purpose in ED25519_PURPOSES else ES256)]()
+        return self._keep(file, kid, key)
+
+    def _keep(self, file: Path, kid: str, key: PrivateKey) -> SoftwareSigner:
         pem = key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,

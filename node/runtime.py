@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from node.title.service import TitleService
     from node.trace.service import TraceService
     from node.trust.service import TrustService
+    from node.vc_api.service import VcApiService
     from node.verification.service import VerificationService
     from protocols.http_signature import MembersClaim
     from protocols.member_list import MemberList
@@ -103,6 +104,7 @@ class Node:
     release: ReleaseService
     evidence: EvidenceService
     trace: TraceService
+    vc_api: VcApiService
 
     def __init__(
         self,

@@ -25,6 +25,7 @@ import cbor2
 
 from protocols import base64url, jws, sd_jwt, vcdm
 from protocols.jws import Header, Jws
+from protocols.keys import is_known
 from protocols.sd_jwt import SdJwt
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError, TooLargeError
@@ -227,7 +228,7 @@ def _named(texts: Mapping[str, str]) -> Header:
     alg, kid = texts["alg"], texts["kid"]
     typ = texts["typ"].removeprefix("application/").lower()
     cty = texts["cty"].removeprefix("application/") or None
-    if not jws.is_known(alg):
+    if not is_known(alg):
         raise RefusedError("jws_algorithm_unknown", "alg names no algorithm in use here")
     if kid and not _KEY_ID.fullmatch(kid):
         raise MalformedError("jws_header_malformed", "kid is printable ASCII", pointer="/kid")
@@ -297,7 +298,7 @@ def sign_cose(
     payload: bytes, *, typ: str, algorithm: str, kid: str, sign: Callable[[bytes], bytes]
 ) -> bytes:
     """COSE_Sign1 over `payload`; the inverse of what is read here."""
-    numbers = {name: number for number, name in reversed(COSE_ALGORITHMS.items())}
+    numbers = {name: number for number, name in COSE_ALGORITHMS.items()}
     header = {
         _ALG: numbers[algorithm],
         _CONTENT: f"application/{TYPES[typ][1]}",

@@ -73,7 +73,8 @@ def _credentials(fields: Fields) -> tuple[Mapping[str, JsonValue], ...]:
     """The values are objects, never texts or URLs (§4.13)."""
     if not fields.has("verifiableCredential"):
         return ()
-    items = foreign_credential.as_list(fields.members["verifiableCredential"])
+    value = fields.members["verifiableCredential"]
+    items = value if isinstance(value, list) else [value]
     found = tuple(item for item in items if isinstance(item, dict))
     if len(found) != len(items) or len(found) > MAX_CREDENTIALS:
         raise fields.fault("verifiableCredential", f"at most {MAX_CREDENTIALS} objects")

@@ -282,6 +282,8 @@ def _multihash(resource: Fields, text: str) -> tuple[str, bytes]:
     for prefix, algorithm in _DIGESTS.values():
         if data.startswith(prefix) and len(data) == len(prefix) + prefix[1]:
             return algorithm, data[2:]
+    if len(data) == hashlib.sha256().digest_size:
+        return "sha256", data  # Bare SHA-256, as others write it.
     raise resource.fault("digestMultibase", "a SHA-2 multihash in base58btc or base64url")
 
 

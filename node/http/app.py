@@ -26,6 +26,7 @@ from schemas.errors import TradeError, UnavailableError
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Awaitable, Callable, Iterable
 
     from node.http.routes import Handler, Route
@@ -51,8 +52,8 @@ class Application:
         for route in routes:
             self._app.router.add_route(route.method, route.path, partial(self._serve, route))
 
-    async def listen(self, listener: socket.socket) -> None:
-        """Serves on the bound socket until `close`."""
+    async def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Serves on the bound socket until `close`, with TLS where a context is given."""
         self._runner = web.AppRunner(
             self._app, access_log=None, handle_signals=False, shutdown_timeout=2.0
         )
@@ -66,7 +67,9 @@ class Application:
             "lingering_time": 1.0,
         }
         connection = partial(Connection, server, loop=loop, **options)
-        self._listening = await loop.create_server(connection, sock=listener, backlog=_BACKLOG)
+        self._listening = await loop.create_server(
+            connection, sock=listener, backlog=_BACKLOG, ssl=tls
+        )
 
     async def close(self) -> None:
         """Stops listening, after answering what is under way for at most two seconds."""
