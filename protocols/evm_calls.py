@@ -41,7 +41,8 @@ CODE: Final = "evm_answer_malformed"
 MAX_OPERATIONS: Final = 200
 MAX_GOVERNORS: Final = 16
 
-_OP: Final = "(bytes32,uint256,address,address,bytes32,address,bytes32,uint256,uint256)"
+_OP: Final = "(bytes32,uint256,address,address,bytes32,uint256,uint256)"
+_TERMS: Final = "(address,bytes32)"
 _SIGNATURE: Final = "(uint256,uint256,uint256)"
 _STATES: Final = (
     State.NONE,
@@ -63,7 +64,7 @@ def topic(signature: str) -> bytes:
     return keccak256(signature.encode())
 
 
-APPLY: Final = selector(f"apply({_OP}[])")
+APPLY: Final = selector(f"apply({_OP}[],{_TERMS}[])")
 APPLY_ONE: Final = selector(f"apply_one({_OP})")
 APPLY_JOINT: Final = selector(f"apply_joint({_OP},address[],{_SIGNATURE}[])")
 CONTROL: Final = selector("control(bytes32)")
@@ -77,7 +78,7 @@ OPEN: Final = selector("open(bytes32)")
 ANCHOR: Final = selector("anchor(bytes32,uint64,bytes32)")
 LATEST: Final = selector("latest(address,bytes32)")
 
-MOVED: Final = topic("Moved(bytes32,address,address,uint256,bytes32,bytes32)")
+MOVED: Final = topic("Moved(bytes32,uint256,bytes32,bytes32)")
 REFUSED: Final = topic("Refused(bytes32,bytes32,uint256,uint256)")
 ANCHORED: Final = topic("Anchored(bytes32,address,uint64,bytes32)")
 
@@ -90,14 +91,22 @@ def call(name: bytes, *words: bytes) -> bytes:
 # Operations.
 
 
-def operation_row(signed: SignedEvmOperation) -> bytes:
-    """The contract's `Op`: nine words."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One operation as the contract takes it: `Op`, seven words, and for ISSUE its `Terms`."""
+
+    op: bytes
+    terms: bytes = b""
+
+
+def operation_row(signed: SignedEvmOperation) -> Row:
+    """The row of an operation; that of joint holders has no signature in it."""
     consent = signed.consent
     signature = consent if isinstance(consent, Signature) else Signature(0, 0, 0)
     return raw_row(signed.operation, signature)
 
 
-def raw_row(operation: EvmOperation, signature: Signature) -> bytes:
+def raw_row(operation: EvmOperation, signature: Signature) -> Row:
     """The same from any numbers, right or wrong."""
     packed = (
         operation.seq
@@ -108,22 +117,20 @@ def raw_row(operation: EvmOperation, signature: Signature) -> bytes:
         | operation.deadline << 64
         | operation.expires << 128
     )
-    return (
-        operation.title
-        + word(packed)
-        + padded(operation.sender)
-        + padded(operation.recipient)
-        + operation.entry
-        + padded(operation.holder)
-        + (operation.replaces or NO_DIGEST)
-        + word(signature.r)
-        + word(signature.s)
-    )
+    parties = padded(operation.sender) + padded(operation.recipient)
+    proof = word(signature.r) + word(signature.s)
+    op = operation.title + word(packed) + parties + operation.entry + proof
+    if operation.kind is not Kind.ISSUE:
+        return Row(op)
+    return Row(op, padded(operation.holder) + (operation.replaces or NO_DIGEST))
 
 
-def apply_rows(rows: Sequence[bytes]) -> bytes:
+def apply_rows(rows: Sequence[Row]) -> bytes:
     """Call data of `apply` for prepared rows."""
-    return APPLY + word(32) + word(len(rows)) + b"".join(rows)
+    ops = word(len(rows)) + b"".join(row.op for row in rows)
+    terms = [row.terms for row in rows if row.terms]
+    listed = word(len(terms)) + b"".join(terms)
+    return APPLY + word(64) + word(64 + len(ops)) + ops + listed
 
 
 def apply_batch(batch: Sequence[SignedEvmOperation]) -> bytes:
@@ -134,13 +141,15 @@ def apply_batch(batch: Sequence[SignedEvmOperation]) -> bytes:
 def apply_one(signed: SignedEvmOperation) -> bytes:
     """Call data for one operation, of one holder or of joint ones."""
     row, consent = operation_row(signed), signed.consent
+    if row.terms:
+        return apply_rows([row])
     if not isinstance(consent, Joint):
-        return APPLY_ONE + row
+        return APPLY_ONE + row.op
     members = word(len(consent.members)) + b"".join(padded(item) for item in consent.members)
     # Offsets count from the first argument: the row, then two words of offsets.
-    at = len(row) + 64
+    at = len(row.op) + 64
     head = word(at) + word(at + len(members))
-    return APPLY_JOINT + row + head + members + _signatures(consent.signatures)
+    return APPLY_JOINT + row.op + head + members + _signatures(consent.signatures)
 
 
 def _signatures(signatures: Sequence[Signature]) -> bytes:
@@ -167,7 +176,6 @@ class Moved:
     title: bytes
     seq: int
     kind: Kind
-    sender: bytes
     recipient: bytes | None
     entry: bytes
     digest: bytes
@@ -204,17 +212,16 @@ def read_event(log: Log) -> Event | None:
 
 
 def _moved(log: Log) -> Moved:
-    topics, data = _shape(log, 4, 3)
+    topics, data = _shape(log, 2, 3)
     packed = _number(data[0])
-    kind = _pick(KINDS, packed >> 32)
+    kind = _pick(KINDS, packed >> 184)
     if kind is None:
         raise _malformed("an operation has a kind")
     return Moved(
         title=topics[1],
-        seq=packed & 0xFFFF_FFFF,
+        seq=packed >> 160 & 0xFF_FFFF,
         kind=kind,
-        sender=_account(topics[2]),
-        recipient=_optional(topics[3]),
+        recipient=_optional(word(packed & (1 << 160) - 1)),
         entry=data[1],
         digest=data[2],
     )

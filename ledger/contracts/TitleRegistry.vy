@@ -18,10 +18,13 @@ struct Op:
     sender: address
     recipient: address
     entry: bytes32
-    holder: address
-    replaces: bytes32
     r: uint256
     s: uint256
+
+# What only ISSUE says besides: the titleholder (none of a blank bill), the title it replaces.
+struct Terms:
+    holder: address
+    replaces: bytes32
 
 struct Signature:
     v: uint256
@@ -29,11 +32,10 @@ struct Signature:
     s: uint256
 
 struct Title:
-    # actor 160 | seq 32 | state 8 | bill 8 | purpose or ending 8 | replaced 8 | carrier 32
+    # actor 160 | seq 24 | state 4 | bill 4 | purpose or ending 4 | replaced 4 | carrier 16 |
+    # the first 40 bits of the address that issued it
     # actor: the possessor; from the surrender on, whoever surrendered it
     control: uint256
-    # holder 160 | the first 96 bits of the shipper's address
-    claim: uint256
     # SHA-256(tag, previous head, operation digest)
     head: bytes32
 
@@ -53,9 +55,7 @@ struct Act:
 
 event Moved:
     title: indexed(bytes32)
-    sender: indexed(address)
-    recipient: indexed(address)
-    # kind * 2**32 + seq after it
+    # recipient 160 | seq after it 24 | kind 8
     word: uint256
     entry: bytes32
     digest: bytes32
@@ -132,15 +132,18 @@ DELIVERED: constant(uint256) = 1
 
 # Where the parts of Title.control begin.
 SEQ: constant(uint256) = 160
-STATE: constant(uint256) = 192
-BILL: constant(uint256) = 200
-PURPOSE: constant(uint256) = 208
-REPLACED: constant(uint256) = 216
-CARRIER: constant(uint256) = 224
+STATE: constant(uint256) = 184
+BILL: constant(uint256) = 188
+PURPOSE: constant(uint256) = 192
+REPLACED: constant(uint256) = 196
+CARRIER: constant(uint256) = 200
+ISSUER: constant(uint256) = 216
 ONE_SEQ: constant(uint256) = 1 << 160
-STATE_MASK: constant(uint256) = 255 << 192
-BILL_MASK: constant(uint256) = 255 << 200
-PURPOSE_MASK: constant(uint256) = 255 << 208
+STATE_MASK: constant(uint256) = 15 << 184
+BILL_MASK: constant(uint256) = 15 << 188
+PURPOSE_MASK: constant(uint256) = 15 << 192
+MASK16: constant(uint256) = 2**16 - 1
+MASK24: constant(uint256) = 2**24 - 1
 
 # Sets of kinds, one bit for each.
 WITH_RECIPIENT: constant(uint256) = (1 << 1) | (1 << 2) | (1 << 3) | (1 << 7) | (1 << 8)
@@ -185,6 +188,8 @@ CHAIN: immutable(uint256)
 DELAY: public(immutable(uint256))
 
 titles: HashMap[bytes32, Title]
+# holder 160 | the first 96 bits of the shipper's address
+claims: HashMap[bytes32, uint256]
 offers: HashMap[bytes32, Offer]
 # Number of the carrier that a key speaks for, and whether that carrier may issue.
 carrier_of: public(HashMap[address, uint256])
@@ -239,18 +244,18 @@ def control(
     @dev    The possessor is zero while the carrier holds a surrendered bill, and after the end.
     """
     row: Title = self.titles[title]
-    state: uint256 = (row.control >> STATE) & 255
+    state: uint256 = (row.control >> STATE) & 15
     possessor: address = empty(address)
     if state == LIVE or state == OFFERED:
         possessor = convert(row.control & ADDRESS, address)
     return (
         state,
-        (row.control >> SEQ) & MASK32,
-        (row.control >> BILL) & 255,
-        (row.control >> PURPOSE) & 255,
+        (row.control >> SEQ) & MASK24,
+        (row.control >> BILL) & 15,
+        (row.control >> PURPOSE) & 15,
         possessor,
-        convert(row.claim & ADDRESS, address),
-        row.control >> CARRIER,
+        convert(self.claims[title] & ADDRESS, address),
+        (row.control >> CARRIER) & MASK16,
         row.head,
     )
 
@@ -262,7 +267,7 @@ def surrendered_by(title: bytes32) -> address:
     @notice Who gets a surrendered title back when the carrier rejects; zero otherwise.
     """
     word: uint256 = self.titles[title].control
-    if (word >> STATE) & 255 < SURRENDERED:
+    if (word >> STATE) & 15 < SURRENDERED:
         return empty(address)
     return convert(word & ADDRESS, address)
 
@@ -273,7 +278,7 @@ def shipper_tag(title: bytes32) -> uint256:
     """
     @notice The first 96 bits of the shipper's address; the whole is in the event of ISSUE.
     """
-    return self.titles[title].claim >> 160
+    return self.claims[title] >> 160
 
 
 @external
@@ -302,7 +307,7 @@ def ownerOf(title: uint256) -> address:
     @notice The possessor, as ERC-721 readers ask for it.
     """
     word: uint256 = self.titles[convert(title, bytes32)].control
-    state: uint256 = (word >> STATE) & 255
+    state: uint256 = (word >> STATE) & 15
     assert state == LIVE or state == OFFERED, "nobody"
     return convert(word & ADDRESS, address)
 
@@ -311,15 +316,25 @@ def ownerOf(title: uint256) -> address:
 
 
 @external
-def apply(ops: DynArray[Op, MAX_OPERATIONS]) -> uint256:
+def apply(
+    ops: DynArray[Op, MAX_OPERATIONS], terms: DynArray[Terms, MAX_OPERATIONS]
+) -> uint256:
     """
     @notice Applies operations in their order, each by itself; anybody may relay.
+    @param terms one for each ISSUE among the operations, in their order
     @return how many were applied; the others are told by Refused
     """
     self._require_open()
     count: uint256 = 0
+    issues: uint256 = 0
     for op: Op in ops:
-        if self._signed(op) == APPLIED:
+        code: uint256 = 0
+        if (op.word >> 32) & 255 == ISSUE:
+            code = self._issue_signed(op, terms[issues])
+            issues += 1
+        else:
+            code = self._move_signed(op)
+        if code == APPLIED:
             count += 1
     return count
 
@@ -327,11 +342,11 @@ def apply(ops: DynArray[Op, MAX_OPERATIONS]) -> uint256:
 @external
 def apply_one(op: Op) -> uint256:
     """
-    @notice Applies one operation.
+    @notice Applies one operation other than ISSUE.
     @return 0, or the code of the refusal
     """
     self._require_open()
-    return self._signed(op)
+    return self._move_signed(op)
 
 
 @external
@@ -345,11 +360,15 @@ def apply_joint(
     @return 0, or the code of the refusal
     """
     self._require_open()
-    digest: bytes32 = self._digest(op)
-    code: uint256 = self._shape(op)
+    digest: bytes32 = self._digest(op, empty(Terms))
+    code: uint256 = self._shape(op.word, op.sender, op.recipient)
     if code == APPLIED and not self._all_signed(op, digest, members, signatures):
         code = BAD_SIGNATURE
-    return self._finish(op, digest, code)
+    if code == APPLIED:
+        code = self._move(op, digest)
+    if code != APPLIED:
+        self._refuse(op.title, digest, code)
+    return code
 
 
 @internal
@@ -362,12 +381,35 @@ def _require_open():
 
 
 @internal
-def _signed(op: Op) -> uint256:
-    digest: bytes32 = self._digest(op)
-    code: uint256 = self._shape(op)
-    if code == APPLIED and self._signer(digest, (op.word >> 56) & 255, op.r, op.s) != op.sender:
+def _move_signed(op: Op) -> uint256:
+    digest: bytes32 = self._digest(op, empty(Terms))
+    code: uint256 = self._shape(op.word, op.sender, op.recipient)
+    if code == APPLIED:
         code = BAD_SIGNATURE
-    return self._finish(op, digest, code)
+        if self._signer(digest, (op.word >> 56) & 255, op.r, op.s) == op.sender:
+            code = self._move(op, digest)
+    if code != APPLIED:
+        self._refuse(op.title, digest, code)
+    return code
+
+
+@internal
+def _issue_signed(op: Op, terms: Terms) -> uint256:
+    digest: bytes32 = self._digest(op, terms)
+    code: uint256 = self._issue_shape(op, terms)
+    if code == APPLIED:
+        code = BAD_SIGNATURE
+        if self._signer(digest, (op.word >> 56) & 255, op.r, op.s) == op.sender:
+            code = self._issue(op, terms, digest)
+    if code != APPLIED:
+        self._refuse(op.title, digest, code)
+    return code
+
+
+@internal
+def _refuse(title: bytes32, digest: bytes32, code: uint256):
+    word: uint256 = self.titles[title].control
+    log Refused(title=title, digest=digest, code=code, seq=(word >> SEQ) & MASK24)
 
 
 @internal
@@ -407,7 +449,7 @@ def _all_signed(
 
 @internal
 @view
-def _digest(op: Op) -> bytes32:
+def _digest(op: Op, terms: Terms) -> bytes32:
     word: uint256 = op.word
     return keccak256(
         concat(
@@ -425,8 +467,8 @@ def _digest(op: Op) -> bytes32:
                     (word >> 64) & MASK64,
                     (word >> 128) & MASK64,
                     (word >> 40) & 255,
-                    op.holder,
-                    op.replaces,
+                    terms.holder,
+                    terms.replaces,
                     (word >> 48) & 255,
                 )
             ),
@@ -436,67 +478,58 @@ def _digest(op: Op) -> bytes32:
 
 @internal
 @pure
-def _shape(op: Op) -> uint256:
+def _shape(word: uint256, sender: address, recipient: address) -> uint256:
     """
     @dev What an operation of its kind must and must not say (protocols/title_json.py).
     """
-    word: uint256 = op.word
-    seq: uint256 = word & MASK32
     kind: uint256 = (word >> 32) & 255
-    bill: uint256 = (word >> 40) & 255
-    ending: uint256 = (word >> 48) & 255
-    if kind == 0 or kind > END or word >> 192 != 0 or op.sender == empty(address):
+    if kind <= ISSUE or kind > END or sender == empty(address):
         return MALFORMED
-    named: bool = op.recipient != empty(address)
-    if named != ((WITH_RECIPIENT >> kind) & 1 == 1) and not (named and (MAY_NAME >> kind) & 1 == 1):
-        return MALFORMED
-    if ((word >> 128) & MASK64 != 0) != (kind == OFFER):
-        return MALFORMED
-    if (ending != 0) != (kind == END) or ending > 3:
-        return MALFORMED
-    if kind == ISSUE:
-        if seq != 0 or bill == 0 or bill > BLANK:
+    if recipient != empty(address):
+        if ((WITH_RECIPIENT | MAY_NAME) >> kind) & 1 == 0:
             return MALFORMED
-        if (op.holder == empty(address)) != (bill == BLANK):
-            return MALFORMED
-    elif seq == 0 or seq > MAX_SEQ or bill != 0 or op.holder != empty(address):
+    elif (WITH_RECIPIENT >> kind) & 1 == 1:
         return MALFORMED
-    elif op.replaces != empty(bytes32):
+    # seq - 1 wraps around for 0.
+    if unsafe_sub(word & MASK32, 1) >= MAX_SEQ:
         return MALFORMED
-    return APPLIED
+    # Bill, ending, expires and what lies above it: most kinds have none of them.
+    terms: uint256 = (word >> 128) | ((word >> 40) & 65535)
+    if terms == 0:
+        return MALFORMED if kind == OFFER or kind == END else APPLIED
+    if kind == OFFER and (word >> 40) & 65535 == 0 and word >> 192 == 0:
+        return APPLIED
+    # An ending is 1, 2 or 3, in the upper byte.
+    if kind == END and terms & 255 == 0 and terms <= 3 << 8:
+        return APPLIED
+    return MALFORMED
 
 
 @internal
-def _finish(op: Op, digest: bytes32, shape: uint256) -> uint256:
-    code: uint256 = shape
-    word: uint256 = 0
-    if code == APPLIED:
-        if (op.word >> 32) & 255 == ISSUE:
-            code = self._issue(op, digest)
-        else:
-            code = self._move(op, digest)
-    if code != APPLIED:
-        word = self.titles[op.title].control
-        log Refused(
-            title=op.title, digest=digest, code=code, seq=(word >> SEQ) & MASK32
-        )
-    return code
+@pure
+def _issue_shape(op: Op, terms: Terms) -> uint256:
+    bill: uint256 = (op.word >> 40) & 255
+    if op.sender == empty(address) or op.recipient == empty(address):
+        return MALFORMED
+    if op.word & MASK32 != 0 or (op.word >> 48) & 255 != 0 or op.word >> 128 != 0:
+        return MALFORMED
+    if bill == 0 or bill > BLANK or (terms.holder == empty(address)) != (bill == BLANK):
+        return MALFORMED
+    return APPLIED
 
 
 @internal
 def _tell(op: Op, digest: bytes32, seq: uint256):
     log Moved(
         title=op.title,
-        sender=op.sender,
-        recipient=op.recipient,
-        word=(op.word & (255 << 32)) | seq,
+        word=convert(op.recipient, uint256) | (seq << 160) | (((op.word >> 32) & 255) << 184),
         entry=op.entry,
         digest=digest,
     )
 
 
 @internal
-def _issue(op: Op, digest: bytes32) -> uint256:
+def _issue(op: Op, terms: Terms, digest: bytes32) -> uint256:
     carrier: uint256 = self.carrier_of[op.sender]
     if carrier == 0 or not self.may_issue[carrier]:
         return ISSUER_NOT_LISTED
@@ -504,10 +537,10 @@ def _issue(op: Op, digest: bytes32) -> uint256:
         return EXPIRED
     if self.titles[op.title].control != 0:
         return EXISTS
-    if self.carrier_of[op.recipient] == carrier:
+    if op.recipient == op.sender:
         return BAD_RECIPIENT
-    if op.replaces != empty(bytes32):
-        code: uint256 = self._replace(op.replaces, carrier)
+    if terms.replaces != empty(bytes32):
+        code: uint256 = self._replace(terms.replaces, carrier)
         if code != APPLIED:
             return code
     recipient: uint256 = convert(op.recipient, uint256)
@@ -516,10 +549,11 @@ def _issue(op: Op, digest: bytes32) -> uint256:
         | ONE_SEQ
         | (LIVE << STATE)
         | (((op.word >> 40) & 255) << BILL)
-        | (carrier << CARRIER),
-        claim=convert(op.holder, uint256) | ((recipient >> 64) << 160),
+        | (carrier << CARRIER)
+        | ((convert(op.sender, uint256) >> 120) << ISSUER),
         head=sha256(concat(HEAD_TAG, empty(bytes32), digest)),
     )
+    self.claims[op.title] = convert(terms.holder, uint256) | ((recipient >> 64) << 160)
     self._tell(op, digest, 1)
     return APPLIED
 
@@ -527,9 +561,9 @@ def _issue(op: Op, digest: bytes32) -> uint256:
 @internal
 def _replace(old: bytes32, carrier: uint256) -> uint256:
     word: uint256 = self.titles[old].control
-    if (word >> STATE) & 255 != ENDED or (word >> PURPOSE) & 255 == DELIVERED:
+    if (word >> STATE) & 15 != ENDED or (word >> PURPOSE) & 15 == DELIVERED:
         return REPLACES_UNENDED
-    if word >> CARRIER != carrier:
+    if (word >> CARRIER) & MASK16 != carrier:
         return NOT_ISSUER
     if (word >> REPLACED) & 1 == 1:
         return ALREADY_REPLACED
@@ -556,16 +590,15 @@ def _states(kind: uint256) -> uint256:
 def _move(op: Op, digest: bytes32) -> uint256:
     if block.timestamp > (op.word >> 64) & MASK64:
         return EXPIRED
-    word: uint256 = self.titles[op.title].control
+    row: Title = self.titles[op.title]
+    word: uint256 = row.control
     if word == 0:
         return NEVER_ISSUED
-    seq: uint256 = (word >> SEQ) & MASK32
+    seq: uint256 = (word >> SEQ) & MASK24
     given: uint256 = op.word & MASK32
-    if given < seq:
-        return SEQ_CONFLICT
-    if given > seq:
-        return SEQ_AHEAD
-    state: uint256 = (word >> STATE) & 255
+    if given != seq:
+        return SEQ_CONFLICT if given < seq else SEQ_AHEAD
+    state: uint256 = (word >> STATE) & 15
     if state == ENDED:
         return HAS_ENDED
     kind: uint256 = (op.word >> 32) & 255
@@ -573,7 +606,7 @@ def _move(op: Op, digest: bytes32) -> uint256:
         return STATE_FORBIDS
     code: uint256 = APPLIED
     if kind == TRANSFER:
-        code = self._gives(op, word)
+        code = self._gives(op.sender, op.recipient, word)
         word = (word & ~ADDRESS) | convert(op.recipient, uint256)
     elif kind <= CANCEL_OFFER:
         code, word = self._offering(op, word, kind)
@@ -585,21 +618,23 @@ def _move(op: Op, digest: bytes32) -> uint256:
         code, word = self._answer(op, word, kind)
     if code != APPLIED:
         return code
-    self.titles[op.title].control = word + ONE_SEQ
-    self.titles[op.title].head = sha256(concat(HEAD_TAG, self.titles[op.title].head, digest))
+    # 24 bits hold every seq that MAX_SEQ lets an operation build on.
+    self.titles[op.title] = Title(
+        control=unsafe_add(word, ONE_SEQ), head=sha256(concat(HEAD_TAG, row.head, digest))
+    )
     self._tell(op, digest, seq + 1)
     return APPLIED
 
 
 @internal
-@view
-def _gives(op: Op, word: uint256) -> uint256:
+@pure
+def _gives(sender: address, recipient: address, word: uint256) -> uint256:
     """
     @dev Possession goes from the possessor to another party; to the carrier by surrender only.
     """
-    if convert(op.sender, uint256) != word & ADDRESS:
+    if convert(sender, uint256) != word & ADDRESS:
         return NOT_POSSESSOR
-    if op.recipient == op.sender or self.carrier_of[op.recipient] == word >> CARRIER:
+    if recipient == sender or convert(recipient, uint256) >> 120 == word >> ISSUER:
         return BAD_RECIPIENT
     return APPLIED
 
@@ -612,7 +647,7 @@ def _offering(op: Op, word: uint256, kind: uint256) -> (uint256, uint256):
         if convert(op.sender, uint256) == word & ADDRESS:
             code = OFFER_EXPIRED
             if expires > block.timestamp:
-                code = self._gives(op, word)
+                code = self._gives(op.sender, op.recipient, word)
         if code == APPLIED:
             self.offers[op.title] = Offer(
                 word=convert(op.recipient, uint256) | (expires << 160), entry=op.entry
@@ -645,18 +680,18 @@ def _offering(op: Op, word: uint256, kind: uint256) -> (uint256, uint256):
 def _endorse(op: Op, word: uint256, kind: uint256) -> (uint256, uint256):
     if convert(op.sender, uint256) != word & ADDRESS:
         return NOT_POSSESSOR, word
-    bill: uint256 = (word >> BILL) & 255
+    bill: uint256 = (word >> BILL) & 15
     if bill == STRAIGHT or bill == NAMED:
         return NOT_NEGOTIABLE, word
-    claim: uint256 = self.titles[op.title].claim
+    claim: uint256 = self.claims[op.title]
     if claim & ADDRESS != 0 and claim & ADDRESS != convert(op.sender, uint256):
         return NOT_HOLDER, word
     becomes: uint256 = BLANK
     if kind != BLANK_ENDORSE:
-        if op.recipient == op.sender or self.carrier_of[op.recipient] == word >> CARRIER:
+        if op.recipient == op.sender or convert(op.recipient, uint256) >> 120 == word >> ISSUER:
             return BAD_RECIPIENT, word
         becomes = NAMED if kind == ENDORSE else TO_ORDER
-    self.titles[op.title].claim = (claim & ~ADDRESS) | convert(op.recipient, uint256)
+    self.claims[op.title] = (claim & ~ADDRESS) | convert(op.recipient, uint256)
     return APPLIED, (word & ~BILL_MASK) | (becomes << BILL)
 
 
@@ -666,17 +701,17 @@ def _surrender(op: Op, word: uint256, kind: uint256) -> (uint256, uint256):
     sender: uint256 = convert(op.sender, uint256)
     if sender != word & ADDRESS:
         return NOT_POSSESSOR, word
-    claim: uint256 = self.titles[op.title].claim
+    claim: uint256 = self.claims[op.title]
     holder: uint256 = claim & ADDRESS
     shipper: bool = sender >> 64 == claim >> 160
     entitled: bool = holder == 0 or holder == sender
-    if (word >> BILL) & 255 == STRAIGHT:
+    if (word >> BILL) & 15 == STRAIGHT:
         entitled = shipper or holder == sender
     if kind == SURRENDER_FOR_AMENDMENT and shipper:
         entitled = True
     if not entitled:
         return NOT_HOLDER, word
-    if op.recipient != empty(address) and self.carrier_of[op.recipient] != word >> CARRIER:
+    if op.recipient != empty(address) and convert(op.recipient, uint256) >> 120 != word >> ISSUER:
         return BAD_RECIPIENT, word
     return APPLIED, (word & ~(STATE_MASK | PURPOSE_MASK)) | (SURRENDERED << STATE) | (kind << PURPOSE)
 
@@ -684,7 +719,7 @@ def _surrender(op: Op, word: uint256, kind: uint256) -> (uint256, uint256):
 @internal
 @view
 def _answer(op: Op, word: uint256, kind: uint256) -> (uint256, uint256):
-    if self.carrier_of[op.sender] != word >> CARRIER:
+    if self.carrier_of[op.sender] != (word >> CARRIER) & MASK16:
         return NOT_ISSUER, word
     if kind == ACCEPT_SURRENDER:
         return APPLIED, (word & ~STATE_MASK) | (ACCEPTED << STATE)
@@ -692,7 +727,7 @@ def _answer(op: Op, word: uint256, kind: uint256) -> (uint256, uint256):
     if kind == REJECT_SURRENDER:
         return APPLIED, cleared | (LIVE << STATE)
     ending: uint256 = (op.word >> 48) & 255
-    purpose: uint256 = (word >> PURPOSE) & 255
+    purpose: uint256 = (word >> PURPOSE) & 15
     if (ending == DELIVERED) != (purpose == SURRENDER_FOR_DELIVERY):
         return ENDING_MISMATCH, word
     return APPLIED, cleared | (ENDED << STATE) | (ending << PURPOSE)
@@ -749,7 +784,7 @@ def _slot(digest: bytes32) -> bytes32:
 @internal
 def _enact(act: Act, digest: bytes32):
     if act.kind == LIST:
-        assert act.carrier != 0 and act.key != empty(address), "carrier"
+        assert act.carrier != 0 and act.carrier <= 65535 and act.key != empty(address), "carrier"
         held: uint256 = self.carrier_of[act.key]
         assert held == 0 or held == convert(act.carrier, uint256), "carrier"
         self.carrier_of[act.key] = convert(act.carrier, uint256)
