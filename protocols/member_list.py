@@ -22,6 +22,7 @@ from protocols.members.entries import (
     RegistryEntry,
     Roots,
 )
+from protocols.members.export import MAX_BYTES as MAX_EXPORT_BYTES
 from protocols.members.export import (
     open_export,
     open_versions,
@@ -46,6 +47,7 @@ from protocols.members.trust import (
 )
 
 __all__ = [
+    "MAX_EXPORT_BYTES",
     "MEDIA_TYPE",
     "PURPOSES",
     "ROLES",

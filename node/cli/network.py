@@ -1,4 +1,4 @@
-"""`pratique init`, `join`, `trust show|ask|sign|export`: setting up a node and its network."""
+"""`pratique init` and `join`: setting up a node, founding a network, asking to be in one."""
 
 from __future__ import annotations
 
@@ -8,38 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node.cli import output
+from node.cli.changes import RIGHT_HELP, TERM_DAYS, read_right
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
-from node.cli.resolving import resolve
-from schemas.errors import ConflictError, MalformedError, UnavailableError
+from schemas.errors import ConflictError, UnavailableError
 
 if TYPE_CHECKING:
     from node.operator import OperatorClient
-
-TERM_DAYS = 365
-_RIGHT_HELP = "A right to issue, TYPE:COUNTRY; may be repeated."
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command("init")(init)
     app.command("join")(join)
-    group = typer.Typer(
-        help="The member list: who is in the network and may do what.", no_args_is_help=True
-    )
-    group.callback()(_nothing)
-    for name, function in (
-        ("show", show),
-        ("ask", ask),
-        ("sign", sign),
-        ("export", export),
-        ("resolve", resolve),
-    ):
-        group.command(name)(function)
-    app.add_typer(group, name="trust")
-
-
-def _nothing() -> None:
-    pass
 
 
 def init(
@@ -61,7 +41,7 @@ def init(
     registry: Annotated[
         bool, typer.Option("--registry", help="Make a key to sequence a title registry.")
     ] = False,
-    issuer: Annotated[list[str] | None, typer.Option(help=_RIGHT_HELP)] = None,
+    issuer: Annotated[list[str] | None, typer.Option(help=RIGHT_HELP)] = None,
     credential_algorithm: Annotated[
         str, typer.Option(help="ES256, ES384, Ed25519 or ML-DSA-65, for the credential key.")
     ] = "ES256",
@@ -125,21 +105,11 @@ def _plan(name: str, test: bool, threshold: int, did: str, rights: list[dict[str
     return Founding(name, test, now, now + timedelta(days=TERM_DAYS), threshold, entries)
 
 
-def read_right(text: str) -> dict[str, str]:
-    """TYPE:COUNTRY, or DID=TYPE:COUNTRY, as the API takes it."""
-    did, equals, right = text.rpartition("=")
-    document_type, colon, country = right.partition(":")
-    if not colon or not document_type or not country or (equals and not did):
-        raise MalformedError("right_malformed", "write certificate-of-origin:CN")
-    named = {"did": did} if did else {}
-    return {**named, "documentType": document_type, "country": country}
-
-
 def join(
     network_url: Annotated[str, typer.Option(help="The address of any node of the network.")] = "",
     network_id: Annotated[str, typer.Option(help="The network id you were told, 64 digits.")] = "",
     home: HomeOption = DEFAULT_HOME,
-    issuer: Annotated[list[str] | None, typer.Option(help="Ask for: " + _RIGHT_HELP)] = None,
+    issuer: Annotated[list[str] | None, typer.Option(help="Ask for: " + RIGHT_HELP)] = None,
     wait: Annotated[float, typer.Option(help="Seconds to wait for admission; 0 for none.")] = 600.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -183,234 +153,3 @@ def _await_admission(client: OperatorClient, state: dict[str, Any], wait: float)
             if error.code == "node_not_running":
                 raise
     return state
-
-
-def show(
-    home: HomeOption = DEFAULT_HOME,
-    as_json: JsonOption = False,
-    pending: Annotated[
-        bool, typer.Option("--pending", help="Requests and proposals that wait.")
-    ] = False,
-) -> None:
-    """Show the member list in force, or what waits for signatures."""
-    from node.operator import operator
-
-    with operator(home, lang=output.lang()) as client:
-        body = client.get("/v1/trust/requests" if pending else "/v1/trust")
-    if as_json:
-        output.print_json(body)
-    elif pending:
-        _show_pending(body)
-    else:
-        _show_list(body)
-
-
-def _show_list(body: dict[str, Any]) -> None:
-    roots = body["roots"]
-    kind = "test network" if body["test"] else "network"
-    output.pairs(f"{body['name']} ({kind})", [
-        ("network id", body["network"]),
-        ("version", body["version"]),
-        ("digest", body["digest"]),
-        ("expires", f"{body['expires']} ({body['freshness']})"),
-        ("roots", f"{roots['threshold']} of {', '.join(roots['keys'])}"),
-        ("requests waiting", body["pending"]),
-    ])  # fmt: skip
-    output.table(
-        "Nodes",
-        ("did", "name", "country", "roles", "endpoint"),
-        [
-            (one["did"], one["name"], one["country"], ", ".join(one["roles"]), one["endpoint"])
-            for one in body["nodes"]
-        ],
-    )
-    output.table(
-        "Rights to issue",
-        ("did", "type", "country", "office", "until"),
-        [
-            (one["did"], one["documentType"], one["country"], one.get("office"),
-             one.get("validUntil"))
-            for one in body["issuers"]
-        ],
-    )  # fmt: skip
-    output.table(
-        "Recognition agreements",
-        ("verifier", "accepts from", "types", "since"),
-        [
-            (one["verifier"], one["issuer"], ", ".join(one["documentTypes"]), one["validFrom"])
-            for one in body["agreements"]
-        ],
-    )
-
-
-def _show_pending(body: dict[str, Any]) -> None:
-    output.table(
-        "Requests to join",
-        ("request", "did", "name", "country", "roles", "wants"),
-        [
-            (one["id"], one["did"], one["name"], one["country"], ", ".join(one["roles"]),
-             ", ".join(one["wants"]))
-            for one in body["requests"]
-        ],
-    )  # fmt: skip
-    output.table(
-        "Proposals",
-        ("version", "signatures", "changes"),
-        [
-            (one["version"], f"{one['signatures']} of {one['threshold']}",
-             "; ".join(one["changes"]))
-            for one in body["proposals"]
-        ],
-    )  # fmt: skip
-
-
-def ask(
-    home: HomeOption = DEFAULT_HOME,
-    party: Annotated[
-        list[str] | None,
-        typer.Option(help="DID=NAME of a party with its title key here; may be repeated."),
-    ] = None,
-    issuer: Annotated[list[str] | None, typer.Option(help="Ask for: " + _RIGHT_HELP)] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """As a member, ask the roots to list hosted parties, rights and keys made since."""
-    from node.operator import operator
-
-    body = {
-        "wants": [read_right(text) for text in issuer or []],
-        "parties": [_party(text) for text in party or []],
-    }
-    with operator(home, lang=output.lang()) as client:
-        answer = client.post("/v1/trust/ask", body)
-    if as_json:
-        output.print_json(answer)
-    else:
-        output.line(f"asked: pratique trust sign {answer['id']} at a node with a root")
-
-
-def _party(text: str) -> dict[str, str]:
-    """DID=NAME as the API takes it."""
-    did, equals, name = text.partition("=")
-    if not equals or not name:
-        raise MalformedError("right_malformed", "write did:web:exporter.example=Name")
-    return {"did": did, "name": name}
-
-
-def sign(
-    request: Annotated[
-        list[str] | None, typer.Argument(help="Requests to admit; none signs proposals.")
-    ] = None,
-    home: HomeOption = DEFAULT_HOME,
-    everything: Annotated[bool, typer.Option("--all", help="Admit all that wait.")] = False,
-    issuer: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Grant TYPE:COUNTRY to the admitted (else to this node), or "
-            "DID=TYPE:COUNTRY; may be repeated."
-        ),
-    ] = None,
-    grant_wanted: Annotated[
-        bool, typer.Option("--grant-wanted", help="Grant the rights they asked for.")
-    ] = False,
-    agreement: Annotated[
-        list[str] | None, typer.Option(help="VERIFIER:ISSUER:TYPE,TYPE; may be repeated.")
-    ] = None,
-    end: Annotated[
-        list[str] | None, typer.Option(help="Id of a key that ends now; may be repeated.")
-    ] = None,
-    compromised: Annotated[
-        list[str] | None,
-        typer.Option(help="KID=TIME: a key in foreign hands since then; may be repeated."),
-    ] = None,
-    refuse_algorithm: Annotated[
-        list[str] | None,
-        typer.Option(help="ID=TIME: an algorithm refused from then on; may be repeated."),
-    ] = None,
-    witness: Annotated[
-        list[str] | None, typer.Option(help="DID of a witness of all logs; may be repeated.")
-    ] = None,
-    quorum: Annotated[int | None, typer.Option(help="Witnesses that must cosign.")] = None,
-    registry: Annotated[str, typer.Option(help="DID that sequences the title registry.")] = "",
-    days: Annotated[int, typer.Option(help="Days until the new list expires.")] = TERM_DAYS,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the changes.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Sign the next member list with the root keys in this home."""
-    from node.operator import operator
-
-    body: dict[str, Any] = {
-        "requests": request or [],
-        "all": everything,
-        "issuers": [read_right(text) for text in issuer or []],
-        "grantWanted": grant_wanted,
-        "agreements": [_agreement(text) for text in agreement or []],
-        "ended": end or [],
-        "compromised": [_compromise(text) for text in compromised or []],
-        "algorithms": [_algorithm(text) for text in refuse_algorithm or []],
-        "witnesses": witness or [],
-        "days": days,
-        "dryRun": dry_run,
-        **({"quorum": quorum} if quorum is not None else {}),
-        **({"registry": registry} if registry else {}),
-    }
-    with operator(home, lang=output.lang()) as client:
-        answer = client.post("/v1/trust/sign", body)
-    if as_json:
-        output.print_json(answer)
-    else:
-        _show_signed(answer, dry_run)
-
-
-def _show_signed(answer: dict[str, Any], dry_run: bool) -> None:
-    for one in answer["signed"]:
-        for change in one["changes"]:
-            output.line(f"  {change}")
-        output.line(f"version {one['version']}: {_standing(one, dry_run)}")
-
-
-def _compromise(text: str) -> dict[str, str]:
-    """KID=TIME as the API takes it."""
-    kid, equals, since = text.rpartition("=")
-    if not equals:
-        raise MalformedError("right_malformed", "write KID=2026-11-18T06:00:00Z")
-    return {"kid": kid, "since": since}
-
-
-def _algorithm(text: str) -> dict[str, str]:
-    """ID=TIME as the API takes it."""
-    name, equals, until = text.partition("=")
-    if not equals:
-        raise MalformedError("right_malformed", "write ES256=2035-01-01T00:00:00Z")
-    return {"id": name, "until": until}
-
-
-def _standing(one: dict[str, Any], dry_run: bool) -> str:
-    if dry_run:
-        return "nothing was signed"
-    if one["published"]:
-        return "in force"
-    return f"{one['signatures']} of {one['threshold']} signatures; the other roots sign next"
-
-
-def _agreement(text: str) -> dict[str, Any]:
-    """VERIFIER:ISSUER:TYPE,TYPE as the API takes it."""
-    parts = text.split(":")
-    if len(parts) != 3:
-        raise MalformedError("right_malformed", "write NL:CN:certificate-of-origin")
-    return {"verifier": parts[0], "issuer": parts[1], "documentTypes": parts[2].split(",")}
-
-
-def export(
-    home: HomeOption = DEFAULT_HOME,
-    file: Annotated[Path | None, typer.Option("-o", "--output", help="The file to write.")] = None,
-) -> None:
-    """Write all versions of the member list to one file, for verifying without a node."""
-    from node.operator import operator
-
-    with operator(home, lang=output.lang()) as client:
-        data = client.request("GET", "/v1/trust/export").body
-    if file is None:
-        output.line(data.decode())
-    else:
-        file.write_bytes(data)
-        output.progress(f"{len(data)} bytes written to {file}")

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from ledger.tiles import write_durably
 from node.trust import rows
 from protocols import member_list
-from protocols.members import history
-from schemas.errors import ConflictError, TradeError, UnavailableError
+from protocols.members import history, proposal
+from schemas.errors import ConflictError, RefusedError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -80,6 +81,29 @@ class Follower:
         except TradeError as error:
             self._node.telemetry.log.info("trust.later", code=error.code, detail=error.detail)
 
+    async def take_in(self, lists: list[bytes], network: bytes | None) -> list[MemberList]:
+        """Take in a chain from a file; the versions that are new, which may be none.
+
+        network: the id that a node in no network yet pins. Raises as `accept`, and RefusedError
+        `network_id_needed`, `member_list_rollback`.
+        """
+        held = self._node.members.current
+        if held is None and network is None:
+            raise RefusedError("network_id_needed", "this home holds no list to link to")
+        if held is not None and network not in (None, held.network):
+            raise RefusedError("member_list_other_network", "this home is in another network")
+        if held is not None and lists and member_list.peek_version(lists[-1]) < held.version:
+            await self.accept(lists)  # a fork among the older ones is told all the same
+            raise RefusedError(
+                "member_list_rollback", f"the file ends before version {held.version}, held here"
+            )
+        newest = await self.accept(lists, network=network)
+        start = 1 if held is None else held.version + 1
+        if newest is None or newest.version < start:
+            return []
+        stored = await self._node.store.read(rows.signed_lists, start)
+        return [member_list.reopen(one, self._digests[n]) for n, one in enumerate(stored, start)]
+
     async def accept(
         self, lists: list[bytes], *, network: bytes | None = None, source: str = ""
     ) -> MemberList | None:
@@ -110,12 +134,45 @@ class Follower:
         await self._alarm(version, bytes.fromhex(str(other)), source, signed)
 
     async def _alarm(self, version: int, digest: bytes, did: str, signed: bytes | None) -> None:
-        now_ms = self._node.clock.now_ms()
+        """Keep the other list, or the mere claim of one, with its evidence file, and tell it."""
+        if signed is None:
+            signed = await self._shown(did, version, digest)
+        evidence = None if signed is None else await self._evidence(version, digest, signed)
         fresh = await self._node.store.write(
-            rows.put_fork, version=version, digest=digest, did=did, signed=signed, now_ms=now_ms
+            rows.put_fork,
+            version=version,
+            digest=digest,
+            did=did,
+            signed=signed,
+            detail=evidence or {"proven": False},
+            now_ms=self._node.clock.now_ms(),
         )
         if fresh:
             self._node.telemetry.log.error("trust.fork", version=version, peer=did)
+
+    async def _shown(self, did: str, version: int, digest: bytes) -> bytes | None:
+        """The other list itself, asked of whoever claimed to hold it; None when it is not shown."""
+        current = self._node.members.current
+        entry = current.node(did) if current else None
+        if entry is None:
+            return None
+        try:
+            lists = await self.fetch(entry.endpoint, version)
+            read = [proposal.read(one) for one in lists[:1]]
+        except TradeError:
+            return None
+        return lists[0] if [one.digest for one in read] == [digest] else None
+
+    async def _evidence(self, version: int, digest: bytes, other: bytes) -> dict[str, object]:
+        """Both lists in one file; `proven` when the roots of the version before signed both."""
+        held = await self._node.store.read(rows.signed_lists, max(version - 1, 1), 2)
+        before = member_list.reopen(held[0], self._digests[max(version - 1, 1)])
+        counted = proposal.standing(proposal.read(other), before)
+        name = f"member-list-{version}-{digest.hex()[:16]}.json"
+        file = self._node.home.evidence / name
+        both = member_list.write_export([held[-1], other])
+        await asyncio.to_thread(write_durably, [(file, both)])
+        return {"evidence": name, "proven": counted.signatures >= counted.threshold}
 
     def seen(self, did: str, version: int, digest: bytes) -> None:
         """A node showed which list it holds.

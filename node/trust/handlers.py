@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 
-from node.http.helpers import hex_digest, json_response, query_int, read_json
+from node.http.helpers import hex_digest, json_response, lang, query_int, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
 from node.trust import rows, views
 from node.trust.following import PATH
 from node.trust.joining import JOIN
 from node.trust.signing import PROPOSALS
 from protocols import joining, member_list
+from protocols.fields import Fields
+from protocols.members import proposal
+from schemas import strict_json
 from schemas.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -22,7 +25,10 @@ if TYPE_CHECKING:
     from protocols.member_list import MemberList
 
 MAX_PAGE_BYTES = 6 * 1024 * 1024
+MAX_IMPORT_BYTES = member_list.MAX_EXPORT_BYTES
 _OBJECT = {"type": "object"}
+_AT = Parameter("at", "another moment (RFC 3339): the list that was in force then")
+_NETWORK = Parameter("network", "the network id that a node in no network yet pins")
 _FROM = Parameter("from", "the first version wanted", {"type": "integer", "minimum": 1})
 
 
@@ -49,12 +55,29 @@ class TrustHandlers:
             Route("POST", PROPOSALS, self._proposal, Auth.PEER,
                   "Hand over a next list that misses signatures", tag,
                   request={member_list.MEDIA_TYPE: _OBJECT}, max_body=MAX_PAGE_BYTES),
-            Route("GET", "/v1/trust", self._show, operator, "The member list in force", tag),
+            Route("GET", "/v1/trust", self._show, operator,
+                  "The member list in force, now or at another moment", tag, parameters=(_AT,)),
+            Route("GET", "/v1/trust/list", self._list, operator,
+                  "The member list in force as it is signed, for editing", tag),
             Route("GET", "/v1/trust/requests", self._requests, operator,
                   "Requests and proposals that wait", tag),
+            Route("POST", "/v1/trust/propose", self._propose, operator,
+                  "Draft the next list; nothing is signed or kept", tag,
+                  request={JSON: views.PROPOSE}, deadline=30.0, max_body=MAX_PAGE_BYTES),
+            Route("POST", "/v1/trust/diff", self._diff, operator,
+                  "What a proposal would change, and what would follow", tag,
+                  request={member_list.MEDIA_TYPE: _OBJECT}, deadline=30.0,
+                  max_body=MAX_PAGE_BYTES),
             Route("POST", "/v1/trust/sign", self._sign, operator,
-                  "Sign the next list with the root keys held here", tag,
-                  request={JSON: views.SIGN}, deadline=30.0),
+                  "Sign a proposal, or the next list as wished, with the root keys held here", tag,
+                  request={JSON: views.SIGN}, deadline=30.0, max_body=MAX_PAGE_BYTES),
+            Route("POST", "/v1/trust/roots", self._new_root, operator,
+                  "Make a root key here; it counts when a list names it", tag,
+                  responses={201: "Its id and public key"}),
+            Route("POST", "/v1/trust/import", self._import, operator,
+                  "Take in a file of lists, each verified by the one before it", tag,
+                  request={JSON: _OBJECT}, parameters=(_NETWORK,), deadline=60.0,
+                  max_body=MAX_IMPORT_BYTES),
             Route("GET", "/v1/trust/export", self._export, operator,
                   "All versions in one file, for verifiers without a node", tag),
             Route("POST", "/v1/trust/join", self._begin, operator, "Ask to join a network", tag,
@@ -99,29 +122,66 @@ class TrustHandlers:
         return json_response({"id": request_id.hex(), "state": state})
 
     async def _proposal(self, request: web.Request) -> web.Response:
-        count, published = await self._trust.signing.take(await request.read())
-        return json_response({"signatures": count, "published": published})
+        taken = await self._trust.signing.take(await request.read())
+        body = {"signatures": taken.standing.signatures, "published": taken.published}
+        return json_response(body)
 
-    async def _show(self, _: web.Request) -> web.Response:
+    async def _show(self, request: web.Request) -> web.Response:
         current = self._current()
+        fields = Fields(dict(request.query), views.CODE)
+        at = fields.optional_time("at")
+        if at is not None:
+            current = await self._trust.members_at(at) or current
         pending = await self._node.store.read(rows.pending_requests)
         roots = [one.kid for one in self._trust.signing.roots()]
-        body = views.members(current, self._node.clock.now())
+        body = views.members(current, at or self._node.clock.now())
         return json_response(body | {"pending": len(pending), "rootKeys": roots})
 
-    async def _requests(self, _: web.Request) -> web.Response:
+    async def _list(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._current().payload, content_type=JSON)
+
+    async def _requests(self, request: web.Request) -> web.Response:
         current = self._current()
         pending = await self._node.store.read(rows.pending_requests)
         waiting = [views.request(one, test=current.test) for one in pending]
         proposals = await self._node.store.read(rows.open_proposals)
-        return json_response(
-            {"requests": waiting, "proposals": [views.proposal(one, current) for one in proposals]}
-        )
+        opened = [proposal.read(one) for one in proposals]
+        following = [one for one in opened if one.members.previous == current.digest]
+        examined = [self._trust.signing.examine(one.to_bytes()) for one in following]
+        told = [views.signed(one, lang(request)) for one in examined]
+        return json_response({"requests": waiting, "proposals": told})
+
+    async def _propose(self, request: web.Request) -> web.Response:
+        wish = views.read_wish(await read_json(request))
+        drafted = await self._trust.signing.propose(wish)
+        examined = self._trust.signing.examine(drafted.to_bytes())
+        return json_response(views.signed(examined, lang(request)))
+
+    async def _diff(self, request: web.Request) -> web.Response:
+        examined = self._trust.signing.examine(await request.read())
+        return json_response(views.signed(examined, lang(request)))
 
     async def _sign(self, request: web.Request) -> web.Response:
-        wish = views.read_wish(await read_json(request))
-        signed = await self._trust.signing.sign(wish)
-        return json_response({"signed": [views.signed(one) for one in signed]})
+        body = await read_json(request)
+        fields = Fields(body, views.CODE)
+        given, kid = fields.optional_child("proposal"), fields.optional_text("root")
+        if given is None:
+            signed = await self._trust.signing.sign(views.read_wish(body))
+        else:
+            data = strict_json.canonical(cast("strict_json.JsonValue", dict(given.members)))
+            signed = [await self._trust.signing.sign_file(data, kid)]
+        told = [views.signed(one, lang(request)) for one in signed]
+        return json_response({"signed": told})
+
+    async def _new_root(self, _: web.Request) -> web.Response:
+        key = self._trust.signing.new_root().public()
+        return json_response({"kid": key.kid, "jwk": dict(key.jwk)}, 201)
+
+    async def _import(self, request: web.Request) -> web.Response:
+        network = Fields(dict(request.query), views.CODE).optional_digest("network")
+        lists = member_list.read_export(await request.read())
+        added = await self._trust.follower.take_in(lists, network)
+        return json_response(views.versions(added, self._node.members.current))
 
     async def _export(self, _: web.Request) -> web.Response:
         self._current()

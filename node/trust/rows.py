@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -187,7 +187,14 @@ def our_joining(conn: Connection) -> Joining | None:
 
 
 def put_fork(
-    conn: Connection, *, version: int, digest: bytes, did: str, signed: bytes | None, now_ms: int
+    conn: Connection,
+    *,
+    version: int,
+    digest: bytes,
+    did: str,
+    signed: bytes | None,
+    detail: Mapping[str, object],
+    now_ms: int,
 ) -> bool:
     """Record another list, or the claim of one, for a version we hold; True the first time (R4).
 
@@ -199,6 +206,6 @@ def put_fork(
     values = {"version": version, "digest": digest, "did": did, "signed": signed, "seen_at": now_ms}
     fresh = dialect.insert_or_ignore(conn, forks, values)
     if fresh:
-        detail = {"code": "member_list_fork", "version": version, "digest": digest.hex()}
-        events.record(conn, kind="alarm", at=now_ms, actor=did, detail=detail)
+        named = {"code": "member_list_fork", "version": version, "digest": digest.hex()}
+        events.record(conn, kind="alarm", at=now_ms, actor=did, detail={**named, **detail})
     return fresh

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from node.trust.signing import Grant, Signed, Wish
-from protocols import joining, jws, member_list, times
+from node.trust.wishes import FROM_THE_LIST, End, Grant, RootChange, Wish
+from protocols import joining, member_list, times
 from protocols.fields import COUNTRY, DID, TYPE_KEY, Fields
 from protocols.joining import Right
 from protocols.member_list import Agreement
-from protocols.members.reading import read_algorithm
+from protocols.members.changes import changes
+from protocols.members.consequences import consequences
+from protocols.members.reading import read_algorithm, read_root_key
+from schemas import strict_json
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from node.trust.rows import Pending
+    from node.trust.signing import Signed
     from protocols.member_list import MemberList
+    from schemas.strict_json import JsonValue
 
 CODE = "trust_request_malformed"
 
@@ -41,22 +46,49 @@ ASK = {
     "type": "object",
     "properties": {"wants": _RIGHTS, "parties": _objects(("did", "name"))},
 }
+_WHEN = {"type": "string", "format": "date-time"}
+_OBJECT = {"type": "object"}
+_RIGHT = {
+    "type": "object",
+    "required": ["documentType", "country"],
+    "properties": dict.fromkeys(("documentType", "country", "office"), _TEXT),
+}
+_WISH = {
+    "requests": _TEXTS,
+    "all": {"type": "boolean"},
+    "issuers": _objects(
+        ("documentType", "country"), "did", "office", "validFrom", "validUntil", "delegatedBy"
+    ),
+    "grantWanted": {"type": "boolean"},
+    "agreements": _objects(
+        ("verifier", "issuer"), "id", "rules", "validFrom", "validUntil", documentTypes=_TEXTS
+    ),
+    "ends": _objects((), "key", "node", "agreement", "did", "until", right=_RIGHT),
+    "compromised": _objects(("kid", "since")),
+    "algorithms": _objects(("id", "until")),
+    "witnesses": _TEXTS,
+    "quorum": {"type": "integer", "minimum": 0, "maximum": 64},
+    "registry": _TEXT,
+    "roots": {
+        "type": "object",
+        "properties": {
+            "add": _objects(("kid",), jwk=_OBJECT),
+            "remove": _TEXTS,
+            "threshold": {"type": "integer", "minimum": 1, "maximum": 32},
+        },
+    },
+    "list": _OBJECT,
+    "days": {"type": "integer", "minimum": 1, "maximum": 3650},
+    "expires": _WHEN,
+}
+PROPOSE = {"type": "object", "properties": _WISH}
 SIGN = {
     "type": "object",
     "properties": {
-        "requests": _TEXTS,
-        "all": {"type": "boolean"},
-        "issuers": _objects(("documentType", "country"), "did", "office"),
-        "grantWanted": {"type": "boolean"},
-        "agreements": _objects(("verifier", "issuer"), "id", "rules", documentTypes=_TEXTS),
-        "ended": _TEXTS,
-        "compromised": _objects(("kid", "since")),
-        "algorithms": _objects(("id", "until")),
-        "witnesses": _TEXTS,
-        "quorum": {"type": "integer", "minimum": 0, "maximum": 64},
-        "registry": _TEXT,
-        "days": {"type": "integer", "minimum": 1, "maximum": 3650},
+        **_WISH,
         "dryRun": {"type": "boolean"},
+        "proposal": _OBJECT,
+        "root": _TEXT,
     },
 }
 
@@ -107,29 +139,34 @@ def request(pending: Pending, *, test: bool) -> dict[str, Any]:
     }
 
 
-def proposal(signed_list: bytes, current: MemberList) -> dict[str, Any]:
-    """A next version that misses signatures, and what it would change."""
-    envelope = jws.parse_multi(signed_list, typ=member_list.TYP)
-    proposed = member_list.read_payload(envelope.payload, signed_list)
+def signed(done: Signed, lang: str = "en") -> dict[str, Any]:
+    """Where a proposal stands, what it changes, what follows, and its file."""
+    proposed, standing = done.proposal.members, done.standing
+    follows = consequences(done.base, proposed)
     return {
-        "digest": proposed.digest.hex(),
         "version": proposed.version,
-        "signatures": member_list.signatures_counted(envelope, current.roots),
-        "threshold": current.roots.threshold,
-        "changes": member_list.diff(current, proposed),
-    }
-
-
-def signed(done: Signed) -> dict[str, Any]:
-    """Where a proposal stands after signing."""
-    return {
-        "version": done.version,
-        "digest": done.digest.hex(),
-        "signatures": done.signatures,
-        "threshold": done.threshold,
+        "digest": proposed.digest.hex(),
+        "base": {"version": done.base.version, "digest": done.base.digest.hex()},
+        "expires": times.to_text(proposed.expires),
+        "signatures": standing.signatures,
+        "threshold": standing.threshold,
+        "newSignatures": standing.new_signatures,
+        "newThreshold": standing.new_threshold,
         "published": done.published,
-        "changes": list(done.changes),
+        "changes": member_list.diff(done.base, proposed, lang),
+        "details": [one.to_json(lang) for one in changes(done.base, proposed)],
+        "consequences": [one.to_json(lang) for one in follows],
+        "proposal": strict_json.loads(done.proposal.to_bytes()),
     }
+
+
+def versions(lists: Sequence[MemberList], held: MemberList | None) -> dict[str, Any]:
+    """What an import brought: the versions that are new, and the one held now."""
+    body: dict[str, Any] = {"added": [one.version for one in lists]}
+    if held is not None:
+        body |= {"network": held.network.hex(), "name": held.name}
+        body |= {"version": held.version, "digest": held.digest.hex()}
+    return body
 
 
 def read_begin(body: Mapping[str, object]) -> tuple[str, bytes, tuple[Right, ...]]:
@@ -160,15 +197,16 @@ def _right(fields: Fields) -> Right:
 
 
 def read_wish(body: Mapping[str, object]) -> Wish:
-    """What POST /v1/trust/sign asks for; every member is optional."""
+    """What POST /v1/trust/propose and /v1/trust/sign ask for; every member is optional."""
     fields = Fields(body, CODE)
+    edited = fields.optional_child("list")
     return Wish(
         requests=tuple(_ids(fields)),
         everything=_flag(fields, "all"),
         grants=tuple(_grant(child) for child in fields.children("issuers", 1000)),
         grant_wanted=_flag(fields, "grantWanted"),
         agreements=tuple(_agreement(child) for child in fields.children("agreements", 1000)),
-        ended=fields.texts("ended", max_items=100),
+        ends=tuple(_end(child) for child in fields.children("ends", 1000)),
         compromised=tuple(
             (child.text("kid", max_length=500), child.time("since"))
             for child in fields.children("compromised", 100)
@@ -177,8 +215,33 @@ def read_wish(body: Mapping[str, object]) -> Wish:
         witnesses=fields.texts("witnesses", pattern=DID, max_items=64),
         quorum=fields.integer("quorum", 0, 64) if fields.has("quorum") else None,
         registry=fields.optional_text("registry", pattern=DID),
+        roots=_root_change(fields.optional_child("roots")),
+        edited=cast("dict[str, JsonValue]", dict(edited.members)) if edited else None,
         days=fields.integer("days", 1, 3650) if fields.has("days") else 365,
+        expires=fields.optional_time("expires"),
         dry_run=_flag(fields, "dryRun"),
+    )
+
+
+def _end(fields: Fields) -> End:
+    """One of key, node, agreement, or right (with the DID that has it); and when."""
+    until = fields.optional_time("until")
+    if fields.has("right"):
+        did = fields.text("did", pattern=DID)
+        return End("right", did, until, _right(fields.child("right")))
+    named = [what for what in ("key", "node", "agreement") if fields.has(what)]
+    if len(named) != 1:
+        raise fields.fault("key", "an end names one key, node, agreement or right")
+    return End(named[0], fields.text(named[0], max_length=500), until)
+
+
+def _root_change(fields: Fields | None) -> RootChange:
+    if fields is None:
+        return RootChange()
+    return RootChange(
+        tuple(read_root_key(child) for child in fields.children("add", 32)),
+        fields.texts("remove", max_items=32),
+        fields.integer("threshold", 1, 32) if fields.has("threshold") else None,
     )
 
 
@@ -192,7 +255,13 @@ def _flag(fields: Fields, name: str) -> bool:
 
 
 def _grant(fields: Fields) -> Grant:
-    return Grant(fields.optional_text("did", pattern=DID) or "", _right(fields))
+    return Grant(
+        fields.optional_text("did", pattern=DID) or "",
+        _right(fields),
+        fields.optional_time("validFrom"),
+        fields.optional_time("validUntil"),
+        fields.optional_text("delegatedBy", pattern=DID),
+    )
 
 
 def _agreement(fields: Fields) -> Agreement:
@@ -203,7 +272,7 @@ def _agreement(fields: Fields) -> Agreement:
         verifier=verifier,
         issuer=issuer,
         document_types=fields.texts("documentTypes", pattern=TYPE_KEY),
-        # The draft puts the date of the list that carries it.
-        valid_from=times.from_ms(0),
+        valid_from=fields.optional_time("validFrom") or FROM_THE_LIST,
+        valid_until=fields.optional_time("validUntil"),
         rules=fields.optional_text("rules"),
     )

@@ -88,9 +88,9 @@ def read(data: bytes) -> Proposal:
 
 
 def require_next(proposal: Proposal, held: MemberList) -> None:
-    """The proposal follows `held` and nothing else (R4).
+    """The proposal follows `held` and nothing else, and could stand after it (R4).
 
-    Raises RefusedError `member_list_other_network`, ConflictError `proposal_outdated`.
+    Raises ConflictError `proposal_outdated`, and as `trust.require_next`.
     """
     proposed = proposal.members
     if proposed.network != held.network or proposed.test != held.test:
@@ -101,6 +101,7 @@ def require_next(proposal: Proposal, held: MemberList) -> None:
             f"it follows another list than version {held.version}, which is held here",
             version=proposed.version,
         )
+    trust.require_next(held, proposed)
 
 
 def standing(proposal: Proposal, held: MemberList) -> Standing:

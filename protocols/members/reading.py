@@ -38,7 +38,7 @@ _PLATFORM = re.compile(r"(?a:[A-Z0-9]{4})")
 
 def read_roots(fields: Fields) -> Roots:
     """The root keys: different ones, and a threshold that they can reach."""
-    keys = tuple(_root_key(child) for child in fields.children("keys", 32))
+    keys = tuple(read_root_key(child) for child in fields.children("keys", 32))
     if len({key.thumbprint() for key in keys}) != len(keys):
         raise fields.fault("keys", "one key stands twice among the roots")
     threshold = fields.integer("threshold", 1, 32)
@@ -47,7 +47,8 @@ def read_roots(fields: Fields) -> Roots:
     return Roots(threshold, keys)
 
 
-def _root_key(fields: Fields) -> PublicKey:
+def read_root_key(fields: Fields) -> PublicKey:
+    """One public key with its key id, as roots stand in a list."""
     return from_jwk(_kid(fields), fields.child("jwk").members, pointer=fields.place("jwk"))
 
 
@@ -59,7 +60,7 @@ def _kid(fields: Fields) -> str:
 
 
 def _key(fields: Fields, owner: str, purposes: frozenset[str]) -> ListedKey:
-    public = _root_key(fields)
+    public = read_root_key(fields)
     if jws.did_of(public.kid) != owner:
         raise fields.fault("kid", "the key id does not belong to its owner")
     purpose = _one_of(fields, "purpose", purposes)

@@ -256,6 +256,16 @@ def advance(current: MemberList, signed: bytes, *, now: datetime | None) -> Memb
     """
     envelope = jws.parse_multi(signed, typ=TYP, max_bytes=MAX_BYTES)
     following = _read(envelope, signed)
+    require_next(current, following)
+    _require_past(following, now)
+    _require_threshold(envelope, current.roots, "the previous version's roots")
+    if following.roots != current.roots:
+        _require_threshold(envelope, following.roots, "the new roots")
+    return following
+
+
+def require_next(current: MemberList, following: MemberList) -> None:
+    """Whether `following` may stand after `current`, its signatures apart; raises as `advance`."""
     if following.network != current.network or following.test != current.test:
         raise RefusedError("member_list_other_network", "the list belongs to another network")
     require_same(current, following)
@@ -265,12 +275,8 @@ def advance(current: MemberList, signed: bytes, *, now: datetime | None) -> Memb
         )
     if following.issued_at < current.issued_at:
         raise RefusedError("member_list_not_next", "it was issued before the version it follows")
-    _require_past(following, now)
-    _require_threshold(envelope, current.roots, "the previous version's roots")
-    if following.roots != current.roots:
-        _require_threshold(envelope, following.roots, "the new roots")
+    _require_consistent(following)
     _require_history(current, following)
-    return following
 
 
 def reopen(signed: bytes, digest: bytes) -> MemberList:

@@ -245,7 +245,7 @@ async def test_r17_a_compromise_is_announced_by_the_next_list(homes: tuple[Home,
         await admit(alpha, beta)
         client, kid = founded_homes.client(alpha), f"{beta.did}#credential-1"
         since = times.to_text(alpha.members.current.issued_at)
-        body = {"compromised": [{"kid": kid, "since": since}], "ended": [f"{beta.did}#release-1"]}
+        body = {"compromised": [{"kid": kid, "since": since}], "ends": [{"key": f"{beta.did}#release-1"}]}
         await client.apost("/v1/trust/sign", body)
         members = alpha.members.current
         key = members.key(kid)
@@ -254,7 +254,7 @@ async def test_r17_a_compromise_is_announced_by_the_next_list(homes: tuple[Home,
         assert not members.key(f"{beta.did}#release-1").valid_at(members.issued_at)
         await eventually(lambda: beta.members.current.version == 3)
         with pytest.raises(TradeError) as caught:
-            await client.apost("/v1/trust/sign", {"ended": ["did:web:x.example#title-1"]})
+            await client.apost("/v1/trust/sign", {"ends": [{"key": "did:web:x.example#title-1"}]})
         assert caught.value.code == "key_not_on_list"
 
 

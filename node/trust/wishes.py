@@ -1,0 +1,277 @@
+"""What a root wishes the next member list to say, and the draft that says it.
+
+Every change of a list goes this way, whether it was given as options, as JSON or as an edited
+list. Nothing here signs; `node.trust.signing` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from protocols import times
+from protocols.joining import Right
+from protocols.member_list import (
+    Agreement,
+    AlgorithmEntry,
+    IssuerEntry,
+    ListedKey,
+    MemberList,
+    MemberListDraft,
+    NodeEntry,
+    PartyEntry,
+    Roots,
+)
+from protocols.members import policies, trust
+from protocols.members.drafting import ended
+from schemas import strict_json
+from schemas.errors import NotFoundError, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from protocols.joining import JoinRequest
+    from protocols.keys import PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A right to give to `did`; "" stands for the nodes that are admitted with it.
+
+    since None: from the new list on; delegated_by: the member whose own right it hangs on
+    """
+
+    did: str
+    right: Right
+    since: datetime | None = None
+    until: datetime | None = None
+    delegated_by: str | None = None
+
+    def entry(self, did: str, at: datetime) -> IssuerEntry:
+        """The right as the list states it."""
+        entry = self.right.entry(did, self.since or at)
+        return replace(entry, valid_until=self.until, delegated_by=self.delegated_by)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What is to end, and when (None: with the new list): a key, node, agreement or right."""
+
+    what: str
+    name: str
+    until: datetime | None = None
+    right: Right | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RootChange:
+    """Root keys to add and to take away (key ids), and how many must sign from then on."""
+
+    added: tuple[PublicKey, ...] = ()
+    removed: tuple[str, ...] = ()
+    threshold: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the next version should say.
+
+    requests: ids of join requests to admit; everything: all that wait
+    grant_wanted: give the rights that admitted nodes asked for
+    ends: what ends; compromised: ids of keys, and since when they are said to be in foreign hands
+    (R17)
+    algorithms: refused from their dates on, whoever's key it is
+    witnesses, quorum: the policy of every log; registry: who sequences titles
+    edited: a whole list, edited as JSON, that the other wishes change further
+    expires: when the list expires, else `days` after it is drafted
+    """
+
+    requests: tuple[bytes, ...] = ()
+    everything: bool = False
+    grants: tuple[Grant, ...] = ()
+    grant_wanted: bool = False
+    agreements: tuple[Agreement, ...] = ()
+    ends: tuple[End, ...] = ()
+    compromised: tuple[tuple[str, datetime], ...] = ()
+    algorithms: tuple[AlgorithmEntry, ...] = ()
+    witnesses: tuple[str, ...] = ()
+    quorum: int | None = None
+    registry: str | None = None
+    roots: RootChange = field(default_factory=RootChange)
+    edited: Mapping[str, strict_json.JsonValue] | None = None
+    days: int = 365
+    expires: datetime | None = None
+    dry_run: bool = False
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether it only signs what others proposed."""
+        plain = Wish(days=self.days, dry_run=self.dry_run, quorum=self.quorum)
+        return self == plain
+
+
+#: A date that means "from the new list on".
+FROM_THE_LIST = times.from_ms(0)
+
+
+def draft(
+    current: MemberList, wish: Wish, requests: Sequence[JoinRequest], own: str, now: datetime
+) -> MemberListDraft:
+    """The next version as wished, unsigned; `own` is the DID that rights are for by default.
+
+    Raises NotFoundError for what is not on the list, RefusedError for what no list may say.
+    """
+    drafted = _base(current, wish, now)
+    at = drafted.issued_at
+    for request in requests:
+        drafted = admit(drafted, request, current)
+        for right in request.wants if wish.grant_wanted else ():
+            drafted = drafted.with_issuer(right.entry(request.node.did, at))
+    admitted = [request.node.did for request in requests] or [own]
+    for grant in wish.grants:
+        for did in [grant.did] if grant.did else admitted:
+            drafted = drafted.with_issuer(grant.entry(did, at))
+    for agreement in wish.agreements:
+        since = at if agreement.valid_from == FROM_THE_LIST else agreement.valid_from
+        drafted = drafted.with_agreement(replace(agreement, valid_from=since))
+    for end in wish.ends:
+        drafted = _ended(drafted, end, at)
+    for key in _compromised(wish, current, at):
+        drafted = drafted.with_key(key)
+    for algorithm in wish.algorithms:
+        drafted = drafted.with_algorithm(algorithm)
+    drafted = replace(drafted, roots=_roots(drafted.roots, wish.roots))
+    return _with_policies(drafted, wish)
+
+
+def _base(current: MemberList, wish: Wish, now: datetime) -> MemberListDraft:
+    expires = wish.expires or now + timedelta(days=wish.days)
+    drafted = MemberListDraft.after(current, issued_at=now, expires=expires)
+    if wish.edited is None:
+        return drafted
+    opened = _opened(current, wish.edited, drafted)
+    own = {"previous", "issued_at", "expires"}
+    names = [one.name for one in fields(MemberListDraft) if one.name not in own]
+    drafted = replace(drafted, **{name: getattr(opened, name) for name in names})
+    changed = wish.expires is None and opened.expires != current.expires
+    return replace(drafted, expires=opened.expires) if changed else drafted
+
+
+def _opened(
+    current: MemberList, edited: Mapping[str, strict_json.JsonValue], drafted: MemberListDraft
+) -> MemberList:
+    """The edited list, read strictly; what places it in the chain is not for editing."""
+    placed: dict[str, strict_json.JsonValue] = {
+        **edited,
+        "version": current.version + 1,
+        "network": current.network.hex(),
+        "previous": current.digest.hex(),
+        "test": current.test,
+        "issued": times.to_text(drafted.issued_at),
+    }
+    return trust.read_payload(strict_json.canonical(placed), b"")
+
+
+def _ended(drafted: MemberListDraft, end: End, now: datetime) -> MemberListDraft:
+    at = end.until or now
+    if end.what == "key":
+        return drafted.with_key(ended(_key(drafted, end.name), at))
+    if end.what == "node":
+        if end.name not in {node.did for node in drafted.nodes}:
+            raise NotFoundError("member_not_on_list", f"{end.name} is not a member")
+        return drafted.without_node(end.name, at)
+    if end.what == "agreement":
+        found = [one for one in drafted.agreements if one.id == end.name]
+        if not found:
+            raise NotFoundError("agreement_not_on_list", f"there is no agreement {end.name}")
+        return drafted.with_agreement(ended(found[0], at))
+    rights = [one for one in drafted.issuers if _is_named(one, end)]
+    if not rights:
+        raise NotFoundError("right_not_on_list", f"{end.name} has no such right")
+    for entry in rights:
+        drafted = drafted.with_issuer(ended(entry, at))
+    return drafted
+
+
+def _is_named(entry: IssuerEntry, end: End) -> bool:
+    right = end.right
+    if right is None or entry.did != end.name:
+        return False
+    named = (entry.document_type, entry.country) == (right.document_type, right.country)
+    return named and right.office in (None, entry.office)
+
+
+def _key(drafted: MemberListDraft, kid: str) -> ListedKey:
+    owners: tuple[NodeEntry | PartyEntry, ...] = (*drafted.nodes, *drafted.parties)
+    found = next((key for owner in owners for key in owner.keys if key.kid == kid), None)
+    if found is None:
+        raise NotFoundError("key_not_on_list", f"{kid} is not on the member list")
+    return found
+
+
+def _compromised(wish: Wish, current: MemberList, at: datetime) -> list[ListedKey]:
+    """Keys in foreign hands end at once, and the new list announces it (R17)."""
+    changed = []
+    for kid, since in wish.compromised:
+        key = current.key_as_listed(kid)
+        if key is None:
+            raise NotFoundError("key_not_on_list", f"{kid} is not on the member list")
+        announced = key.compromise_announced or at
+        told = replace(ended(key, at), compromised_from=since, compromise_announced=announced)
+        changed.append(told)
+    return changed
+
+
+def _roots(roots: Roots, change: RootChange) -> Roots:
+    """The roots with keys taken away and added; raises when the threshold cannot be reached."""
+    named = {key.kid for key in roots.keys}
+    for kid in change.removed:
+        if kid not in named:
+            raise NotFoundError("key_not_on_list", f"{kid} is not a root")
+    new = {key.kid for key in change.added}
+    kept = (key for key in roots.keys if key.kid not in {*change.removed, *new})
+    keys = (*kept, *change.added)
+    threshold = change.threshold or roots.threshold
+    if threshold > len(keys):
+        raise RefusedError(
+            "threshold_unreachable", f"{threshold} signatures of {len(keys)} root keys"
+        )
+    return Roots(threshold, keys)
+
+
+def _with_policies(drafted: MemberListDraft, wish: Wish) -> MemberListDraft:
+    """Witnesses for every log, and for the registry, which is nothing without one (R22)."""
+    if wish.witnesses:
+        drafted = policies.with_witnesses(drafted, wish.witnesses, wish.quorum)
+    if wish.registry is None:
+        return drafted
+    if not set(wish.witnesses) - {wish.registry}:
+        raise RefusedError("registry_without_witness", "no title would become final")
+    return drafted.with_registry(
+        policies.registry_of(drafted, wish.registry, wish.witnesses, wish.quorum)
+    )
+
+
+def admit(drafted: MemberListDraft, request: JoinRequest, current: MemberList) -> MemberListDraft:
+    """The draft with what the request offers; new keys count from the list's issue on."""
+    node = request.node
+    listed = current.key_as_listed
+    drafted = drafted.with_node(_with_new_keys(node, current, drafted.issued_at))
+    for party in request.parties:
+        kept = tuple(
+            listed(key.kid) or replace(key, valid_from=drafted.issued_at) for key in party.keys
+        )
+        drafted = drafted.with_party(replace(party, keys=kept))
+    if request.log is not None and not current.logs_of(node.did):
+        # The policy is the roots' to give, not the joiner's to bring.
+        drafted = drafted.with_log(replace(request.log, policy=""))
+    return drafted
+
+
+def _with_new_keys(node: NodeEntry, current: MemberList, at: datetime) -> NodeEntry:
+    listed = current.key_as_listed
+    return replace(
+        node, keys=tuple(listed(key.kid) or replace(key, valid_from=at) for key in node.keys)
+    )
