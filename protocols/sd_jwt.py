@@ -20,8 +20,10 @@ from protocols import base64url, jws
 from protocols.jws import Jws
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError, TooLargeError
+from schemas.fields import pointer_of
 
 if TYPE_CHECKING:
+    from schemas.fields import Path
     from schemas.strict_json import JsonValue
 
 #: IANA "Named Information Hash Algorithm" name → the function; weak ones are not here.
@@ -33,6 +35,7 @@ MAX_DISCLOSURES = 4096
 MAX_DEPTH = 64
 SALT_BYTES = 16  # RFC 9901 §9.3: at least 128 bits
 _DIGESTS, _ELEMENT, _ALGORITHM = "_sd", "...", "_sd_alg"
+_CONTAINERS = (dict, list)
 _RESERVED = frozenset({_DIGESTS, _ELEMENT})
 
 Salts: TypeAlias = Callable[[int], bytes]
@@ -134,7 +137,7 @@ def reveal(given: SdJwt) -> Revealed:
     opening = _Opening({digest_of(text, algorithm): text for text in given.disclosures})
     if len(opening.given) != len(given.disclosures):
         raise RefusedError("sd_digest_twice", "a disclosure stands twice")
-    opened = opening.open_object(claims, "", 0)
+    opened = opening.open_object(claims, (), 0)
     if opening.given:
         raise RefusedError("disclosure_unreferenced", "the signed payload names no such digest")
     return Revealed(
@@ -143,7 +146,10 @@ def reveal(given: SdJwt) -> Revealed:
 
 
 class _Opening:
-    """One walk through the payload; `given` holds the disclosures not placed yet, by digest."""
+    """One walk through the payload; `given` holds the disclosures not placed yet, by digest.
+
+    Places are paths, and pointers only where something is concealed: most members are not.
+    """
 
     __slots__ = ("elements", "given", "hidden", "placed", "seen")
 
@@ -163,7 +169,7 @@ class _Opening:
         text = self.given.pop(digest, None)
         return None if text is None else _read(text)
 
-    def _value(self, value: JsonValue, place: str, depth: int) -> JsonValue:
+    def _value(self, value: JsonValue, place: Path, depth: int) -> JsonValue:
         # Bounded like any JSON here: disclosures inside disclosures could nest without end.
         if depth > MAX_DEPTH:
             raise TooLargeError("json_too_deep", f"more than {MAX_DEPTH} nested levels")
@@ -172,12 +178,14 @@ class _Opening:
         return self._array(value, place, depth) if isinstance(value, list) else value
 
     def open_object(
-        self, node: Mapping[str, JsonValue], place: str, depth: int
+        self, node: Mapping[str, JsonValue], place: Path, depth: int
     ) -> dict[str, JsonValue]:
         if _ELEMENT in node:
             raise MalformedError("sd_jwt_malformed", "'...' stands outside an array")
         opened = {
-            name: self._value(value, child(place, name), depth + 1)
+            name: self._value(value, (place, name), depth + 1)
+            if isinstance(value, _CONTAINERS) or depth >= MAX_DEPTH
+            else value
             for name, value in node.items()
             if name != _DIGESTS
         }
@@ -188,35 +196,37 @@ class _Opening:
             self._member(opened, digest, place, depth)
         return opened
 
-    def _member(self, opened: dict[str, JsonValue], digest: object, place: str, depth: int) -> None:
+    def _member(
+        self, opened: dict[str, JsonValue], digest: object, place: Path, depth: int
+    ) -> None:
         found = self._take(digest)
         if found is None:
-            self.hidden[place] += 1
+            self.hidden[pointer_of(place)] += 1
             return
         if found.name is None:
             raise MalformedError("disclosure_malformed", "a member's disclosure has three items")
         if found.name in opened:
             raise RefusedError("disclosure_name_exists", "the object has that member already")
-        here = child(place, found.name)
-        self.placed.append(Disclosed(here, found.text))
+        here = (place, found.name)
+        self.placed.append(Disclosed(pointer_of(here), found.text))
         opened[found.name] = self._value(found.value, here, depth + 1)
 
-    def _array(self, items: Sequence[JsonValue], place: str, depth: int) -> list[JsonValue]:
+    def _array(self, items: Sequence[JsonValue], place: Path, depth: int) -> list[JsonValue]:
         opened = []
         for at, item in enumerate(items):
-            here = child(place, str(at))
+            here = (place, at)
             if not isinstance(item, dict) or _ELEMENT not in item:
                 opened.append(self._value(item, here, depth + 1))
                 continue
             if len(item) != 1:
                 raise MalformedError("sd_jwt_malformed", "a concealed element has '...' only")
-            self.elements.add(place)
+            self.elements.add(pointer_of(place))
             found = self._take(item[_ELEMENT])
             if found is None:
                 continue
             if found.name is not None:
                 raise MalformedError("disclosure_malformed", "an element's has two items")
-            self.placed.append(Disclosed(here, found.text))
+            self.placed.append(Disclosed(pointer_of(here), found.text))
             opened.append(self._value(found.value, here, depth + 1))
         return opened
 

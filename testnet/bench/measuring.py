@@ -1,0 +1,182 @@
+"""Rates measured side by side, so that a ratio of two means something on a busy machine.
+
+All measures of a run take turns, each for a fraction of a second, and the best turn of each counts:
+what else the machine does only ever slows down. Limits are measured in the same turns as what
+is compared with them (DESIGN §9).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from schemas.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+TURN_SECONDS = 0.2
+MIN_ROUNDS = 3
+_OPENSSL_SECONDS = 1
+_OPENSSL_LINE = re.compile(rb"^\+F4:\d+:256:([0-9.]+):([0-9.]+)", re.MULTILINE)
+_BLOCK = b"\0" * 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Something to do again and again; the result is how often per second on one core.
+
+    limit:  the id of the raw limit it is compared with, or ""
+    target: the least ratio to the limit that is asked for, or None where none is
+    """
+
+    id: str
+    what: str
+    run: Callable[[], object]
+    limit: str = ""
+    target: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the result. rate: per second, or in `unit`; met: None where nothing is asked."""
+
+    id: str
+    what: str
+    rate: float
+    unit: str = "/s"
+    limit: str = ""
+    ratio: float | None = None
+    target: float | None = None
+    met: bool | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The line for `--json`; numbers are rounded to what they are good for."""
+        return {
+            "id": self.id,
+            "what": self.what,
+            "value": float(f"{self.rate:.4g}"),
+            "unit": self.unit,
+            "limit": self.limit or None,
+            "ratio": None if self.ratio is None else round(self.ratio, 3),
+            "target": self.target,
+            "met": self.met,
+        }
+
+
+def at_most(measure_id: str, what: str, value: float, unit: str, target: float) -> Line:
+    """A line about something that must not be more than `target`."""
+    return Line(measure_id, what, value, unit, target=target, met=value <= target)
+
+
+def side_by_side(
+    measures: Sequence[Measure],
+    seconds: float,
+    told: Callable[[float], None],
+    limits: Callable[[], Mapping[str, float]],
+) -> dict[str, float]:
+    """The best rate of each measure, and of each limit, over rounds of turns.
+
+    seconds: when to begin no further round; told: gets the part that is done, 0 to 1;
+    limits: one turn of measuring the raw limits, by id
+    """
+    best: dict[str, float] = {}
+    begin = time.monotonic()
+    rounds = 0
+    while rounds < MIN_ROUNDS or time.monotonic() - begin < seconds:
+        for name, rate in limits().items():
+            best[name] = max(best.get(name, 0.0), rate)
+        for measure in measures:
+            best[measure.id] = max(best.get(measure.id, 0.0), rate_of(measure.run))
+        rounds += 1
+        told(min(rounds / MIN_ROUNDS, (time.monotonic() - begin) / max(seconds, 1e-3), 1.0))
+    return best
+
+
+def rate_of(run: Callable[[], object], seconds: float = TURN_SECONDS) -> float:
+    """How often per second `run` is done, over one turn."""
+    done, begin = 0, time.perf_counter()
+    while (spent := time.perf_counter() - begin) < seconds:
+        for _ in range(10):
+            run()
+        done += 10
+    return done / spent
+
+
+def lines_of(measures: Iterable[Measure], best: Mapping[str, float]) -> list[Line]:
+    """The measures with their ratios and whether their targets are met."""
+    return [_line(measure, best) for measure in measures]
+
+
+def _line(measure: Measure, best: Mapping[str, float]) -> Line:
+    rate = best[measure.id]
+    ratio = rate / best[measure.limit] if measure.limit else None
+    met = None if ratio is None or measure.target is None else ratio >= measure.target
+    return Line(
+        measure.id,
+        measure.what,
+        rate,
+        limit=measure.limit,
+        ratio=ratio,
+        target=measure.target,
+        met=met,
+    )
+
+
+# -- raw limits ------------------------------------------------------------------------------------
+
+LIMITS: Mapping[str, str] = {
+    "openssl.verify": "openssl speed: P-256 verify, one core",
+    "openssl.sign": "openssl speed: P-256 sign, one core",
+    "fdatasync": "4 kB written and fdatasync",
+    "loop": "an empty function called in a loop",
+}
+
+
+def raw_limits() -> dict[str, float]:
+    """One turn of every limit in `LIMITS`, per second."""
+    sign, verify = openssl_p256()
+    return {
+        "openssl.verify": verify,
+        "openssl.sign": sign,
+        "fdatasync": fdatasync(),
+        "loop": rate_of(_nothing, TURN_SECONDS / 4),
+    }
+
+
+def openssl_p256() -> tuple[float, float]:
+    """P-256 signatures and verifications per second and core, as `openssl speed` measures them.
+
+    Raises UnavailableError `bench_openssl_missing`.
+    """
+    program = shutil.which("openssl")
+    if program is None:
+        raise UnavailableError("bench_openssl_missing", "the raw limit comes from openssl speed")
+    command = [program, "speed", "-mr", "-seconds", str(_OPENSSL_SECONDS), "ecdsap256"]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)  # noqa: S603
+    found = _OPENSSL_LINE.search(done.stdout)
+    if found is None:
+        raise UnavailableError("bench_openssl_missing", "openssl speed told nothing about P-256")
+    return float(found[1]), float(found[2])
+
+
+def fdatasync(seconds: float = TURN_SECONDS) -> float:
+    """Durable writes of 4 kB per second, in the folder for temporary files."""
+    with tempfile.TemporaryFile() as file:
+        number = file.fileno()
+
+        def write() -> None:
+            os.pwrite(number, _BLOCK, 0)
+            os.fdatasync(number)
+
+        return rate_of(write, seconds)
+
+
+def _nothing() -> None:
+    """What a loop costs when there is nothing in it."""
