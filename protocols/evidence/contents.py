@@ -3,7 +3,8 @@
 ``index.json`` is RFC 8785 JSON and lists every member but itself and the two that prove it:
 ``export.jws`` (the exporter's signed statement over the index) and ``export.tlog-proof`` (that
 statement's place in the exporter's witnessed log). Everything else is beyond doubt once those two
-hold.
+hold. Renewals (`protocols.evidence.renewal`) come later and are not listed: each covers the whole
+file as it was before.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ PROVING = frozenset({INDEX, STATEMENT, STATEMENT_PROOF})
 _DOCUMENT = re.compile(r"documents/(\d{3})-([a-z0-9-]{1,80})\.vc")
 _OTHERS = (
     re.compile(r"receipts/\d{3}\.(?:leaf|tlog-proof)"),
+    re.compile(r"timestamps/\d{3}\.tsr"),
     re.compile(r"members/\d{6}\.json"),
     re.compile(r"status/\d{3}\.jwt"),
     re.compile(r"titles/\d{3}\.(?:json|jws)"),
@@ -42,14 +44,21 @@ _OTHERS = (
 )
 
 
+_RENEWAL = re.compile(r"renewals/(\d{3})\.(?:json|tsr)")
+
+
 @dataclass(frozen=True, slots=True)
 class BundledDocument:
-    """One document file with its receipt (leaf bytes and tlog-proof text), where there is one."""
+    """One document file with its receipt (leaf bytes and tlog-proof text), where there is one.
+
+    timestamp: the RFC 3161 response over its credential, b"" where there is none
+    """
 
     type: str
     file: bytes = field(repr=False)
     entry: bytes = b""
     proof: str = ""
+    timestamp: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,8 @@ def prepare(contents: BundleContents) -> Prepared:
         if document.proof:
             members[f"receipts/{number:03d}.leaf"] = document.entry
             members[f"receipts/{number:03d}.tlog-proof"] = document.proof.encode()
+        if document.timestamp:
+            members[f"timestamps/{number:03d}.tsr"] = document.timestamp
     for version, signed in contents.lists:
         members[f"members/{version:06d}.json"] = signed
     for number, status in enumerate(contents.statuses, start=1):
@@ -111,7 +122,7 @@ def write_index(network: bytes, subject: str, members: Mapping[str, bytes]) -> b
     listed: list[JsonValue] = [
         {"name": name, "sha256": sha256(data).hex(), "length": len(data)}
         for name, data in sorted(members.items())
-        if name not in PROVING
+        if is_listed(name)
     ]
     return strict_json.canonical(
         {"v": 1, "network": network.hex(), "subject": subject, "members": listed}
@@ -155,9 +166,20 @@ def read_index(data: bytes) -> Index:
     return index
 
 
+def is_listed(name: str) -> bool:
+    """Whether the index lists a member of that name."""
+    return name not in PROVING and renewal_of(name) is None
+
+
+def renewal_of(name: str) -> int | None:
+    """The number of the renewal that a member belongs to."""
+    match = _RENEWAL.fullmatch(name)
+    return int(match[1]) if match else None
+
+
 def known_name(name: str) -> bool:
     """Whether a bundle may hold a member of that name."""
-    if name in PROVING or _DOCUMENT.fullmatch(name):
+    if not is_listed(name) or _DOCUMENT.fullmatch(name):
         return True
     return any(pattern.fullmatch(name) for pattern in _OTHERS)
 

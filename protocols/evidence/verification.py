@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from protocols import jws, log_proof, timestamp, times
+from protocols import jws, log_proof, times, timestamp
 from protocols.digest import sha256
 from protocols.evidence import archive, contents, reading, renewal
 from protocols.evidence.contents import INDEX, STATEMENT, STATEMENT_PROOF

@@ -46,7 +46,9 @@ def examine_path(case: Case) -> None:
     if case.jws is None or not case.jws.header.x5c:
         return
     did = did_of(case.jws.kid)
-    entries = case.members.anchors_for(anchors.CREDENTIAL, did, case.signed_by)
+    # The newest list: it says of earlier times, too, what is known of a certificate by now.
+    listed = case.logs or case.members
+    entries = listed.anchors_for(anchors.CREDENTIAL, did, case.signed_by)
     try:
         case.path = x509_path.validate(
             case.jws.header.x5c,
@@ -157,9 +159,12 @@ def tst_01_stamp(case: Case, response: bytes) -> Check:
 
 
 def verify_stamp(
-    response: bytes, data: bytes, listed: Iterable[AnchorEntry], *, judged: datetime
+    response: bytes, data: bytes, listed: Iterable[AnchorEntry], *, judged: datetime | None
 ) -> TimeStamp:
-    """The stamp over `data` under the listed anchors, judged at a moment; raises as `timestamp`."""
+    """The stamp over `data` under the listed anchors; raises as `timestamp.verify`.
+
+    judged: until when it must have held; None asks for the moment it was made alone
+    """
     made = timestamp.read(response).made
     entries = [
         entry for entry in listed if entry.purpose == anchors.TIMESTAMP and entry.valid_at(made)
@@ -168,7 +173,7 @@ def verify_stamp(
         response,
         data,
         [entry.certificate for entry in entries],
-        at=max(judged, made),
+        at=max(judged or made, made),
         revoked=revoked_by(entries),
     )
 
