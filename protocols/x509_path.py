@@ -130,7 +130,7 @@ def validate(
     `certificate_unknown_root`, `certificate_order`, `certificate_signature`, `certificate_weak`,
     `certificate_expired`, `certificate_not_yet_valid`, `certificate_not_ca`, `certificate_is_ca`,
     `certificate_path_length`, `certificate_key_usage`, `certificate_name_constraints`,
-    `certificate_policy`, `certificate_critical_extension`, `certificate_revoked`.
+    `certificate_policy`, `certificate_critical_extension`, `certificate_path_revoked`.
     """
     certificates, anchor = _ending_at(chain, anchors)
     path = [load(one) for one in reversed(certificates)]
@@ -237,7 +237,7 @@ def _require_time(
         raise RefusedError("certificate_expired", "a certificate had expired")
     since = revoked.get(sha256(certificate.public_bytes(Encoding.DER)))
     if since is not None and at >= since:
-        raise RefusedError("certificate_revoked", "the member list says that it counts no longer")
+        raise RefusedError("certificate_path_revoked", "the member list says that it counts no longer")
 
 
 def _extension(certificate: x509.Certificate, kind: type[T]) -> x509.Extension[T] | None:
