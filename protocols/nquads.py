@@ -8,12 +8,10 @@ reader reads: the first is refused, the second is data loss (vc-data-integrity Â
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from protocols.jsonld import ABSOLUTE, DATA_LOSS
 from schemas.errors import RefusedError
 
-TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
 _BLANK = r"_:[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _IRI = r"<[^\n]*?>"
 _LITERAL = r'"(?:[^"\\\n\r]|\\[tbnrf"\\]|\\u[0-9A-F]{4}|\\U[0-9A-F]{8})*"'
@@ -25,18 +23,8 @@ _QUAD = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Quad:
-    """One statement; terms as they are written: `<iri>`, `_:blank`, `"literal"â€¦`; graph or ''."""
-
-    subject: str
-    predicate: str
-    object: str
-    graph: str
-
-
-def read(data: bytes) -> tuple[Quad, ...]:
-    """The statements, each looked at; RefusedError `data_loss_detection_error`.
+def require_whole(data: bytes) -> None:
+    """Raises RefusedError `data_loss_detection_error` unless every statement is one of RDF 1.1.
 
     Every IRI is absolute and well-formed: a relative one is a word that no context defines, and
     what is no IRI at all another reader would drop.
@@ -45,28 +33,10 @@ def read(data: bytes) -> tuple[Quad, ...]:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise RefusedError(DATA_LOSS, "the statements are not UTF-8") from None
-    return tuple(map(_quad, text.split("\n")[:-1]))
-
-
-def _quad(line: str) -> Quad:
-    found = _QUAD.fullmatch(line)
-    if found is None:
-        raise RefusedError(DATA_LOSS, f"not a statement of RDF 1.1: {line[:100]}")
-    terms = found.groupdict("")
-    for term in terms.values():
-        if term.startswith("<") and not ABSOLUTE.fullmatch(term[1:-1]):
-            raise RefusedError(DATA_LOSS, f"no context defines {term[1:-1][:100]!r}")
-    return Quad(terms["subject"], terms["predicate"], terms["object"], terms["graph"])
-
-
-def iri(text: str) -> str:
-    """As N-Quads write an IRI."""
-    return f"<{text}>"
-
-
-def lexical(term: str) -> str | None:
-    """The text of a literal that needed no escape; None for anything else."""
-    found = re.match(_LITERAL, term)
-    if found is None or "\\" in found.group():
-        return None
-    return found.group()[1:-1]
+    for line in text.split("\n")[:-1]:
+        found = _QUAD.fullmatch(line)
+        if found is None:
+            raise RefusedError(DATA_LOSS, f"not a statement of RDF 1.1: {line[:100]!r}")
+        for term in found.groupdict("").values():
+            if term.startswith("<") and not ABSOLUTE.fullmatch(term[1:-1]):
+                raise RefusedError(DATA_LOSS, f"no context defines {term[1:-1][:100]!r}")

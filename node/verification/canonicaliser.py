@@ -72,7 +72,7 @@ def _request(prepared: JsonValue, digest: DigestName, limits: Limits) -> bytes:
 def _result(status: int, text: bytes) -> bytes:
     """The canonical N-Quads, looked at; raises what the worker found."""
     if status == 0:
-        nquads.read(text)
+        nquads.require_whole(text)
         return text
     told = text.decode("utf-8", "replace")
     raise RefusedError(NOT_RDF, told) if status == 1 else UnavailableError(OVER_LIMIT, told)
