@@ -13,7 +13,7 @@ from typing_extensions import override
 from node.documents import documents
 from node.exchange.message import Handler
 from node.store import events
-from node.verification import judging, rows
+from node.verification import conflicts, judging, rows
 from node.verification.rows import Undecided
 from protocols.exchange.control import MEDIA_TYPE, Feedback
 from protocols.exchange.manifest import DOCUMENT, VALIDATED
@@ -143,24 +143,7 @@ def tell(
         detail=detail,
     )
     if report.verdict is Outcome.PASSED:
-        _watch_for_twins(conn, node, document)
-
-
-def _watch_for_twins(conn: Connection, node: Node, document: Document) -> None:
-    """One issuer, one type, one number, two documents in force: somebody must look."""
-    claims = document.claims
-    for other in documents.find(conn, type=claims.document_type, number=claims.number, limit=20):
-        twin = other.issuer == claims.issuer and other.digest != document.digest
-        if twin and other.revoked_at is None and claims.replaces != other.digest:
-            events.record(
-                conn,
-                kind="alarm",
-                at=node.clock.now_ms(),
-                document=document.digest,
-                consignment=claims.consignment,
-                actor=claims.issuer,
-                detail={"code": "conflicting_issuance", "other": other.digest.hex()},
-            )
+        conflicts.watch(conn, node, document)
 
 
 def after_change(conn: Connection, node: Node, document: Document) -> None:

@@ -94,7 +94,7 @@ def verify_file(
         data[: MAX_FILE_BYTES + 1],
         members=members,
         at=at or now,
-        status=_status_beside(path, newest, now, at or now),
+        status=_status_beside(path, newest, now),
         receipt=_receipt_beside(path),
         verifier_country=country,
         historical=historical,
@@ -119,25 +119,10 @@ def _beside(path: Path, ending: str) -> bytes | None:
     return read_capped(file, MAX_FILE_BYTES) if file.is_file() else None
 
 
-def _status_beside(path: Path, members: MemberList, now: datetime, at: datetime) -> StatusLists:
-    """Of each list beside the file the version of that moment; unreadable ones as they are."""
-    found = [_opened(file, members, now) for file in _status_files(path)]
-    by_name: dict[str, list[StatusList]] = {}
-    for one in found:
-        if not isinstance(one, str):
-            by_name.setdefault(one.url, []).append(one)
-    chosen = [_of_moment(versions, at) for versions in by_name.values()]
-    if chosen:
-        return tuple(chosen)
-    return found[0] if found else None
-
-
-def _of_moment(versions: list[StatusList], at: datetime) -> StatusList:
-    """The newest version signed by `at`; else the first after it, which may answer, too."""
-    signed = [one for one in versions if one.valid_from <= at]
-    if signed:
-        return max(signed, key=lambda one: one.valid_from)
-    return min(versions, key=lambda one: one.valid_from)
+def _status_beside(path: Path, members: MemberList, now: datetime) -> StatusLists:
+    """The lists beside the file, each verified; the steps choose the version of the moment."""
+    found = tuple(_opened(file, members, now) for file in _status_files(path))
+    return found or None
 
 
 def _status_files(path: Path) -> list[Path]:

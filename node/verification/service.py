@@ -1,7 +1,7 @@
 """The verification service: judges what arrives and what is asked, and looks again.
 
-Messages: urn:pratique:document:*. Routes: POST /v1/verify and /v1/challenges (operator). What could
-not be found out is looked at again, sooner when the member list changed.
+Messages: urn:pratique:document:*, urn:pratique:conflict. Routes: POST /v1/verify, /v1/challenges
+(operator). What could not be found out is looked at again, sooner when the member list changed.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from node.documents import documents
 from node.verification import challenges, intake, judging, rows
+from node.verification.conflicts import ConflictHandler
 from node.verification.handlers import VerificationHandlers
 from node.verification.rdf_proofs import RdfProofs
-from protocols.exchange.manifest import DOCUMENT
+from protocols.exchange.manifest import CONFLICT, DOCUMENT
 from protocols.verify import Receipt, foreign_steps
 from protocols.verify.foreign_steps import StatusNamed
 from schemas.errors import TradeError
@@ -64,6 +65,7 @@ class VerificationService:
         exchange = getattr(self._node, "exchange", None)
         if exchange is not None:
             exchange.on(DOCUMENT, intake.DocumentHandler(self._node, self))
+            exchange.on(CONFLICT, ConflictHandler(self._node))
         self._node.members.watch(self._list_changed)
         self._loop = asyncio.create_task(self._look_again(), name="verification")
 

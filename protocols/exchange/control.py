@@ -1,4 +1,4 @@
-"""Bodies of the exchange's own messages: the void and the feedback of levels two and three.
+"""Bodies of the exchange's own messages: void, conflict, the feedback of levels two and three.
 
 All are RFC 8785 JSON; the manifest beside them signs their digest, so a void and a refusal are
 signed statements. Feedback flows to the sender: `validated` says that the document was examined,
@@ -8,11 +8,14 @@ signed statements. Feedback flows to the sender: `validated` says that the docum
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from protocols.digest import from_hex
 from schemas import strict_json
 from schemas.errors import MalformedError
+
+if TYPE_CHECKING:
+    from schemas.strict_json import JsonValue
 
 MEDIA_TYPE = "application/json"
 MAX_BYTES = 64 * 1024
@@ -95,6 +98,34 @@ def read_feedback(body: bytes) -> Feedback:
         detail=_text(members, "detail") if "detail" in members else None,
         document=None if document is None else from_hex(document, pointer="/document"),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """To an issuer: two documents in force bear its signature, one type and one number.
+
+    documents: their digests (SHA-256 of the JWS payload), the one that came first before the other
+    """
+
+    type: str
+    number: str
+    documents: tuple[bytes, bytes]
+
+    def to_bytes(self) -> bytes:
+        """The body of a `urn:pratique:conflict` message."""
+        digests: list[JsonValue] = [digest.hex() for digest in self.documents]
+        members: dict[str, JsonValue] = {"type": self.type, "number": self.number}
+        return strict_json.canonical(members | {"documents": digests})
+
+
+def read_conflict(body: bytes) -> Conflict:
+    """The inverse; raises MalformedError `control_malformed`."""
+    members = strict_json.loads_object(body, max_bytes=MAX_BYTES)
+    digests = members.get("documents")
+    if not isinstance(digests, list) or len(digests) != 2 or digests[0] == digests[1]:
+        raise _malformed("/documents")
+    one, other = (from_hex(digest, pointer="/documents") for digest in digests)
+    return Conflict(_text(members, "type"), _text(members, "number"), (one, other))
 
 
 def _text(members: dict[str, Any], name: str) -> str:

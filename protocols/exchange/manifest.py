@@ -41,7 +41,8 @@ DECIDED = "urn:pratique:decided"
 VOID = "urn:pratique:void"
 TITLE = "urn:pratique:title"
 KEY_EVENT = "urn:pratique:key-event"
-CONTROL_TYPES = frozenset({REVOCATION, VALIDATED, DECIDED, VOID, TITLE, KEY_EVENT})
+CONFLICT = "urn:pratique:conflict"
+CONTROL_TYPES = frozenset({REVOCATION, VALIDATED, DECIDED, VOID, TITLE, KEY_EVENT, CONFLICT})
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _TYPE = re.compile(r"(?a:urn:pratique:[a-z0-9][a-z0-9:.-]{0,120})")

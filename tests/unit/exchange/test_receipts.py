@@ -306,6 +306,8 @@ def test_control_bodies_read_back():
         control.Feedback("id", bytes(32), "refused", "x", "why", bytes(32)),
     ):
         assert control.read_feedback(feedback.to_bytes()) == feedback
+    conflict = control.Conflict("certificate-of-origin", "N-1", (bytes(32), b"1" * 32))
+    assert control.read_conflict(conflict.to_bytes()) == conflict
     long = control.Feedback("id", bytes(32), "refused", "x", "w" * 900)
     assert len(control.read_feedback(long.to_bytes()).detail) == 500
 
@@ -319,8 +321,26 @@ def test_a_wrong_void_is_malformed(changes):
         control.read_void(strict_json.canonical(members))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"documents": []},
+        {"documents": "x"},
+        {"documents": ["00" * 32] * 2},
+        {"documents": ["00" * 32, "x"]},
+        {"type": 1},
+        {"number": ""},
+    ],
+)
+def test_a_wrong_conflict_is_malformed(changes):
+    right = control.Conflict("certificate-of-origin", "N-1", (bytes(32), b"1" * 32)).to_bytes()
+    with pytest.raises(MalformedError):
+        control.read_conflict(strict_json.canonical(strict_json.loads_object(right) | changes))
+
+
 @given(st.binary(max_size=100))
 def test_any_bytes_are_control_or_refused(data):
-    for read in (control.read_void, control.read_feedback, answer.read):
+    readers = (control.read_void, control.read_feedback, control.read_conflict, answer.read)
+    for read in readers:
         with pytest.raises(TradeError):
             read(data)
