@@ -6,6 +6,7 @@ its first moment in UTC. What has more to say than fits one word adds `;name=val
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -74,6 +75,14 @@ RefuseAlgorithm = Annotated[
         "--refuse-algorithm", help="ID=TIME: an algorithm refused from then on; may be repeated."
     ),
 ]
+Anchor = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--anchor",
+        help="credential=DID=FILE, platform=CODE=FILE or timestamp=URL=FILE: a certificate (PEM) "
+        "that chains may end at; may be repeated.",
+    ),
+]
 Witness = Annotated[
     list[str] | None,
     typer.Option("--witness", help="DID of a witness of all logs; may be repeated."),
@@ -112,6 +121,7 @@ def wish(**given: Any) -> dict[str, Any]:
         "ends": _ends(given),
         "compromised": [_pair(text, "kid", "since") for text in given.get("compromised") or []],
         "algorithms": [_pair(text, "id", "until") for text in given.get("refuse_algorithm") or []],
+        "anchors": [_anchor(text) for text in given.get("anchor") or []],
         "witnesses": given.get("witness") or [],
         "roots": _roots(given),
         "days": given.get("days", TERM_DAYS),
@@ -185,6 +195,26 @@ def _agreement(text: str) -> dict[str, Any]:
         raise MalformedError(CODE, "write NL:CN:certificate-of-origin")
     types = parts[2].split(",")
     return {"verifier": parts[0], "issuer": parts[1], "documentTypes": types, **more}
+
+
+def _anchor(text: str) -> dict[str, str]:
+    """PURPOSE=SUBJECT=FILE as the API takes it: the file's one PEM certificate."""
+    import ssl
+
+    from node.verification.offline import read_capped
+    from protocols.members.anchors import MAX_CERTIFICATE
+
+    purpose, _, rest = text.partition("=")
+    subject, equals, file = rest.rpartition("=")
+    if not equals:
+        raise MalformedError(CODE, "write credential=did:web:agency.example=root.pem")
+    pem = read_capped(Path(file), 2 * MAX_CERTIFICATE).decode("ascii", "replace")
+    try:
+        der = ssl.PEM_cert_to_DER_cert(pem.strip())
+    except ValueError:
+        raise MalformedError(CODE, f"{Path(file).name} is no PEM certificate") from None
+    certificate = base64.b64encode(der).decode()
+    return {"purpose": purpose, "subject": subject, "certificate": certificate}
 
 
 def _parts(text: str, names: dict[str, str]) -> tuple[str, dict[str, str]]:

@@ -196,6 +196,7 @@ def propose(
     end_agreement: changes.EndAgreement = None,
     compromised: changes.Compromised = None,
     refuse_algorithm: changes.RefuseAlgorithm = None,
+    anchor: changes.Anchor = None,
     witness: changes.Witness = None,
     quorum: changes.Quorum = None,
     registry: changes.Registry = "",

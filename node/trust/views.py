@@ -10,6 +10,7 @@ from protocols import joining, member_list, times
 from protocols.fields import COUNTRY, DID, TYPE_KEY, Fields
 from protocols.joining import Right
 from protocols.member_list import Agreement
+from protocols.members.anchors import AnchorEntry, read_anchor
 from protocols.members.changes import changes
 from protocols.members.consequences import consequences
 from protocols.members.reading import read_algorithm, read_root_key
@@ -66,6 +67,7 @@ _WISH = {
     "ends": _objects((), "key", "node", "agreement", "did", "until", right=_RIGHT),
     "compromised": _objects(("kid", "since")),
     "algorithms": _objects(("id", "until")),
+    "anchors": _objects(("purpose", "subject", "certificate"), "validFrom", "validUntil"),
     "witnesses": _TEXTS,
     "quorum": {"type": "integer", "minimum": 0, "maximum": 64},
     "registry": _TEXT,
@@ -212,6 +214,7 @@ def read_wish(body: Mapping[str, object]) -> Wish:
             for child in fields.children("compromised", 100)
         ),
         algorithms=tuple(read_algorithm(child) for child in fields.children("algorithms", 100)),
+        anchors=tuple(_anchor(child) for child in fields.children("anchors", 100)),
         witnesses=fields.texts("witnesses", pattern=DID, max_items=64),
         quorum=fields.integer("quorum", 0, 64) if fields.has("quorum") else None,
         registry=fields.optional_text("registry", pattern=DID),
@@ -221,6 +224,11 @@ def read_wish(body: Mapping[str, object]) -> Wish:
         expires=fields.optional_time("expires"),
         dry_run=_flag(fields, "dryRun"),
     )
+
+
+def _anchor(fields: Fields) -> AnchorEntry:
+    members = {"validFrom": times.to_text(FROM_THE_LIST), **fields.members}
+    return read_anchor(Fields(members, CODE, fields.pointer))
 
 
 def _end(fields: Fields) -> End:

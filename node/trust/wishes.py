@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from protocols import times
 from protocols.joining import Right
@@ -25,6 +25,7 @@ from protocols.member_list import (
     Roots,
 )
 from protocols.members import policies, trust
+from protocols.members.anchors import AnchorEntry
 from protocols.members.drafting import ended
 from schemas import strict_json
 from schemas.errors import NotFoundError, RefusedError
@@ -82,7 +83,7 @@ class Wish:
     grant_wanted: give the rights that admitted nodes asked for
     ends: what ends; compromised: ids of keys, and since when they are said to be in foreign hands
     (R17)
-    algorithms: refused from their dates on, whoever's key it is
+    algorithms: refused from their dates on, whoever's key it is; anchors: certificates to add
     witnesses, quorum: the policy of every log; registry: who sequences titles
     edited: a whole list, edited as JSON, that the other wishes change further
     expires: when the list expires, else `days` after it is drafted
@@ -96,6 +97,7 @@ class Wish:
     ends: tuple[End, ...] = ()
     compromised: tuple[tuple[str, datetime], ...] = ()
     algorithms: tuple[AlgorithmEntry, ...] = ()
+    anchors: tuple[AnchorEntry, ...] = ()
     witnesses: tuple[str, ...] = ()
     quorum: int | None = None
     registry: str | None = None
@@ -134,8 +136,9 @@ def draft(
         for did in [grant.did] if grant.did else admitted:
             drafted = drafted.with_issuer(grant.entry(did, at))
     for agreement in wish.agreements:
-        since = at if agreement.valid_from == FROM_THE_LIST else agreement.valid_from
-        drafted = drafted.with_agreement(replace(agreement, valid_from=since))
+        drafted = drafted.with_agreement(_from_the_list(agreement, at))
+    for anchor in wish.anchors:
+        drafted = drafted.with_anchor(_from_the_list(anchor, at))
     for end in wish.ends:
         drafted = _ended(drafted, end, at)
     for key in _compromised(wish, current, at):
@@ -144,6 +147,14 @@ def draft(
         drafted = drafted.with_algorithm(algorithm)
     drafted = replace(drafted, roots=_roots(drafted.roots, wish.roots))
     return _with_policies(drafted, wish)
+
+
+Dated = TypeVar("Dated", Agreement, AnchorEntry)
+
+
+def _from_the_list(entry: Dated, at: datetime) -> Dated:
+    since = at if entry.valid_from == FROM_THE_LIST else entry.valid_from
+    return replace(entry, valid_from=since)
 
 
 def _base(current: MemberList, wish: Wish, now: datetime) -> MemberListDraft:

@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from protocols import times
+from protocols.digest import sha256
+from protocols.members.anchors import AnchorEntry
 from protocols.members.entries import (
     Agreement,
     AlgorithmEntry,
@@ -24,6 +26,20 @@ from protocols.members.entries import (
 from protocols.members.trust import MemberList
 
 T = TypeVar("T")
+
+#: Entries with a name and dates: how they are called in English and in Chinese.
+_DATED = {
+    "right": ("{did}: {types} for {country}{more}", "签发权：{did}为{country}签发{types}{more}"),
+    "agreement": (
+        "{id}: {verifier} accepts {types} from {issuer}",
+        "互认协议{id}：{verifier}接受{issuer}的{types}",
+    ),
+    "anchor": (
+        "{sha256} ({purpose} of {subject})",
+        "信任锚{sha256}（{subject}，{purpose}）",
+    ),
+}
+_BECOMES = (": {before} becomes {after}", "：由{before}改为{after}")
 
 #: kind → the sentence in English and in Chinese.
 WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -55,24 +71,23 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "  tells that the key {key} has been in foreign hands since {since}",
             "  宣布密钥{key}自{since}起已被他人掌握",
         ),
-        "right-added": ("adds right {told}", "新增签发权：{told}"),
-        "right-removed": ("removes right {told}", "移除签发权：{told}"),
-        "right-changed": (
-            "changes right {told}: {before} becomes {after}",
-            "变更签发权{told}：由{before}改为{after}",
-        ),
-        "agreement-added": ("adds agreement {told}", "新增互认协议：{told}"),
-        "agreement-removed": ("removes agreement {told}", "移除互认协议：{told}"),
-        "agreement-changed": (
-            "changes agreement {told}: {before} becomes {after}",
-            "变更互认协议{told}：由{before}改为{after}",
-        ),
         "log-added": ("adds log {told}", "新增日志：{told}"),
         "log-removed": ("removes or replaces log {told}", "移除或替换日志：{told}"),
         "registry-added": ("adds registry {told}", "新增登记簿：{told}"),
         "registry-removed": ("removes or replaces registry {told}", "移除或替换登记簿：{told}"),
         "algorithm-added": ("adds end of algorithm {told}", "新增算法终止：{told}"),
         "algorithm-removed": ("removes end of algorithm {told}", "取消算法终止：{told}"),
+        **{
+            f"{kind}-added": (f"adds {kind} {en}", f"新增{zh}") for kind, (en, zh) in _DATED.items()
+        },
+        **{
+            f"{kind}-removed": (f"removes {kind} {en}", f"移除{zh}")
+            for kind, (en, zh) in _DATED.items()
+        },
+        **{
+            f"{kind}-changed": (f"changes {kind} {en}{_BECOMES[0]}", f"变更{zh}{_BECOMES[1]}")
+            for kind, (en, zh) in _DATED.items()
+        },
         "name": ("renames the network {before} to {after}", "网络由{before}更名为{after}"),
         "expires": ("expires {at}", "名单于{at}到期"),
     }
@@ -118,6 +133,7 @@ def changes(old: MemberList | None, new: MemberList) -> list[Change]:
     found += _dated("agreement", old.agreements, new.agreements, _agreement_name, _tell_agreement)
     found += _listed("log", old.logs, new.logs, lambda one: f"{one.origin} #{one.epoch}")
     found += _listed("registry", old.registries, new.registries, lambda one: one.origin)
+    found += _dated("anchor", old.anchors, new.anchors, _anchor_name, _tell_anchor)
     found += _listed("algorithm", old.algorithms, new.algorithms, _tell_algorithm)
     if new.expires != old.expires:
         found.append(Change("expires", {"at": new.expires}))
@@ -193,20 +209,20 @@ def _dated(
     old: Sequence[T],
     new: Sequence[T],
     name: Callable[[T], object],
-    tell: Callable[[T], str],
+    tell: Callable[[T], Mapping[str, str]],
 ) -> Iterator[Change]:
     """Entries with a name and dates: what has another date is changed, not removed and added."""
     before, after = {name(one): one for one in old}, {name(one): one for one in new}
     for key, entry in before.items():
         if key not in after:
-            yield Change(f"{what}-removed", {"told": tell(entry)})
+            yield Change(f"{what}-removed", tell(entry))
     for key, entry in after.items():
         known = before.get(key)
         if known is None:
-            yield Change(f"{what}-added", {"told": tell(entry)})
+            yield Change(f"{what}-added", tell(entry))
         elif known != entry:
             values = {"before": _terms(known), "after": _terms(entry)}
-            yield Change(f"{what}-changed", {"told": tell(entry), **values})
+            yield Change(f"{what}-changed", {**tell(entry), **values})
 
 
 def _terms(entry: Any) -> str:
@@ -215,6 +231,8 @@ def _terms(entry: Any) -> str:
     parts = [f"{times.to_text(entry.valid_from)}/{until}"]
     if isinstance(entry, Agreement):
         parts += [", ".join(entry.document_types), *([entry.rules] if entry.rules else [])]
+    elif isinstance(entry, AnchorEntry):
+        parts.append(f"revoked: {len(entry.revoked)}")
     elif entry.delegated_by:
         parts.append(entry.delegated_by)
     return " ".join(parts)
@@ -239,15 +257,26 @@ def _agreement_name(entry: Agreement) -> object:
     return (entry.id, entry.verifier, entry.issuer)
 
 
-def _tell_right(entry: IssuerEntry) -> str:
-    office = f" ({entry.office})" if entry.office else ""
-    giver = f", delegated by {entry.delegated_by}" if entry.delegated_by else ""
-    return f"{entry.did}: {entry.document_type} for {entry.country}{office}{giver}"
+def _anchor_name(entry: AnchorEntry) -> object:
+    return (entry.purpose, entry.subject, entry.certificate)
 
 
-def _tell_agreement(entry: Agreement) -> str:
+def _tell_anchor(entry: AnchorEntry) -> dict[str, str]:
+    digest = sha256(entry.certificate).hex()
+    return {"sha256": digest[:16], "purpose": entry.purpose, "subject": entry.subject}
+
+
+def _tell_right(entry: IssuerEntry) -> dict[str, str]:
+    more = f" ({entry.office})" if entry.office else ""
+    more += f" ← {entry.delegated_by}" if entry.delegated_by else ""
+    told = {"did": entry.did, "types": entry.document_type, "country": entry.country}
+    return {**told, "more": more}
+
+
+def _tell_agreement(entry: Agreement) -> dict[str, str]:
     types = ", ".join(entry.document_types)
-    return f"{entry.id}: {entry.verifier} accepts {types} from {entry.issuer}"
+    parties = {"verifier": entry.verifier, "issuer": entry.issuer}
+    return {"id": entry.id, "types": types, **parties}
 
 
 def _tell_algorithm(entry: AlgorithmEntry) -> str:
