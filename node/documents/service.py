@@ -111,7 +111,7 @@ class DocumentService:
     ) -> tuple[StatusList, ...]:
         """The lists of those names that could be had: of now, or those in force at `at`."""
         calls = [
-            self._fetcher.status_for(issuer, url, refresh=refresh)
+            self.status_for(issuer, url, refresh=refresh)
             if at is None
             else self._fetcher.status_at(issuer, url, at)
             for url in urls

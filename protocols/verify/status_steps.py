@@ -58,7 +58,7 @@ def _said(case: Case, entry: StatusEntry, issuer: str) -> Check:
 
 
 def _telling(check: Check) -> int:
-    """Of several versions the one that decides counts: a later one may know what a stale did not."""
+    """Of several versions the one that decides counts: a later may know more than a stale one."""
     if check.outcome is UNKNOWN:
         return 2 if check.code == SUSPENDED else 3
     return 0 if check.outcome is FAILED else 1

@@ -156,7 +156,7 @@ async def test_a_hold_counts_though_its_status_cannot_be_had(
     monkeypatch.setattr(port.documents, "status_for", unreachable)
     hold = await customs_says(nodes, "HOLD", "CD-2")
     assert await road.verdict(port, hold) == "INDETERMINATE"
-    monkeypatch.setattr(deciding, "known_status", lambda *_: None)
+    monkeypatch.setattr(deciding, "known_statuses", lambda *_: ())
     made = await road.decision(port)
     told = next(each for each in made["conditions"] if each["id"] == "REL-050")
     assert (told["state"], told["code"]) == ("unmet", "customs_hold")
