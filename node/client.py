@@ -16,6 +16,7 @@ import aiohttp
 from typing_extensions import override
 from yarl import URL
 
+from node.guarded.client import CheckedResolver
 from protocols.digest import sha256
 from protocols.seams import Answer, Transport
 from schemas.errors import (
@@ -134,6 +135,9 @@ class PeerClient(Transport):
                 ) as response,
             ):
                 data = await self._read(response)
+        except RefusedError as error:
+            # A name that leads inside is where the peer cannot be reached, no answer of its (R13).
+            raise UnavailableError("peer_unreachable", f"{url.host}: {error.code}") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnavailableError(
                 "peer_unreachable", f"{url.host}: {type(error).__name__}"
@@ -154,7 +158,10 @@ class PeerClient(Transport):
         if self._session is None:
             limits = self._node.settings.limits
             connector = aiohttp.TCPConnector(
-                limit=0, limit_per_host=limits.peer_connections, keepalive_timeout=3.0
+                resolver=CheckedResolver(self._may_be_at),
+                limit=0,
+                limit_per_host=limits.peer_connections,
+                keepalive_timeout=3.0,
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
@@ -165,6 +172,14 @@ class PeerClient(Transport):
                 skip_auto_headers=("User-Agent", "Accept-Encoding"),
             )
         return self._session
+
+    def _may_be_at(self, address: str) -> bool:
+        """A member's name leads to no private address, outside test networks (R7).
+
+        Before there is a list, the operator alone says whom to ask.
+        """
+        places = self._node.guarded.places
+        return places.members is None or places.test or places.allows(address)
 
     def _notice(self, did: str, answer: Answer) -> None:
         """The peer tells which member list it holds (R4); odd words are logged."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from node.client import PeerClient
 from node.clock import SystemClock
 from node.guarded.client import GuardedClient
+from node.guarded.places import read_network
 from node.home import write_private
 from node.http.app import Application, serve_only_operator
 from node.http.system import SystemService
@@ -128,7 +129,10 @@ class Node:
         self.client = PeerClient(self)
         fetching = settings.fetching
         self.guarded = GuardedClient(
-            lambda: self.members.current, hosts=fetching.hosts, quiet=fetching.quiet
+            lambda: self.members.current,
+            hosts=fetching.hosts,
+            inside=[read_network(text) for text in fetching.inside],
+            quiet=fetching.quiet,
         )
         self.members.watch(lambda _: self.guarded.forgive())
         self.token = ""

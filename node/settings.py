@@ -154,6 +154,9 @@ class FetchingSettings:
     hosts: tuple[str, ...] = _setting(
         (), "Hosts beside the member list's that may be called: time-stamp servers, for example."
     )
+    inside: tuple[str, ...] = _setting(
+        (), "Private networks that members may be in, like 10.20.0.0/16; public addresses always."
+    )
     quiet: float = _setting(
         60.0, "Seconds a host or an address that failed is left alone.", low=0, high=3600
     )

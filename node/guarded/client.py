@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Collection, Coroutine
 
-    from node.guarded.places import Target
+    from node.guarded.places import Network, Target
     from protocols.member_list import MemberList
 
 MAX_DID_BYTES = 64 * 1024
@@ -101,6 +101,7 @@ class GuardedClient:
         members: Callable[[], MemberList | None],
         *,
         hosts: Collection[str] = (),
+        inside: Collection[Network] = (),
         quiet: float = QUIET_SECONDS,
         resolver: Callable[[], AbstractResolver] = ThreadedResolver,
         tls: ssl.SSLContext | None = None,
@@ -110,10 +111,12 @@ class GuardedClient:
 
         members:  the list in force, asked at every call
         hosts:    what the operator named beside it (`fetching.hosts`)
+        inside:   private networks that members are in (`fetching.inside`)
         quiet:    seconds for which a host or URL that failed is left alone
         tls:      whom to trust; None for the system's authorities
         """
-        self._members, self._hosts, self._quiet = members, tuple(hosts), quiet
+        self._members, self._quiet = members, quiet
+        self._hosts, self._inside = tuple(hosts), tuple(inside)
         self._resolver, self._tls, self._monotonic = resolver, tls, monotonic
         self._cached: Places | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -127,7 +130,7 @@ class GuardedClient:
         """Where calls may lead, by the member list in force."""
         members = self._members()
         if self._cached is None or self._cached.members is not members:
-            self._cached = Places(members, self._hosts)
+            self._cached = Places(members, self._hosts, self._inside)
         return self._cached
 
     async def get(

@@ -15,15 +15,17 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote
 
-from schemas.errors import RefusedError, UnavailableError
+from schemas.errors import RefusedError, SettingsError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from protocols.member_list import MemberList
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_URL = 2048
 _URL = re.compile(
@@ -34,6 +36,7 @@ _URL = re.compile(
 _NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # Separators, dots and control characters that a server may read otherwise than we do.
 _ESCAPED = re.compile(r"%(?:2[ef]|5c|7f|[01][0-9a-f])", re.IGNORECASE)
+_SHORTEST = 8
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -68,9 +71,18 @@ class Target:
 class Places:
     """What one member list, and the operator's own list of hosts, let a node call."""
 
-    def __init__(self, members: MemberList | None, hosts: Collection[str] = ()) -> None:
-        """hosts: authorities that the operator named; ``host`` or ``host:port``."""
+    def __init__(
+        self,
+        members: MemberList | None,
+        hosts: Collection[str] = (),
+        inside: Collection[Network] = (),
+    ) -> None:
+        """hosts: authorities that the operator named; ``host`` or ``host:port``.
+
+        inside: private networks that the operator says members are in; nobody else says so
+        """
         self.members = members
+        self._inside = tuple(inside)
         self.test = members is not None and members.test
         self._own = frozenset(host.lower() for host in hosts)
         self._endpoints, self._aliases = _index(members)
@@ -100,8 +112,15 @@ class Places:
         raise UnavailableError("host_unlisted", "the host is not in the member list")
 
     def allows(self, address: str) -> bool:
-        """Whether an IP address may be connected to: a public one; in test networks loopback."""
-        return is_public(address) or (self.test and is_loopback(address))
+        """Whether an IP address may be connected to.
+
+        A public one, one in the operator's own networks, and in test networks loopback.
+        """
+        return (
+            is_public(address)
+            or (self.test and is_loopback(address))
+            or any(ipaddress.ip_address(address) in network for network in self._inside)
+        )
 
 
 def parse(url: object) -> Asked:
@@ -117,6 +136,18 @@ def parse(url: object) -> Asked:
     if not 0 < number < 65536 or (port or "1").startswith("0"):
         raise RefusedError("url_refused", "there is no such port")
     return Asked(scheme, host.lower(), number, path + (query or ""))
+
+
+def read_network(text: str) -> Network:
+    """A network in CIDR notation; raises SettingsError `setting_bad`. Never loopback or all."""
+    try:
+        found = ipaddress.ip_network(text)
+    except ValueError:
+        found = ipaddress.ip_network("::/0")
+    if found.is_loopback or found.is_link_local or found.prefixlen < _SHORTEST:
+        told = "fetching.inside: a private network is written like 10.20.0.0/16"
+        raise SettingsError("setting_bad", told, pointer="/fetching/inside")
+    return found
 
 
 def is_public(address: str) -> bool:

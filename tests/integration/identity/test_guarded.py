@@ -18,11 +18,13 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from typing_extensions import override
 
 from node.guarded.client import GuardedClient
-from node.guarded.places import Places, is_public
-from schemas.errors import TradeError
+from node.guarded.places import Places, is_public, read_network
+from node.runtime import Node
+from node.settings import NodeSettings, Settings
+from schemas.errors import TradeError, UnavailableError
 from tests.support.hostile_web import HostileWeb, answer, certified, hostile_web
 from tests.support.made_network import A, founded
-from tests.support.running import free_port
+from tests.support.running import free_port, make_home
 
 if TYPE_CHECKING:
     import ssl
@@ -228,6 +230,31 @@ def test_r7_the_operators_own_hosts_are_called_as_they_are_written() -> None:
             own.find(url)
     loopback = Places(replace(real, test=True), ("127.0.0.1:3180",))
     assert loopback.find("http://127.0.0.1:3180/").url == "http://127.0.0.1:3180/"
+
+
+def test_r7_private_networks_are_open_only_where_the_operator_says_so() -> None:
+    real = listed("https://a-port.example", test=False)
+    inside = Places(real, inside=[read_network("10.20.0.0/16")])
+    assert inside.allows("10.20.1.1")
+    assert not inside.allows("10.21.1.1")
+    assert not inside.allows("::1")
+    for wrong in ("127.0.0.0/8", "0.0.0.0/0", "169.254.0.0/16", "10.20.0.1/16", "x"):
+        with pytest.raises(TradeError) as caught:
+            read_network(wrong)
+        assert caught.value.code == "setting_bad"
+
+
+async def test_r7_a_peers_name_that_leads_inside_is_not_called_either(tmp_path: Path) -> None:
+    node = Node(make_home(tmp_path / "home", A), Settings(node=NodeSettings(did=A)))
+    async with hostile_web(lambda _: answer(b"{}")) as web:
+        address = f"http://localhost:{web.port}/x"
+        node.members.replace(listed("https://a-port.example", test=False))
+        with pytest.raises(UnavailableError, match="address_forbidden"):
+            await node.client.open_call("GET", address)
+        assert web.connections == 0
+        node.members.replace(MEMBERS)
+        assert (await node.client.open_call("GET", address)).status == 200
+    await node.client.close()
 
 
 def test_what_is_no_address_is_not_public() -> None:
