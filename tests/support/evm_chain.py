@@ -61,8 +61,10 @@ class EvmChain:
 
     def transact(self, to: bytes | None, data: bytes, gas: int = GAS) -> Receipt:
         """Mine a block with one transaction, at the moment `now`."""
-        block, receipt, computation = self.mine(to, data, gas)
-        del block
+        _, receipt, computation = self.mine(to, data, gas)
+        return self._receipt(receipt, computation)
+
+    def _receipt(self, receipt: Any, computation: Any) -> Receipt:
         logs = tuple(
             Log(log.address, tuple(t.to_bytes(32, "big") for t in log.topics), log.data)
             for log in receipt.logs
@@ -78,14 +80,31 @@ class EvmChain:
     def mine(self, to: bytes | None, data: bytes, gas: int = GAS) -> Any:
         """The mined block, the receipt and the computation of one transaction."""
         self.now += 1
-        self.chain.set_header_timestamp(self.now)
+        receipt, computation = self._add(to, data, gas)
+        return self.chain.mine_block(), receipt, computation
+
+    def together(self, now: int, to: bytes, calls: list[bytes]) -> list[Receipt]:
+        """One block at `now` with a transaction for each of `calls`."""
+        self.now = now
+        done = [self._receipt(*self._add(to, data, GAS)) for data in calls]
+        self.chain.mine_block()
+        return done
+
+    def _add(self, to: bytes | None, data: bytes, gas: int) -> Any:
+        if not self.chain.get_block().transactions:
+            self.chain.set_header_timestamp(self.now)
         unsigned = self.chain.create_unsigned_transaction(
             nonce=self.nonce, gas_price=10**10, gas=gas, to=to or b"", value=0, data=data
         )
         self.nonce += 1
         signed = unsigned.as_signed_transaction(self.key, chain_id=CHAIN_ID)
         _, receipt, computation = self.chain.apply_transaction(signed)
-        return self.chain.mine_block(), receipt, computation
+        return receipt, computation
+
+    def storage_root(self, address: bytes) -> bytes:
+        """The root of a contract's storage."""
+        accounts = self.chain.get_vm().state._account_db
+        return bytes(accounts._get_account(address).storage_root)
 
     def call(self, to: bytes, data: bytes) -> bytes:
         """What a view function answers."""
