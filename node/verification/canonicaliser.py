@@ -1,7 +1,7 @@
 """RDF canonicalisation (RDFC-1.0) in processes that are killed when they take too long.
 
 A small graph can be made to cost for ever, and the library can neither be interrupted nor limited
-(ADR 0015). So each document goes to a worker process with a cap on blank nodes, memory and time;
+(ADR 0016). So each document goes to a worker process with a cap on blank nodes, memory and time;
 one that overruns is killed and replaced. The event loop only ever waits on a pipe.
 
 `Canonicaliser` is for the node, `OfflineCanonicaliser` for a command without one.
