@@ -199,7 +199,13 @@ class Node:
                 self._application = None
 
     def seen_members(self, did: str, claim: MembersClaim) -> None:
-        """A node showed which member list it holds (R4); the trust service judges."""
+        """A node showed which member list it holds (R4); the trust service judges.
+
+        It is alive, whatever failed there a moment ago.
+        """
+        entry = self.members.current.node(did) if self.members.current else None
+        if entry is not None:
+            self.guarded.heard_from(entry.endpoint)
         trust = getattr(self, "trust", None)
         if trust is not None:
             trust.seen_members(did, claim.version, claim.digest)

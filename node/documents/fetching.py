@@ -18,7 +18,9 @@ from urllib.parse import quote
 from node.documents import revoking, status
 from node.documents.alarms import ListAlarms
 from node.documents.tokens import TokenLists
+from node.guarded.client import MAX_STATUS_BYTES
 from protocols import status_list, times
+from protocols.credential import MEDIA_TYPE
 from schemas.errors import RefusedError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
@@ -187,10 +189,14 @@ class StatusFetcher:
         path = PATH + status_list.list_id_of(url, keeper)
         if at is not None:
             path += f"?timestamp={quote(times.to_text(at), safe='')}"
-        answer = await self._node.client.open_call("GET", f"{entry.endpoint}{path}")
-        if answer.status != 200:
-            raise UnavailableError("status_unreachable", f"answered {answer.status}")
         try:
-            return answer.body.decode("ascii").strip()
+            body = await self._node.guarded.get(
+                f"{entry.endpoint}{path}", cap=MAX_STATUS_BYTES, accept=(MEDIA_TYPE,)
+            )
+        except UnavailableError as error:
+            told = f"{error.code}: {error.detail}"
+            raise UnavailableError("status_unreachable", told) from None
+        try:
+            return body.decode("ascii").strip()
         except UnicodeDecodeError:
             raise RefusedError("status_malformed", "the answer is not a list") from None

@@ -170,6 +170,17 @@ class GuardedClient:
         """Forget what failed: the member list or the operator's wishes changed."""
         self._failed.clear()
 
+    def heard_from(self, endpoint: str) -> None:
+        """A listed endpoint has just spoken to us: its failures are past."""
+        if self._failed:
+            authority = endpoint.partition("://")[2]
+            kept = {
+                place: told
+                for place, told in self._failed.items()
+                if place != authority and not place.startswith(f"{endpoint}/")
+            }
+            self._failed = kept
+
     async def close(self) -> None:
         """Closes the connections and gives up what is under way."""
         for task in tuple(self._under_way.values()):

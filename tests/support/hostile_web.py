@@ -51,8 +51,9 @@ async def hostile_web(
     *,
     tls: ssl.SSLContext | None = None,
     trickle: float = 0.0,
+    port: int = 0,
 ) -> AsyncIterator[HostileWeb]:
-    """A server on a free loopback port.
+    """A server on a loopback port, a free one if none is given.
 
     reply:   request target → the bytes to send; None hangs up without a word
     trickle: seconds between single bytes, for the slow loris
@@ -78,7 +79,7 @@ async def hostile_web(
             writers.discard(writer)
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(serve, "127.0.0.1", port, ssl=tls)
     web.port = server.sockets[0].getsockname()[1]
     try:
         yield web

@@ -294,13 +294,13 @@ async def test_r7_status_comes_from_the_listed_address_once_and_is_cached(
         made = await founded_homes.client(alpha).apost("/v1/documents", order())
         url = made["status"]["list"]
         called: list[str] = []
-        real = beta.client.open_call
+        real = beta.guarded.get
 
-        async def counted(method: str, address: str, *more: Any, **named: Any) -> Any:
+        async def counted(address: str, **named: Any) -> Any:
             called.append(address)
-            return await real(method, address, *more, **named)
+            return await real(address, **named)
 
-        monkeypatch.setattr(beta.client, "open_call", counted)
+        monkeypatch.setattr(beta.guarded, "get", counted)
         answers = await asyncio.gather(
             *(beta.documents.status_for(alpha.did, url) for _ in range(20))
         )

@@ -315,6 +315,17 @@ async def test_group_15_an_error_is_no_answer_and_is_remembered() -> None:
             assert web.connections == 4
 
 
+async def test_a_host_that_speaks_again_is_asked_again() -> None:
+    async with hostile_web(lambda _: None) as web, guarded(at(web)) as client:
+        assert await refused(client) == "fetch_unreachable"
+        client.heard_from("http://127.0.0.1:1")
+        assert await refused(client) == "fetch_unreachable"
+        assert web.connections == 1
+        client.heard_from(f"http://127.0.0.1:{web.port}")
+        assert await refused(client) == "fetch_unreachable"
+        assert web.connections == 2
+
+
 @pytest.mark.parametrize(
     "place",
     [

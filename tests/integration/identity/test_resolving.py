@@ -238,3 +238,34 @@ async def test_trust_resolve_shows_document_pins_and_agreement(tmp_path: Path) -
         code, told = await asyncio.to_thread(cli, "did:web:stranger.example", "--json")
         assert code != 0
         assert "did_unlisted" in told
+
+
+async def test_group_15_many_credentials_of_a_dead_host_cost_one_connection(tmp_path: Path) -> None:
+    """Documents of an issuer that no longer answers stay unknown, and knock once."""
+    made = pair.made(tmp_path)
+    files = []
+    async with running_node(made.homes[pair.ISSUER]) as issuer:
+        port = issuer.settings.http.port
+        for number in range(5):
+            body = pair.order(pair.certificate(number=f"CN-2026-{number}"))
+            digest = (await road.operator(issuer).apost("/v1/documents", body))["digest"]
+            accept = {"Accept": "application/octet-stream"}
+            path = f"/v1/documents/{digest}"
+            files.append((await road.operator(issuer).arequest("GET", path, headers=accept)).body)
+    async with (
+        hostile_web(lambda _: None, port=port) as web,
+        running_node(made.homes[pair.VERIFIER]) as node,
+    ):
+        headers = {"Authorization": f"Bearer {node.token}", "Content-Type": "application/vc+jwt"}
+
+        async def verdict(session: aiohttp.ClientSession, file: bytes) -> str:
+            url = f"{node.local_url}/v1/verify"
+            async with session.post(url, data=file, headers=headers) as response:
+                return str(json.loads(await response.read())["verdict"])
+
+        async with aiohttp.ClientSession() as session:
+            told = await asyncio.gather(*(verdict(session, file) for file in files * 40))
+        assert set(told) == {"INDETERMINATE"}
+        # A whole list is asked for, never a place in it; the second list is not even tried.
+        assert [path.rpartition("/")[0] for path in web.paths] == ["/status"]
+        assert web.connections == 1
