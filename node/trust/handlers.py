@@ -66,7 +66,7 @@ class TrustHandlers:
                   request={JSON: views.PROPOSE}, deadline=30.0, max_body=MAX_PAGE_BYTES),
             Route("POST", "/v1/trust/diff", self._diff, operator,
                   "What a proposal would change, and what would follow", tag,
-                  request={member_list.MEDIA_TYPE: _OBJECT}, deadline=30.0,
+                  request={JSON: _OBJECT, member_list.MEDIA_TYPE: _OBJECT}, deadline=30.0,
                   max_body=MAX_PAGE_BYTES),
             Route("POST", "/v1/trust/sign", self._sign, operator,
                   "Sign a proposal, or the next list as wished, with the root keys held here", tag,

@@ -20,16 +20,29 @@ def show(body: Mapping[str, Any]) -> None:
     output.line(f"{mark} {body['verdict']}  {body.get('subject', '')}")
     if body.get("historical"):
         output.line(f"  as of {body.get('at') or 'an unknown moment'}; no release accepts it (R25)")
+        _show_judged_by(body["checks"])
     rows = [_row(check) for check in body["checks"] if check.get("code") != NOT_REACHED]
     output.table("Checks", ("check", "outcome", "what", "next step"), rows)
     _show_unreached([check for check in body["checks"] if check.get("code") == NOT_REACHED])
     _show_disclosed(body["checks"])
+    _show_lists(body["checks"])
     if body.get("findings"):
         found = [
             (item["rule"], item["severity"], item["pointer"], _message(item))
             for item in body["findings"]
         ]
         output.table("Findings", ("rule", "severity", "place", "message"), found)
+
+
+def _show_judged_by(checks: Sequence[Mapping[str, Any]]) -> None:
+    """By which versions another moment was judged: of the member list, and of the status."""
+    evidence = {each["id"]: each.get("evidence", {}) for each in checks}
+    members, status = evidence.get("CRED-12", {}), evidence.get("CRED-10", {})
+    if "version" in members:
+        since = f"issued {members['issued']}, {members['digest'][:16]}…"
+        output.line(f"  member list version {members['version']} ({since})")
+    if "signedAt" in status:
+        output.line(f"  status list signed {status['signedAt']} ({status['digest'][:16]}…)")
 
 
 def _show_disclosed(checks: Sequence[Mapping[str, Any]]) -> None:
@@ -43,6 +56,40 @@ def _show_disclosed(checks: Sequence[Mapping[str, Any]]) -> None:
     ]
     if rows:
         output.table("Disclosable members", ("place", "disclosed"), rows)
+
+
+_LISTS = {
+    "en": ("Status lists", ("list", "says", "signed", "age")),
+    "zh": ("状态列表", ("列表", "所述", "签署时间", "距今")),
+}
+_SAYS_ZH = {"valid": "有效", "revoked": "已吊销", "suspended": "已暂停", "invalid": "无效"}
+
+
+def _show_lists(checks: Sequence[Mapping[str, Any]]) -> None:
+    """The status lists that were asked, and how old they are (CRED-10)."""
+    evidence: Mapping[str, Any] = next(
+        (each.get("evidence", {}) for each in checks if each["id"] == "CRED-10"), {}
+    )
+    lists = [one for one in (evidence, evidence.get("suspension", {})) if "ageSeconds" in one]
+    lang = "zh" if output.lang() == "zh" else "en"
+    rows = [
+        (
+            one["list"],
+            _SAYS_ZH.get(one["says"], one["says"]) if lang == "zh" else one["says"],
+            one["signedAt"],
+            _age(one["ageSeconds"], lang),
+        )
+        for one in lists
+    ]
+    if rows:
+        output.table(*_LISTS[lang], rows)
+
+
+def _age(seconds: int, lang: str) -> str:
+    """An age in the unit in which it is two digits or so; a list of later has a negative one."""
+    units = ((86_400, "d", "天"), (3_600, "h", "小时"), (60, "min", "分钟"), (1, "s", "秒"))
+    size, en, zh = next((each for each in units if abs(seconds) >= 2 * each[0]), units[-1])
+    return f"{int(seconds / size)} {zh if lang == 'zh' else en}"
 
 
 def _message(finding: Mapping[str, Any]) -> str:

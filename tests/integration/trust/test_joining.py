@@ -245,7 +245,10 @@ async def test_r17_a_compromise_is_announced_by_the_next_list(homes: tuple[Home,
         await admit(alpha, beta)
         client, kid = founded_homes.client(alpha), f"{beta.did}#credential-1"
         since = times.to_text(alpha.members.current.issued_at)
-        body = {"compromised": [{"kid": kid, "since": since}], "ends": [{"key": f"{beta.did}#release-1"}]}
+        body = {
+            "compromised": [{"kid": kid, "since": since}],
+            "ends": [{"key": f"{beta.did}#release-1"}],
+        }
         await client.apost("/v1/trust/sign", body)
         members = alpha.members.current
         key = members.key(kid)
