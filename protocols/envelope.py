@@ -108,7 +108,8 @@ def unwrap(members: Mapping[str, JsonValue]) -> tuple[str, str, bytes]:
     if not set(members) <= _WRAPPER_NAMES:
         raise MalformedError(CODE, "nothing stands beside an envelope")
     text = members.get("id")
-    match = _DATA_URL.fullmatch(text) if isinstance(text, str) else None
+    # A line feed after a URL is no part of it (URL Standard §4.4).
+    match = _DATA_URL.fullmatch(text.rstrip("\r\n")) if isinstance(text, str) else None
     if match is None:
         raise MalformedError(CODE, "the id is a data: URL of a secured object", pointer="/id")
     return kind, match[1], _base64(match[3]) if match[2] else match[3].encode()

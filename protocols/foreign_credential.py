@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from protocols import vcdm
+from protocols import jsonld, vcdm
 from protocols.fields import Fields
 from schemas import strict_json
 
@@ -124,7 +124,8 @@ def types(fields: Fields, named: list[JsonValue], required: str) -> tuple[str, .
     found = (value,) if isinstance(value, str) else fields.texts("type", max_items=20)
     if required not in found:
         raise fields.fault("type", f"type includes {required}")
-    inline = [item for item in named if isinstance(item, dict)]
+    own = [jsonld.unnested(item) for item in named]
+    inline = [item for item in own if isinstance(item, dict)]
     # A context by URL that is not the base one may define any term: it is not looked into.
     elsewhere = len(inline) + 1 < len(named)
     for name in found:

@@ -97,7 +97,14 @@ def inline_contexts(document: JsonValue) -> tuple[Json, ...]:
 def _contexts_in(document: JsonValue) -> Iterator[JsonValue]:
     for node in _objects(document):
         if "@context" in node:
-            yield node["@context"]
+            yield [unnested(item) for item in as_list(node["@context"])]
+
+
+def unnested(item: JsonValue) -> JsonValue:
+    """An item of @context; the context document's form, `{"@context": {…}}`, is its content."""
+    if isinstance(item, dict) and set(item) == {"@context"} and isinstance(item["@context"], dict):
+        return item["@context"]
+    return item
 
 
 def _objects(value: JsonValue) -> Iterator[Json]:
@@ -153,7 +160,7 @@ def _placed(value: JsonValue, contexts: Contexts) -> JsonValue:
 def _bodies(context: JsonValue, contexts: Contexts) -> JsonValue:
     bodies: list[JsonValue] = []
     for item in as_list(context):
-        body = contexts[item] if isinstance(item, str) else item
+        body = contexts[item] if isinstance(item, str) else unnested(item)
         bodies.extend(as_list(body))
     return bodies
 

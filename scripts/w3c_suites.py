@@ -82,7 +82,8 @@ def show(name: str, found: dict[str, Any]) -> int:
 @contextmanager
 def running_node(home: Path, contexts: Path, resources: Path | None) -> Iterator[str]:
     """A fresh node in VC-API mode, in no network; the base URL of its VC-API."""
-    command("init", str(home), "--did", "did:web:w3c.example", "--name", "Conformance")
+    command("init", str(home), "--did", "did:web:w3c.example", "--name", "Conformance",
+            "--role", "issuer", "--country", "NL")  # fmt: skip
     settings = home / "pratique.toml"
     chosen = ["[vc_api]", "enabled = true", "port = 0"]
     if resources is not None:
@@ -201,7 +202,7 @@ _STATUS = {"credentialStatus": {"type": "BitstringStatusListEntry", "statusPurpo
 #: Suite → path of a family, the suite's tags for it, the kind of key where it asks, options.
 ENDPOINTS: dict[str, list[tuple[str, list[str], str | None, dict[str, Any]]]] = {
     "vc-data-model-2.0": [
-        ("/eddsa-rdfc-2022/ed25519", ["vc2.0"], None, {}),
+        ("/eddsa-jcs-2022/ed25519", ["vc2.0"], None, {}),
         ("/jose/p-256", ["EnvelopingProof"], None, {}),
     ],
     "vc-di-eddsa": [

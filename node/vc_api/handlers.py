@@ -88,7 +88,14 @@ class VcApiHandlers:
         family, signer = self._asked(request)
         read = requests.read(await request.read(), "credential")
         did = signer.kid.partition("#")[0]
-        members = issuing.credential(read, family, did, self._lists, self._resources)
+        members = issuing.credential(
+            read,
+            family,
+            did,
+            lists=self._lists,
+            held=self._resources,
+            contexts=self._contexts.bodies,
+        )
         return json_response(await self._secured(members, family, signer, read), status=201)
 
     async def _present(self, request: web.Request) -> web.Response:

@@ -17,6 +17,7 @@ from protocols import (
     data_integrity,
     envelope,
     foreign_credential,
+    jsonld,
     jws,
     presentation,
     sd_jwt,
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
     from node.vc_api.status_lists import StatusLists
     from protocols.canonical_forms import CanonicalForms
     from protocols.data_integrity import Draft
+    from protocols.jsonld import Contexts
     from protocols.keys import Signer
     from schemas.strict_json import JsonValue
 
+PROOF_CONTEXT = "https://w3id.org/security/data-integrity/v2"
 #: The members the data models define for a credential. Without JSON-LD processing nothing else
 #: can be told from a mistake; an issuer's own claims are the subject's.
 _DEFINED = frozenset(
@@ -48,25 +51,54 @@ _DEFINED = frozenset(
 
 
 def credential(
-    request: Request, family: Family, did: str, lists: StatusLists, held: Resources
+    request: Request,
+    family: Family,
+    did: str,
+    *,
+    lists: StatusLists,
+    held: Resources,
+    contexts: Contexts,
 ) -> dict[str, JsonValue]:
     """The credential to be secured.
 
-    held: related resources that were retrieved before. Raises MalformedError
-    `credential_malformed`.
+    held: related resources that were retrieved before; contexts: those that were imported: an
+    issuer uses no other. Raises MalformedError `credential_malformed`, RefusedError
+    `jsonld_context_unsafe`, UnavailableError `proof_contexts_missing`.
     """
     members = {"issuer": did, **request.members}
     if request.options.status_purpose is not None:
         if "credentialStatus" in members:
             raise MalformedError("credential_malformed", "the credential states a status already")
         members["credentialStatus"] = lists.allocate(request.options.status_purpose)
-    foreign_credential.read(members)
+    if not family.enveloping:
+        _add_context(members)
+    foreign_credential.read(members, contexts)
+    _require_contexts(members, contexts)
     held.require(members)
     if not family.over_rdf and not set(members) <= _DEFINED:
         raise MalformedError("credential_malformed", "a member that the data model does not have")
     given = members["issuer"]
     members["issuer"] = {**given, "id": did} if isinstance(given, Mapping) else did
     return members
+
+
+def _require_contexts(members: Mapping[str, JsonValue], contexts: Contexts) -> None:
+    """An issuer names only contexts it has imported, and redefines no word (§5.2.1).
+
+    That something would be lost in RDF matters to the families over RDF, and they say so.
+    """
+    try:
+        jsonld.prepared(members, contexts)
+    except RefusedError as error:
+        if error.code != jsonld.DATA_LOSS:
+            raise
+
+
+def _add_context(members: dict[str, JsonValue]) -> None:
+    """The words of a proof, where the base context does not have them (Data Integrity §2.4.2)."""
+    named = members.get("@context")
+    if isinstance(named, list) and named[:1] == [foreign_credential.CONTEXT_1]:
+        members["@context"] = named if PROOF_CONTEXT in named else [*named, PROOF_CONTEXT]
 
 
 def to_present(request: Request, did: str) -> dict[str, JsonValue]:

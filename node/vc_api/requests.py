@@ -47,11 +47,11 @@ class Options:
 
     def resolve(self, method: str) -> PublicKey | None:
         """The key of a verification method: named by the caller, or carried by its own DID."""
-        fragment = method.rpartition("#")[2]
-        for key in self.methods:
-            # A JOSE kid may be the JWK's own (RFC 7517 §4.5), which is its thumbprint as a rule.
-            if method == key.kid or fragment == key.thumbprint():
-                return key
+        found = [key for key in self.methods if _names(method, key)]
+        party = method.partition("#")[0]
+        own = [key for key in found if key.kid.partition("#")[0] == party]
+        if found:
+            return (own or found)[0]
         if not method.startswith("did:"):
             return None
         url = did.parse(method)
@@ -64,8 +64,14 @@ class Options:
         return self._only_signer
 
     def _only_signer(self, method: str) -> PublicKey | None:
-        key = self.resolve(method)
+        named = [key for key in self.methods if key.kid == self.signer and _names(method, key)]
+        key = named[0] if named else self.resolve(method)
         return key if key is not None and key.kid == self.signer else None
+
+
+def _names(method: str, key: PublicKey) -> bool:
+    """A JOSE kid may be the JWK's own (RFC 7517 §4.5), which is its thumbprint as a rule."""
+    return method == key.kid or method.rpartition("#")[2] == key.thumbprint()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +108,12 @@ def read(body: bytes, name: str) -> Request:
     document = fields.members.get(name)
     if isinstance(document, Mapping):
         document = dict(document)
-    if not isinstance(document, dict | str) or not document:
+    text = isinstance(document, str) and not document.lstrip().startswith("{")
+    if not document or not (text or isinstance(document, dict)):
         raise fields.fault(name, f"{name} is an object, or the text of an envelope")
     asked = fields.members.get("options")
     options = Fields(asked if isinstance(asked, Mapping) else {}, CODE, "/options")
+    assert isinstance(document, dict | str)
     return Request(document, _options(options))
 
 
