@@ -113,10 +113,10 @@ def joint_address(members: tuple[bytes, ...]) -> bytes:
     """The address of joint holders: two to four keys, ascending, that act only all together.
 
     ETDA 2023 s.2(4): persons acting jointly count as one. Raises MalformedError
-    `evm_joint_malformed`.
+    `title_joint_malformed`.
     """
     if not 2 <= len(members) <= MAX_JOINT or list(members) != sorted(set(members)):
-        raise MalformedError("evm_joint_malformed", "two to four different addresses, ascending")
+        raise MalformedError("title_joint_malformed", "two to four different addresses, ascending")
     words = (32, len(members), *(int.from_bytes(member, "big") for member in members))
     packed = b"".join(word.to_bytes(32, "big") for word in words)
     return keccak256(_JOINT_TAG + packed)[-ADDRESS_BYTES:]

@@ -9,7 +9,7 @@ ENDORSE… names another titleholder. Sources: UK ETDA 2023 s.2(2), MLETR art. 1
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -17,14 +17,23 @@ from typing import TYPE_CHECKING
 
 import cbor2
 
+from protocols import base64url
 from protocols.digest import sha256
-from schemas.errors import ConflictError, ForbiddenError, NotFoundError, RefusedError
+from schemas.errors import (
+    ConflictError,
+    ForbiddenError,
+    MalformedError,
+    NotFoundError,
+    RefusedError,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 _TITLE_TAG = "pratique/title/1"
 _HEAD_TAG = b"pratique/title-head/1\n"
+_JOINT_TAG = "pratique/title-joint/1"
+MAX_JOINT = 4
 NO_HEAD = bytes(32)
 
 
@@ -81,10 +90,15 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Who may act: a DID and the RFC 7638 thumbprint of one of its title keys."""
+    """Who may act: a DID and the RFC 7638 thumbprint of one of its title keys.
+
+    joint: the two to four parties of a joint holder, who act only all together and count as one
+           (ETDA 2023 s.2(4)); made by `joint_party`. Empty for everybody else
+    """
 
     did: str
     key: str
+    joint: tuple[Party, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +173,22 @@ class TitleState:
     ending: Ending | None = None
 
 
+def joint_party(members: Iterable[Party]) -> Party:
+    """Several parties as one; `did` is the first one's in order, `key` a digest over all of them.
+
+    Raises MalformedError `title_joint_malformed` unless they are two to four different parties,
+    none of them joint itself.
+    """
+    named = tuple(sorted(members, key=lambda member: (member.did, member.key)))
+    if not 2 <= len(named) <= MAX_JOINT or len(set(named)) != len(named):
+        raise MalformedError("title_joint_malformed", f"two to {MAX_JOINT} different parties")
+    if any(member.joint for member in named):
+        raise MalformedError("title_joint_malformed", "joint holders are not nested")
+    pairs = [[member.did, member.key] for member in named]
+    digest = sha256(cbor2.dumps([_JOINT_TAG, pairs], canonical=True))
+    return Party(named[0].did, base64url.encode(digest), named)
+
+
 def title_id(
     *,
     network: bytes,
@@ -214,6 +244,8 @@ def _issue(
     issuance, recipient = operation.issuance, operation.recipient
     assert issuance is not None
     assert recipient is not None
+    if operation.sender.joint:
+        raise ForbiddenError("title_not_issuer", "a bill has one carrier")
     if operation.sender == recipient:
         raise RefusedError("title_bad_recipient", "a carrier does not issue a bill to itself")
     if issuance.replaces is not None:
@@ -275,7 +307,7 @@ def _possessor(state: TitleState, operation: Operation) -> None:
 
 def _issuer(state: TitleState, operation: Operation) -> None:
     # By DID, not by key: a carrier's title key may have been renewed while the bill was at sea.
-    if operation.sender.did != state.issuer.did:
+    if operation.sender.joint or operation.sender.did != state.issuer.did:
         raise ForbiddenError("title_not_issuer", "only the carrier that issued the title may")
 
 

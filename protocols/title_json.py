@@ -14,6 +14,7 @@ from protocols import times
 from protocols.digest import sha256
 from protocols.fields import DID, Fields
 from protocols.title import (
+    MAX_JOINT,
     Bill,
     Ending,
     Issuance,
@@ -23,6 +24,7 @@ from protocols.title import (
     Party,
     State,
     TitleState,
+    joint_party,
 )
 from schemas import strict_json
 
@@ -38,6 +40,8 @@ OPERATION_CODE = "title_operation_malformed"
 STATE_CODE = "title_state_malformed"
 VERSION = 1
 MAX_SEQ = 1_000_000
+#: A member or hosted party, or on an EVM chain a bare account (CAIP-10).
+_PARTY_DID = re.compile(rf"{DID.pattern}|(?a:did:pkh:eip155:\d{{1,20}}:0x[0-9A-Fa-f]{{40}})")
 _THUMBPRINT = re.compile(r"(?a:[A-Za-z0-9_-]{43})")
 _OPERATION_MEMBERS = frozenset(
     {
@@ -86,14 +90,28 @@ def one_of(fields: Fields, name: str, values: type[_Enum]) -> _Enum:
 
 
 def party_json(party: Party) -> Json:
-    """`{"did", "key"}`."""
-    return {"did": party.did, "key": party.key}
+    """`{"did", "key"}`, and `"joint"`: the members of a joint holder."""
+    body: Json = {"did": party.did, "key": party.key}
+    if party.joint:
+        body["joint"] = [party_json(member) for member in party.joint]
+    return body
 
 
 def read_party(fields: Fields) -> Party:
     """A party from its DID and its key's RFC 7638 thumbprint."""
+    require_members(fields, {"did", "key", "joint"})
+    party = Party(fields.text("did", pattern=_PARTY_DID), fields.text("key", pattern=_THUMBPRINT))
+    if not fields.has("joint"):
+        return party
+    joint = joint_party(map(_member, fields.children("joint", MAX_JOINT)))
+    if joint != Party(party.did, party.key, joint.joint):
+        raise fields.fault("joint", "did and key are those of its members")
+    return joint
+
+
+def _member(fields: Fields) -> Party:
     require_members(fields, {"did", "key"})
-    return Party(fields.text("did", pattern=DID), fields.text("key", pattern=_THUMBPRINT))
+    return read_party(fields)
 
 
 def _optional_party(fields: Fields, name: str) -> Party | None:

@@ -17,7 +17,7 @@ from protocols import base64url, jws, times
 from protocols.digest import sha256
 from protocols.fields import DID, Fields
 from protocols.keys import thumbprint
-from protocols.title import Operation, Party, title_id
+from protocols.title import MAX_JOINT, Operation, Party, title_id
 from protocols.title_json import (
     Json,
     operation_bytes,
@@ -28,6 +28,7 @@ from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError
 
 if TYPE_CHECKING:
+    from protocols.jws import Jws
     from protocols.keys import PublicKey, Signer
 
 OPERATION_TYP = "px-title+jws"
@@ -35,6 +36,8 @@ ISSUANCE_TYP = "px-issuance+jws"
 REFUSAL_TYP = "px-refusal+jws"
 MAX_TEXT = 16 * 1024
 SALT_BYTES = 32
+#: Between the signatures of joint holders; no compact JWS has it.
+JOINT = "~"
 _MANIFEST_CODE = "issuance_manifest_malformed"
 _REFUSAL_CODE = "title_refusal_malformed"
 
@@ -58,34 +61,54 @@ class TitleKeys(Protocol):
 # Operations.
 
 
-def sign_operation(operation: Operation, signer: Signer) -> str:
+def sign_operation(operation: Operation, *signers: Signer) -> str:
     """The operation as compact JWS; the signer must be its sender's title key (R20).
 
-    Raises RefusedError `title_key_mismatch`.
+    Joint holders sign all: one JWS for each over the same payload, `~` between them. Raises
+    RefusedError `title_key_mismatch`.
     """
-    if Party(jws.did_of(signer.kid), thumbprint(signer.public_jwk)) != operation.sender:
+    held = {Party(jws.did_of(one.kid), thumbprint(one.public_jwk)): one for one in signers}
+    acting = operation.sender.joint or (operation.sender,)
+    if set(held) != set(acting):
         raise RefusedError("title_key_mismatch", "the key is not the one that the operation names")
-    return jws.sign(operation_bytes(operation), typ=OPERATION_TYP, signer=signer)
+    payload = operation_bytes(operation)
+    return JOINT.join(jws.sign(payload, typ=OPERATION_TYP, signer=held[one]) for one in acting)
 
 
 @dataclass(frozen=True, slots=True)
 class SignedOperation:
-    """An operation with the JWS that carries it; the signature is not yet checked."""
+    """An operation with the JWS that carries it; the signature is not yet checked.
 
-    jws: jws.Jws
+    further: those of the other joint holders
+    """
+
+    jws: Jws
     operation: Operation
+    further: tuple[Jws, ...] = ()
 
     @property
     def text(self) -> str:
-        """The compact JWS."""
-        return self.jws.text
+        """The compact JWS; that of each joint holder with `~` between them."""
+        return JOINT.join(one.text for one in self.signatures)
+
+    @property
+    def signatures(self) -> tuple[Jws, ...]:
+        """One for each who signs."""
+        return (self.jws, *self.further)
 
 
 def read_operation(text: str) -> SignedOperation:
     """A signed operation from its compact JWS; raises as `jws.parse`, and
     MalformedError `title_operation_malformed`."""
-    parsed = jws.parse(text, typ=OPERATION_TYP, max_bytes=MAX_TEXT)
-    return SignedOperation(parsed, read_operation_bytes(parsed.payload))
+    parts = text.split(JOINT, MAX_JOINT)
+    parsed = jws.parse(parts[0], typ=OPERATION_TYP, max_bytes=MAX_TEXT)
+    operation = read_operation_bytes(parsed.payload)
+    if len(parts) != max(1, len(operation.sender.joint)) or len(text) > MAX_TEXT:
+        raise MalformedError("title_operation_malformed", "one signature for each who acts")
+    further = tuple(jws.parse(part, typ=OPERATION_TYP, max_bytes=MAX_TEXT) for part in parts[1:])
+    if any(other.payload != parsed.payload for other in further):
+        raise MalformedError("title_operation_malformed", "joint holders sign one operation")
+    return SignedOperation(parsed, operation, further)
 
 
 def verify_operation(signed: SignedOperation, keys: TitleKeys, at: datetime) -> None:
@@ -95,12 +118,10 @@ def verify_operation(signed: SignedOperation, keys: TitleKeys, at: datetime) -> 
     `title_recipient_not_listed`, `title_issuer_not_listed`.
     """
     operation = signed.operation
-    key = keys.title_key(signed.jws.kid, at)
-    if key is None:
-        raise RefusedError("title_key_not_listed", "the signing key is not a listed title key")
-    if Party(jws.did_of(signed.jws.kid), key.thumbprint()) != operation.sender:
-        raise RefusedError("title_key_mismatch", "the key is not the one that the operation names")
-    jws.verify(signed.jws, key)
+    # In the order of the members, so nobody signs for two of them (R3).
+    acting = operation.sender.joint or (operation.sender,)
+    for party, signature in zip(acting, signed.signatures, strict=True):
+        _verify_one(party, signature, keys, at)
     for party in _named(operation):
         if not keys.has_title_key(party, at):
             raise RefusedError(
@@ -110,9 +131,20 @@ def verify_operation(signed: SignedOperation, keys: TitleKeys, at: datetime) -> 
         raise RefusedError("title_issuer_not_listed", "only a listed carrier issues titles")
 
 
+def _verify_one(party: Party, signature: Jws, keys: TitleKeys, at: datetime) -> None:
+    key = keys.title_key(signature.kid, at)
+    if key is None:
+        raise RefusedError("title_key_not_listed", "the signing key is not a listed title key")
+    if Party(jws.did_of(signature.kid), key.thumbprint()) != party:
+        raise RefusedError("title_key_mismatch", "the key is not the one that the operation names")
+    jws.verify(signature, key)
+
+
 def _named(operation: Operation) -> tuple[Party, ...]:
+    """Those who are given something: each joint holder by itself."""
     holder = operation.issuance.holder if operation.issuance else None
-    return tuple(party for party in (operation.recipient, holder) if party is not None)
+    named = (party for party in (operation.recipient, holder) if party is not None)
+    return tuple(one for party in named for one in party.joint or (party,))
 
 
 # Issuance manifests.

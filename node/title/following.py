@@ -229,11 +229,13 @@ def _sequencer(members: MemberList, arbiter: bytes) -> str | None:
 
 
 def _parties(state: TitleState) -> Iterator[Party]:
-    named = (state.shipper, state.possessor, state.holder, state.surrendered_by)
+    offered = state.offer.recipient if state.offer else None
+    named = (state.shipper, state.possessor, state.holder, state.surrendered_by, offered)
     yield state.issuer
-    yield from (party for party in named if party is not None)
-    if state.offer is not None:
-        yield state.offer.recipient
+    for party in named:
+        if party is not None:
+            # Each of joint holders hears of its title at its own node.
+            yield from party.joint or (party,)
 
 
 def _hosts(members: MemberList, parties: Iterable[Party]) -> set[str]:

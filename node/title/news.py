@@ -104,7 +104,9 @@ def _signed_operation(text: str, members: MemberList) -> Operation:
     was the witnesses' to say.
     """
     signed = read_operation(text)
-    _require_signed(signed.jws, signed.operation.sender.did, members)
+    acting = signed.operation.sender.joint or (signed.operation.sender,)
+    for party, signature in zip(acting, signed.signatures, strict=True):
+        _require_signed(signature, party.did, members)
     return signed.operation
 
 
