@@ -49,7 +49,7 @@ class IdentityService:
         return (
             Route("GET", "/.well-known/did.json", self._own, Auth.OPEN,
                   "The DID document of this node, or of a party by its host name", tag),
-            Route("GET", "/{path:[A-Za-z0-9._/-]{1,800}}/did.json", self._own, Auth.OPEN,
+            Route("GET", "/{path:.+}/did.json", self._own, Auth.OPEN,
                   "The DID document of a DID with a path", tag),
             Route("GET", "/v1/resolve", self._resolve, Auth.OPERATOR,
                   "A DID's document, the member list's pins, and whether they agree", tag,
