@@ -28,7 +28,7 @@ ABSOLUTE = re.compile(r"(?a:[A-Za-z][A-Za-z0-9+.-]{0,30}:[^\x00-\x20<>\"{}|^`\\]
 _KEYWORDS = frozenset({"@context", "@list"})
 _VALUE_KEYWORDS = frozenset({"@value", "@type", "@language"})
 _CONTEXT_KEYWORDS = frozenset({"@version", "@protected"})
-_DEFINITION_KEYWORDS = frozenset({"@id", "@type", "@container"})
+_DEFINITION_KEYWORDS = frozenset({"@id", "@type", "@container", "@context"})
 _CONTAINERS = frozenset({"@list", "@set"})
 
 #: URL → the value of `@context` in the document that was imported for it.
@@ -231,20 +231,23 @@ class _Words:
                 raise RefusedError(UNSAFE, f"{term[:100]} in a context of the document")
 
     def _learn_own(self, term: str, definition: Json) -> None:
+        if term in self._known:
+            if any(known != definition for known in self._known[term]):
+                raise RefusedError(UNSAFE, f"{term[:100]} is defined anew")
+            return
         meaning = definition.get("@id")
         if not isinstance(meaning, str) or not ABSOLUTE.fullmatch(meaning):
             raise RefusedError(UNSAFE, f"{term[:100]} does not mean an absolute IRI")
         containers = {str(one) for one in as_list(definition.get("@container", []))}
         if not set(definition) <= _DEFINITION_KEYWORDS or not containers <= _CONTAINERS:
             raise RefusedError(UNSAFE, f"{term[:100]} is defined with more than meaning and type")
-        if term in self._known:
-            if any(known != definition for known in self._known[term]):
-                raise RefusedError(UNSAFE, f"{term[:100]} is defined anew")
-            return
         if meaning in self._meanings or meaning.partition(":")[0] in self._known:
             raise RefusedError(UNSAFE, f"{term[:100]} is a second word for something")
         self._known[term] = [definition]
         self._meanings.add(meaning)
+        if "@context" in definition:
+            for scoped in as_list(definition["@context"]):
+                self.learn_inline(scoped)
 
 
 def _definition(value: JsonValue) -> Json:

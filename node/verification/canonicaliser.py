@@ -111,7 +111,7 @@ class Canonicaliser:
         """
         request = _request(jsonld.prepared(document, contexts.bodies), digest, self.limits)
         async with self._turn:
-            worker = self._idle.pop() if self._idle else await self._start()
+            worker = self._waiting() or await self._start()
             try:
                 async with asyncio.timeout(self.limits.seconds + GRACE_SECONDS):
                     answer = await self._ask(worker, request)
@@ -144,6 +144,15 @@ class Canonicaliser:
         """Ends every worker."""
         self._idle.clear()
         await asyncio.gather(*map(self._end, list(self._all)))
+
+    def _waiting(self) -> Process | None:
+        """One that waits for work and has not been ended from outside meanwhile."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.returncode is None:
+                return worker
+            self._all.discard(worker)
+        return None
 
     async def _start(self) -> Process:
         worker = await asyncio.create_subprocess_exec(

@@ -215,8 +215,8 @@ def _fault(folder: Path, pin: Pin) -> str | None:
         if known and pin.sha256 not in known:
             return "the pin is not the well-known one"
         jsonld.read_context(strict_json.loads_object(body, max_bytes=MAX_BYTES))
-    except FileNotFoundError:
-        return "the stored body is gone"
+    except OSError as error:
+        return f"the stored body cannot be read: {error.strerror}"
     except TradeError as error:
         return error.detail or error.code
     return None

@@ -1,8 +1,8 @@
 """Verifying a file with nothing but a member list: no node, no home, no network (DESIGN §1.2).
 
 Beside the file may lie its status list (``NAME.status.jwt``; those of other moments are
-``NAME.status.<anything>.jwt``) and its receipt (``NAME.leaf`` and ``NAME.tlog-proof``); without
-them the report says what is not known.
+``NAME.status.<anything>.jwt``) its receipt (``NAME.leaf`` and ``NAME.tlog-proof``) and its
+time-stamp (``NAME.tsr``); without them the report says what is not known.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def verify_file(
     newest = versions[-1]
     data = read_capped(path, MAX_BUNDLE)
     if data.startswith(_ZIP):
-        return verify_bundle(data, newest)
+        return verify_bundle(data, newest, now=now, earlier=versions[:-1], at=at)
     historical = at is not None
     members = newest if at is None else history.in_force(versions, at)
     report, _ = verify_document(
@@ -100,6 +100,7 @@ def verify_file(
         historical=historical,
         challenge=challenge,
         logs=newest,
+        timestamp=_beside(path, ".tsr"),
         rdf=_rdf(Case(data, members, at or now), contexts),
     )
     return replace(report, historical=historical)
@@ -108,6 +109,8 @@ def verify_file(
 def _rdf(case: Case, folder: Path | None) -> Rdf | None:
     if folder is None:
         return None
+    if not folder.exists():
+        raise MalformedError("file_unreadable", f"{folder.name}: there is no such folder")
     contexts = ContextStore.of_files(folder)
     with OfflineCanonicaliser() as canonicaliser:
         forms = canonicaliser.forms(foreign_steps.rdf_inputs(case), contexts)

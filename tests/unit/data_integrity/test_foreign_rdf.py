@@ -149,6 +149,10 @@ def test_it_is_verified_offline_with_a_folder_of_contexts(tmp_path: Path) -> Non
     store.add(WORDS, TRADE, sha256(WORDS).hex())
     day = NOW.isoformat()
     command = ["verify", str(file), "--trust", str(trust), "--at", day, "--json", "--country", "NL"]
+    command += ["--contexts", str(tmp_path / "none")]
+    answer = CliRunner().invoke(build(command), command)
+    assert getattr(answer.exception, "code", "") == "file_unreadable"
+    del command[-2:]
     for more, outcome in ((["--contexts", str(folder)], "PASSED"), ([], "INDETERMINATE")):
         answer = CliRunner().invoke(build([*command, *more]), [*command, *more])
         body = json.loads(answer.stdout)

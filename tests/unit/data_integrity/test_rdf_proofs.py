@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from node.verification import canonicaliser
 from node.verification.canonicaliser import WORKER, Limits, OfflineCanonicaliser
 from node.verification.contexts import ContextStore
-from protocols import data_integrity, did, foreign_credential, jsonld, keys, nquads
+from protocols import data_integrity, did, foreign_credential, jsonld, keys, nquads, presentation
 from protocols.canonical_forms import CanonicalInput
 from protocols.data_integrity import Expected, Verification
 from schemas.catalogue import explain
@@ -90,7 +90,8 @@ def worst(document: dict, machine: OfflineCanonicaliser) -> tuple[str, str]:
 
 def test_the_vectors_are_all_here() -> None:
     shared_path("vectors/credentials/INDEX.json")
-    assert (len(index("rdfc")), len(index("di")), len(contexts().pins)) == (38, 50, 9)
+    assert [len(index(name)) for name in ("rdfc", "di", "vcdm2")] == [38, 50, 53]
+    assert len(contexts().pins) == 9
 
 
 def _canonical(data: bytes, digest: str, *, seconds: float = 5.0) -> bytes | None:
@@ -128,6 +129,23 @@ def test_data_integrity_vectors_get_their_verdict_with_contexts(
     rest = {name: value for name, value in document.items() if name != "proof"}
     if vector["expected"] == "accept":
         assert found.document == rest
+
+
+@pytest.mark.parametrize("vector", index("vcdm2"), ids=lambda vector: vector["file"])
+def test_data_model_vectors_get_their_verdict_with_contexts(vector: dict) -> None:
+    members = load(vector["file"])
+    bodies = contexts().bodies
+
+    def read() -> object:
+        if presentation.is_presentation(members) or "verifiableCredential" in members:
+            return presentation.read(members)
+        return foreign_credential.read(members, bodies)
+
+    if vector["expected"] == "accept":
+        assert read()
+        return
+    with pytest.raises(MalformedError):
+        read()
 
 
 #: A vector whose proof is untouched, and one whose body is: together the document as it was signed.
@@ -276,7 +294,10 @@ INLINE = {
     "a_container_that_drops_keys": {
         "words": {"@id": "https://a.example/w", "@container": "@index"}
     },
-    "a_scoped_context": {"words": {"@id": "https://a.example/w", "@context": {"id": "@id"}}},
+    "a_scoped_redefinition": {
+        "words": {"@id": "https://a.example/w", "@context": {"issuer": "https://evil.example/i"}}
+    },
+    "a_scope_that_forgets": {"words": {"@id": "https://a.example/w", "@context": None}},
 }
 
 
@@ -292,9 +313,12 @@ def test_group_12_a_context_in_the_document_may_not(
 
 
 def test_group_12_new_words_may_stand_in_the_document(machine: OfflineCanonicaliser) -> None:
-    own = [V2, {"@version": 1.1, "weight": {"@id": "https://a.example/w", "@container": "@list"}}]
+    weight = {"@id": "https://a.example/w", "@container": "@list"}
+    scoped = {"@protected": True, "id": "@id", "type": "@type", "maker": "https://a.example/m"}
+    maker = {"@id": "https://a.example/Maker", "@context": scoped}
+    own = [V2, {"@version": 1.1, "weight": weight, "Maker": maker}]
     again = {"weight": {"@id": "https://a.example/w", "@container": "@list", "@protected": True}}
-    subject = {"id": "urn:s", "@context": again, "weight": [1, 2, 1]}
+    subject = {"id": "urn:s", "type": "Maker", "maker": "m", "@context": again, "weight": [1, 2, 1]}
     document = proven(machine, {**DOCUMENT, "@context": own, "credentialSubject": subject})
     assert worst(document, machine) == PASSED
     assert len(jsonld.inline_contexts(document)) == 2
