@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from protocols import data_integrity, envelope, presentation, times
+from protocols import base64url, data_integrity, envelope, presentation, times
 from protocols.data_integrity import Expected, ProofResult, Resolver, Verification
 from protocols.keys import ALGORITHMS, PublicKey
 from protocols.vcdm import SKEW
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = envelope.MAX_BYTES
 MAX_DEPTH = 64
+_MAX_HEADER = 2000
 _LATEST = 253402300799  # the last second of the year 9999
 
 
@@ -59,6 +60,19 @@ def is_json(data: bytes) -> bool:
 def has_envelope(data: bytes) -> bool:
     """Whether a JSON file speaks of an envelope: cheap, before it is parsed."""
     return is_json(data) and b'"Enveloped' in data
+
+
+def is_compact_presentation(data: bytes) -> bool:
+    """Whether a compact JWS or COSE_Sign1 says by its type that it is one: cheap."""
+    if is_json(data):
+        return False
+    if data[:1] == b"\xd2":
+        return b"application/vp+cose" in data[:_MAX_HEADER]
+    try:
+        text = data[:_MAX_HEADER].partition(b".")[0].decode("ascii")
+        return b"vp+" in base64url.decode(text)
+    except (UnicodeDecodeError, TradeError):
+        return False
 
 
 def open_envelope(data: bytes, *, legacy: bool = False) -> Envelope:

@@ -11,18 +11,26 @@ the mathematics say. A did:web is looked up in the list and never fetched (R7).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from protocols import data_integrity, did, foreign_credential, jsonld, rights, status_list, times
+from protocols import (
+    data_integrity,
+    did,
+    foreign_credential,
+    jsonld,
+    rights,
+    secured,
+    status_list,
+    times,
+)
 from protocols import token_status_list as token_list
-from protocols.data_integrity import Expected, ProofResult, Verification
-from protocols.digest import sha256
+from protocols.data_integrity import Expected, ProofResult
 from protocols.fields import COUNTRY, TYPE_KEY, Fields
 from protocols.member_list import KeyStanding
 from protocols.status_list import REVOCATION, SUSPENSION
 from protocols.token_status_list import TokenStatus
-from protocols.vcdm import require_in_time, require_resources
+from protocols.verify import proven
 from protocols.verify.credential_steps import (
     FAILED,
     PASSED,
@@ -31,9 +39,10 @@ from protocols.verify.credential_steps import (
     fault,
     not_reached,
 )
+from protocols.verify.proven import Proven, cred_04_data_model, cred_07_time, di_01_form
 from protocols.verify.status_steps import SUSPENDED, status_check
 from schemas import registry, strict_json
-from schemas.errors import RefusedError, TradeError
+from schemas.errors import TradeError
 from schemas.findings import Check, Report, Severity
 
 if TYPE_CHECKING:
@@ -61,16 +70,11 @@ _STANDINGS = {
 }
 
 
-@dataclass(slots=True)
-class Foreign:
-    """One foreign credential under verification: what was read, and what the steps found."""
+@dataclass(slots=True, kw_only=True)
+class Foreign(Proven):
+    """One foreign credential under verification, with what only the member list says."""
 
     case: Case
-    fault: TradeError | None = None
-    members: Mapping[str, JsonValue] = field(default_factory=dict)
-    proofs: Verification | None = None
-    credential: ForeignCredential | None = None
-    model_fault: TradeError | None = None
     key: ListedKey | None = None
     document_type: DocumentType | None = None
     country: str | None = None
@@ -81,55 +85,31 @@ class Foreign:
         """The claims; those of the first subject where there are several."""
         return self.credential.subjects[0] if self.credential else {}
 
-    @property
-    def digest(self) -> bytes | None:
-        """SHA-256 of the document without its proofs: what it is, whoever proves it (R2)."""
-        if not self.members:
-            return None
-        held = self.proofs.document if self.proofs else None
-        body = held or {name: item for name, item in self.members.items() if name != "proof"}
-        return sha256(strict_json.canonical(dict(body)))
-
 
 def is_foreign(data: bytes) -> bool:
     """Whether the file is for these steps, by its form."""
-    return foreign_credential.has_form(data)
+    return foreign_credential.has_form(data) or secured.has_envelope(data)
 
 
 def opened(case: Case) -> Foreign:
     """The file parsed, its proofs verified, and what they cover read. Never raises."""
-    found = Foreign(case)
-    try:
-        found.members = foreign_credential.load(case.data)
-        found.proofs = data_integrity.verify(
-            found.members,
-            lambda method: _resolve(case, method),
-            Expected(case.at),
-            case.rdf.forms if case.rdf else None,
-        )
-    except TradeError as error:
-        found.fault = error
-        return found
-    try:
-        # What was appended to the contexts after signing is not read.
-        body = found.proofs.document or found.members
-        found.credential = foreign_credential.read(body, case.rdf.contexts if case.rdf else None)
-        if case.rdf is not None:
-            require_resources(Fields(body, foreign_credential.CODE), case.rdf.resources)
-    except TradeError as error:
-        found.model_fault = error
+    found = Foreign(at=case.at, case=case)
+    found.read(case.data, lambda method: _resolve(case, method), expected(case), case.rdf)
     return found
+
+
+def expected(case: Case) -> Expected:
+    """What a presentation is asked for; a credential is asked for neither of them."""
+    if case.challenge is None:
+        return Expected(case.at)
+    return Expected(case.at, domain=case.challenge.audience, challenge=case.challenge.nonce)
 
 
 def rdf_inputs(case: Case) -> tuple[CanonicalInput, ...]:
     """What the verifier has to bring in canonical form (`Case.rdf`); nothing for other files."""
-    if not is_foreign(case.data):
+    if not (is_foreign(case.data) or secured.is_compact_presentation(case.data)):
         return ()
-    try:
-        members = foreign_credential.load(case.data)
-        return data_integrity.canonical_inputs(members, lambda method: _resolve(case, method))
-    except TradeError:
-        return ()  # DI-01 will say so.
+    return secured.canonical_inputs(case.data, lambda method: _resolve(case, method))
 
 
 def _resolve(case: Case, method: str) -> PublicKey | None:
@@ -186,15 +166,6 @@ def _applies(step: Callable[[Foreign], Check], found: Foreign) -> bool:
     return step is not cred_11_recognition or found.case.verifier_country is not None
 
 
-def di_01_form(found: Foreign) -> Check:
-    """DI-01: the file is strict JSON with readable proofs."""
-    if found.fault is not None:
-        return fault("DI-01", found.fault)
-    assert found.proofs is not None
-    suites = [proof.cryptosuite for proof in found.proofs.proofs]
-    return Check("DI-01", PASSED, evidence={"proofs": suites})
-
-
 def cred_02_key(found: Foreign) -> Check:
     """CRED-02: one of the proofs is by a key that the list has for the issuer, in its time."""
     if found.proofs is None or found.credential is None:
@@ -243,18 +214,16 @@ def _not_the_issuers(issuer: str) -> Check:
 
 
 def cred_03_signature(found: Foreign) -> Check:
-    """CRED-03: every proof holds (vc-data-integrity §4.5)."""
-    if found.proofs is None:
-        return not_reached("CRED-03")
-    worst = found.proofs.worst
-    evidence: dict[str, object] = {"proofs": [_told(proof) for proof in found.proofs.proofs]}
-    if worst.code == jsonld.MISSING:
+    """CRED-03: every proof holds, and the words it is made of are not the document's own."""
+    check = proven.cred_03_signature(found)
+    if check.code == jsonld.MISSING:
         held = found.case.rdf.contexts if found.case.rdf else {}
         named = jsonld.context_urls(dict(found.members))
-        evidence["missing"] = [url for url in named if url not in held]
-    if worst.outcome is PASSED and _words_unsigned(found):
-        return Check("CRED-03", UNKNOWN, code="proof_contexts_inline", evidence=evidence)
-    return Check("CRED-03", worst.outcome, worst.detail[:200], worst.code, evidence)
+        missing = [url for url in named if url not in held]
+        return replace(check, evidence={**check.evidence, "missing": missing})
+    if check.outcome is PASSED and _words_unsigned(found):
+        return Check("CRED-03", UNKNOWN, code="proof_contexts_inline", evidence=check.evidence)
+    return check
 
 
 def _words_unsigned(found: Foreign) -> bool:
@@ -262,26 +231,6 @@ def _words_unsigned(found: Foreign) -> bool:
     assert found.proofs is not None
     suites = {proof.cryptosuite for proof in found.proofs.proofs}
     return suites <= data_integrity.RDF_SUITES and bool(jsonld.inline_contexts(dict(found.members)))
-
-
-def _told(proof: ProofResult) -> dict[str, str]:
-    problem = data_integrity.PROBLEMS.get(proof.code)
-    return {
-        "cryptosuite": proof.cryptosuite[:100],
-        "verificationMethod": proof.method[:400],
-        "outcome": proof.outcome.value,
-        **({"problem": problem} if problem else {}),
-    }
-
-
-def cred_04_data_model(found: Foreign) -> Check:
-    """CRED-04: the document obeys W3C VC Data Model 2.0, or 1.1."""
-    if found.model_fault is not None:
-        return fault("CRED-04", found.model_fault)
-    if found.credential is None:
-        return not_reached("CRED-04")
-    evidence = {"issuer": found.credential.issuer, "version": found.credential.version}
-    return Check("CRED-04", PASSED, evidence=evidence)
 
 
 def cred_05_network(found: Foreign) -> Check:
@@ -317,20 +266,6 @@ def cred_06_right(found: Foreign) -> Check:
         return Check("CRED-06", FAILED, found.document_type.key, "issuer_without_right")
     found.country = countries.pop()
     return Check("CRED-06", PASSED, evidence={"issuer": issuer, "country": found.country})
-
-
-def cred_07_time(found: Foreign) -> Check:
-    """CRED-07: the credential is valid at the moment (60 s for clocks)."""
-    credential = found.credential
-    if credential is None:
-        return not_reached("CRED-07")
-    spans = {"validFrom": credential.valid_from, "validUntil": credential.valid_until}
-    evidence = {name: times.to_text(at) for name, at in spans.items() if at is not None}
-    try:
-        require_in_time(credential.valid_from, credential.valid_until, found.case.at)
-    except RefusedError as error:
-        return Check("CRED-07", FAILED, error.detail, error.code, evidence)
-    return Check("CRED-07", PASSED, evidence=evidence)
 
 
 def cred_09_document(found: Foreign) -> Check:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from protocols import data_integrity, foreign_credential, presentation, secured, times
+from protocols import data_integrity, foreign_credential, presentation, secured, times, vcdm
 from protocols.digest import sha256
+from protocols.fields import Fields
 from protocols.vcdm import require_in_time
 from protocols.verify.credential_steps import FAILED, PASSED, UNKNOWN, fault, not_reached
 from schemas import strict_json
@@ -83,6 +84,9 @@ class Proven:
         else:
             imported = rdf.contexts if rdf else None
             self.credential = foreign_credential.read(document, imported)
+            if rdf is not None:
+                fields = Fields(document, foreign_credential.CODE)
+                vcdm.require_resources(fields, rdf.resources)
 
     @property
     def party(self) -> str:

@@ -8,7 +8,7 @@ from protocols import times
 from protocols.verify import certificate_steps as certificates
 from protocols.verify import credential_steps as cred
 from protocols.verify import disclosure_steps as disclosure
-from protocols.verify import foreign_steps
+from protocols.verify import foreign_steps, presentation_steps
 from protocols.verify.case import Case, Document
 from protocols.verify.receipt_steps import receipt_checks
 from protocols.verify.verified import _SEAL, Verified
@@ -107,6 +107,10 @@ def verify_case(
 
 def examine_document(case: Case, *, historical: bool = False) -> tuple[Report, Document | None]:
     """The report, and the document as far as it could be opened, whatever the verdict."""
+    _unwrap(case)
+    shown = presentation_steps.opened(case)
+    if shown is not None:
+        return presentation_steps.report(shown, _examined, historical=historical), None
     if foreign_steps.is_foreign(case.data):
         return foreign_steps.examine(case, historical=historical), None
     case.open()
@@ -123,6 +127,18 @@ def examine_document(case: Case, *, historical: bool = False) -> tuple[Report, D
     if case.file is None or case.claims is None or case.view is None:
         return report, None
     return report, Document(case.file, case.claims, case.view)
+
+
+def _unwrap(case: Case) -> None:
+    """A document of ours in an Enveloped… object is the document (VC Data Model 2.0 §4.12.1)."""
+    inner = presentation_steps.unwrapped(case.data)
+    if inner != case.data:
+        case.data, case.opened = inner, False
+        case.faults.clear()
+
+
+def _examined(case: Case) -> Report:
+    return examine_document(case)[0]
 
 
 def _not_asked(case: Case) -> tuple[Callable[[Case], Check], ...]:
