@@ -148,14 +148,16 @@ def check_documents(
     at: datetime,
     *,
     stamped_until: datetime | None = None,
+    logs: MemberList | None = None,
 ) -> tuple[CheckedDocument, ...]:
     """Every document of the bundle, verified at `at` with the bundle's status lists.
 
     stamped_until: until when their own time-stamps must hold: a renewal's moment, or now
+    logs: the newest list held, where `lists` is the one of another moment
     """
     statuses = _statuses(members)
     cases = {
-        name: Case(members[name], lists, at, stamped_until=stamped_until)
+        name: Case(members[name], lists, at, stamped_until=stamped_until, logs=logs)
         for name in sorted(members)
         if contents.document_of(name)
     }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from protocols import jws, log_proof, times, timestamp
 from protocols.digest import sha256
-from protocols.evidence import archive, contents, reading, renewal
+from protocols.evidence import archive, contents, moment, reading, renewal
 from protocols.evidence.contents import INDEX, STATEMENT, STATEMENT_PROOF
 from protocols.evidence.reading import as_text
 from protocols.member_list import KeyStanding, MemberList
@@ -355,22 +355,26 @@ def verify_bundle(
     *,
     now: datetime | None = None,
     earlier: Sequence[MemberList] = (),
+    at: datetime | None = None,
 ) -> Report:
     """Verify an evidence bundle against the member list `held`. No network, no clock.
 
     now:     until when the last time-stamp over it must hold; None asks for no more than that it
              held when it was made, as an exporter does
     earlier: versions before `held` that the verifier holds and has verified
+    at:      another moment that is asked about, too (EVI-15)
 
     Never raises for a bad file. PASSED says: these documents stood, or are shown as revoked, at
     the witnessed moment of the export, for a verifier who holds this list.
     """
     bundle = Bundle(data, held, now, earlier)
     found = [_step(check_id, step, bundle) for check_id, step in STEPS]
+    if at is not None:
+        found.append(_step(moment.STEP, lambda given: moment.evi_15_moment(given, at), bundle))
     checks = tuple(sorted(found, key=lambda check: check.id))
     subject = bundle.statement.subject if bundle.statement else ""
-    at = times.to_text(bundle.at) if bundle.at else ""
-    return Report(subject, at, checks, historical=True)
+    as_of = at or bundle.at
+    return Report(subject, times.to_text(as_of) if as_of else "", checks, historical=True)
 
 
 def _step(check_id: str, step: Callable[[Bundle], Check], bundle: Bundle) -> Check:

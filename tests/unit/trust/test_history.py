@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from protocols import member_list
+from protocols.evidence.verification import verify_bundle
 from protocols.member_list import KeyStanding, MemberList, MemberListDraft
 from protocols.members import history
 from protocols.members.drafting import ended
@@ -158,3 +159,16 @@ def test_r5_a_stored_version_is_known_by_its_digest() -> None:
     with pytest.raises(RefusedError) as caught:
         member_list.reopen(second().signed, FIRST.digest)
     assert caught.value.code == "member_list_altered"
+
+
+def test_r25_a_bundle_answers_for_another_moment_by_the_list_of_then() -> None:
+    gone = second(agreements=(), issuers=())
+    bundle = world.export(documents=(FILE,), titles=()).build()
+    then = verify_bundle(bundle, FIRST, at=NOW)
+    assert code_of(then, "EVI-15") == ""
+    assert then.at.startswith("2026-11-18T06:00")
+    after = verify_bundle(bundle, gone, earlier=[FIRST], at=LATER)
+    assert code_of(after, "EVI-15") == "evidence_document_then"
+    assert verify_bundle(bundle, gone, earlier=[FIRST], at=NOW).check("EVI-15") == then.check(
+        "EVI-15"
+    )
