@@ -46,8 +46,8 @@ LATE = timedelta(seconds=2)
 
 ROUTINE = frozenset({"sent", "validated", "title-final", "checkpoint", "witnessed", "member-list"})
 _ISSUE = frozenset({"issued", "received", "receipted", "quarantined", "refused", "released"})
-_STATUS = frozenset({"revoked", "status-changed"})
-_ACTS = frozenset({"issued", "revoked", "decided"})
+_STATUS = frozenset({"revoked", "suspended", "reinstated", "status-changed"})
+_ACTS = frozenset({"issued", "revoked", "suspended", "reinstated", "decided"})
 _ARRIVALS = frozenset({"received", "receipted"})
 
 
@@ -335,7 +335,7 @@ def remark(event: TraceEvent, lang: str) -> str:
         return "; ".join(f"{_sentence(each, lang)} ({each.get('reason', '')})" for each in unmet)
     if event.kind in ("alarm", "refused", "quarantined"):
         return _sentence(detail, lang)
-    if event.kind == "revoked":
+    if event.kind in ("revoked", "suspended", "reinstated"):
         return str(detail.get("reason", ""))
     named = (detail.get("container", ""), detail.get("collector", ""))
     return ", ".join(str(each) for each in named if each and each != event.label)

@@ -91,24 +91,22 @@ class StatusFetcher:
         return StatusAnswer(held[0], held[1], fault) if held else StatusAnswer(None, None, fault)
 
     async def status_at(self, issuer: str, url: str, at: datetime) -> StatusAnswer:
-        """The version in force at `at`: held here, or asked of the issuer by `?timestamp=`.
+        """The version in force at `at`: asked of the issuer by `?timestamp=`, else what is held.
 
-        What the issuer answers is verified and kept as history. Never raises, as `status_for`.
+        What is held may be fresh by its ttl and yet not the last of that time. What the issuer
+        answers is verified and kept as history. Never raises, as `status_for`.
         """
         try:
             keeper = self._node.did if issuer == self._node.did else self._keeper(issuer, url)
         except TradeError as error:
             return StatusAnswer(None, None, error)
-        ms = times.to_ms(at)
-        held = await self._node.store.read(status.held_at, url, keeper, ms)
-        if keeper == self._node.did or (held is not None and held.fresh_at(at, self.max_age)):
-            return StatusAnswer(held)
         fault: TradeError | None = None
         try:
-            await self._fetch_version((keeper, url), at)
+            if keeper != self._node.did:
+                await self._fetch_version((keeper, url), at)
         except TradeError as error:
             fault = error
-        held = await self._node.store.read(status.held_at, url, keeper, ms)
+        held = await self._node.store.read(status.held_at, url, keeper, times.to_ms(at))
         return StatusAnswer(held, None, fault)
 
     def _members(self) -> MemberList:

@@ -18,7 +18,7 @@ from schemas.errors import RefusedError, TradeError
 from schemas.findings import Check, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from protocols.status_list import StatusEntry
     from protocols.verify.case import Case
@@ -33,7 +33,8 @@ def status_check(case: Case, entries: Sequence[StatusEntry], issuer: str) -> Che
 
     Evidence is that of the first entry; those of the others stand under their purpose.
     """
-    said = [_said(case, entry, issuer) for entry in entries]
+    names = {entry.list_url for entry in entries}
+    said = [_said(case, entry, issuer, names) for entry in entries]
     worst = min(said, key=_rank)
     evidence: dict[str, Any] = dict(said[0].evidence)
     for entry, one in zip(entries[1:], said[1:], strict=True):
@@ -49,12 +50,12 @@ def _rank(check: Check) -> int:
     return 0 if check.outcome is FAILED else 3
 
 
-def _said(case: Case, entry: StatusEntry, issuer: str) -> Check:
+def _said(case: Case, entry: StatusEntry, issuer: str, names: Collection[str]) -> Check:
     """What the lists of that name say, the one of that time and the one after it."""
-    given = _lists_for(case, entry)
+    given = _lists_for(case, entry, names)
     if not given:
         return Check(STEP, UNKNOWN, code="status_unknown")
-    return min((_one_says(case, entry, issuer, one) for one in given), key=_telling)
+    return min((_one_says(case, entry, issuer, *one) for one in given), key=_telling)
 
 
 def _telling(check: Check) -> int:
@@ -64,29 +65,37 @@ def _telling(check: Check) -> int:
     return 0 if check.outcome is FAILED else 1
 
 
-def _one_says(case: Case, entry: StatusEntry, issuer: str, given: StatusList | str) -> Check:
+def _one_says(
+    case: Case, entry: StatusEntry, issuer: str, given: StatusList | str, later: bool
+) -> Check:
     try:
         held = _opened(case, given, issuer)
         keeps = status_list.keeps_for(held.issuer, issuer, case.members, case.at)
         says = status_list.check(entry, held, issuer=held.issuer if keeps else issuer)
     except TradeError as error:
         return Check(STEP, UNKNOWN, error.detail, error.code)
-    return _worth(case, entry, held, says)
+    outcome, code = _later(entry, says) if later else _verdict(case, held, says)
+    return Check(STEP, outcome, code=code, evidence=_evidence(case, entry, held, says))
 
 
-def _lists_for(case: Case, entry: StatusEntry) -> list[StatusList | str]:
+def _lists_for(
+    case: Case, entry: StatusEntry, names: Collection[str]
+) -> list[tuple[StatusList | str, bool]]:
     """The last list of the entry's name that was signed by the moment, and the first after it.
 
-    Without any of that name, another is told of for the first entry, that it is said why not.
+    With each, whether it is of a later moment; clocks may differ only where no earlier one is.
+    Without any of that name, one that no entry names is told of for the first, to say why not.
     """
     given = case.status if isinstance(case.status, tuple) else (case.status,)
-    lists = [one for one in given if one is not None]
-    named = [(held, one) for one in lists if (held := _read(one)) and held.url == entry.list_url]
+    lists = [(_read(one), one) for one in given if one is not None]
+    named = [(held, one) for held, one in lists if held and held.url == entry.list_url]
     if not named:
-        return lists[:1] if entry.purpose == REVOCATION else []
+        other = [(one, False) for held, one in lists if held is None or held.url not in names]
+        return other[:1] if entry.purpose == REVOCATION else []
     named.sort(key=lambda pair: pair[0].valid_from)
-    by_then = [one for held, one in named if held.valid_from <= case.at + SKEW]
-    return [*by_then[-1:], *(one for _, one in named[len(by_then) : len(by_then) + 1])]
+    until = case.at if named[0][0].valid_from <= case.at else case.at + SKEW
+    by_then = [(one, False) for held, one in named if held.valid_from <= until]
+    return [*by_then[-1:], *((one, True) for _, one in named[len(by_then) :][:1])]
 
 
 def _read(given: StatusList | str) -> StatusList | None:
@@ -115,26 +124,27 @@ def _require_list_key(case: Case, held: StatusList) -> None:
         raise RefusedError("status_key_refused", "the key of the list held is not to be relied on")
 
 
-def _worth(case: Case, entry: StatusEntry, held: StatusList, says: Status) -> Check:
-    outcome, code = _verdict(case, entry, held, says)
-    age = held.age(case.at)
-    evidence = {
+def _evidence(
+    case: Case, entry: StatusEntry, held: StatusList, says: Status
+) -> dict[str, str | int]:
+    return {
         "list": held.url,
         "digest": held.digest.hex(),
         "index": entry.index,
         "says": says.value,
         "signedAt": times.to_text(held.valid_from),
-        "ageSeconds": int(age.total_seconds()),
+        "ageSeconds": int(held.age(case.at).total_seconds()),
     }
-    return Check(STEP, outcome, code=code, evidence=evidence)
 
 
-def _verdict(case: Case, entry: StatusEntry, held: StatusList, says: Status) -> tuple[Outcome, str]:
-    if held.valid_from > case.at + SKEW:
-        # Not revoked later is not revoked then; a suspension may have come and gone.
-        if says is Status.VALID and entry.purpose == REVOCATION:
-            return PASSED, ""
-        return UNKNOWN, "status_later" if says is Status.REVOKED else "suspension_later"
+def _later(entry: StatusEntry, says: Status) -> tuple[Outcome, str]:
+    """Not revoked later is not revoked then; a suspension may have come and gone."""
+    if says is Status.VALID and entry.purpose == REVOCATION:
+        return PASSED, ""
+    return UNKNOWN, "status_later" if says is Status.REVOKED else "suspension_later"
+
+
+def _verdict(case: Case, held: StatusList, says: Status) -> tuple[Outcome, str]:
     if says is Status.REVOKED:
         return FAILED, "revoked"
     if says is Status.SUSPENDED:

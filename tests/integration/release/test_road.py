@@ -57,6 +57,7 @@ UNTOUCHED = {
     "member_list_forks",
     "member_list_proposals",
     "registry_refusals",
+    "token_status_versions",
     "undecided_documents",
 }
 

@@ -82,7 +82,7 @@ def test_group_18_suspension_is_told_apart_from_revocation(
 def test_group_18_a_missing_list_of_either_purpose_leaves_the_status_unknown() -> None:
     assert said() == ("INDETERMINATE", "status_unknown")
     assert said(world.status()) == ("INDETERMINATE", "status_unknown")
-    assert said(suspension()) == ("INDETERMINATE", "status_other_list")
+    assert said(suspension()) == ("INDETERMINATE", "status_unknown")
     assert said(suspension(7)) == ("INDETERMINATE", "suspended")
     assert said(world.status(revoked=(FILE,))) == ("FAILED", "revoked")
 
