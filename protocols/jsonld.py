@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, TypeAlias
 
 from schemas.errors import MalformedError, RefusedError, UnavailableError
@@ -107,8 +108,11 @@ def unnested(item: JsonValue) -> JsonValue:
     return item
 
 
-def _objects(value: JsonValue) -> Iterator[Json]:
-    """Every object of a document outside its contexts and JSON literals."""
+def _objects(value: JsonValue, literals: AbstractSet[str] = frozenset()) -> Iterator[Json]:
+    """Every object of a document outside its contexts and JSON literals.
+
+    literals: terms whose values are JSON literals by their definition
+    """
     waiting = [value]
     count = 0
     while waiting:
@@ -121,8 +125,8 @@ def _objects(value: JsonValue) -> Iterator[Json]:
         elif isinstance(current, dict):
             yield current
             if current.get("@type") != "@json":
-                inner = [item for name, item in current.items() if name != "@context"]
-                waiting.extend(reversed(inner))
+                inner = [name for name in current if name != "@context" and name not in literals]
+                waiting.extend(current[name] for name in reversed(inner))
 
 
 def prepared(document: Mapping[str, JsonValue], contexts: Contexts) -> Json:
@@ -183,7 +187,7 @@ def _require_safe(document: Json, contexts: Contexts) -> None:
     for item in items:
         if not isinstance(item, str):
             words.learn_inline(item)
-    for node in _objects(document):
+    for node in _objects(document, words.literals()):
         _require_plain(node)
         if node is not document and "id" in node and node["id"] == document.get("id"):
             raise RefusedError(UNSAFE, "the document itself is described in a second place")
@@ -196,6 +200,13 @@ class _Words:
         self._known: dict[str, list[Json]] = {}
         self._protected: dict[str, Json] = {}
         self._meanings: set[str] = set()
+
+    def literals(self) -> frozenset[str]:
+        """The terms that mean JSON literals wherever they are defined (JSON-LD 1.1 §4.2.2)."""
+        known = self._known.items()
+        return frozenset(
+            term for term, all_ in known if all(one.get("@type") == "@json" for one in all_)
+        )
 
     def learn_imported(self, context: JsonValue) -> None:
         """An imported context: protected terms of those before it stay what they are."""

@@ -65,7 +65,7 @@ def test_the_vectors_are_here() -> None:
 
 @pytest.mark.parametrize("vector", index("di"), ids=lambda vector: vector["file"])
 def test_data_integrity_vectors_get_their_verdict(vector: dict) -> None:
-    """Without contexts no proof over RDF is valid; what its options show to be wrong still fails."""
+    """Without contexts no proof over RDF is valid; what its options show still fails."""
     document = load(vector["file"])
     found = data_integrity.verify(document, resolve, Expected(AT))
     suites = {proof.cryptosuite for proof in found.proofs}

@@ -388,6 +388,23 @@ def test_group_12_json_literals_are_whole(machine: OfflineCanonicaliser) -> None
     assert worst(document, machine) == WRONG
 
 
+def test_group_12_a_word_for_json_takes_any_json_and_only_where_it_always_does(
+    machine: OfflineCanonicaliser,
+) -> None:
+    words = {"document": {"@id": "https://a.example/document", "@type": "@json"}}
+    inside = {"document": {"a:b": None, "@index": [1, None]}}
+    subject = {"credentialSubject": {"id": "urn:s", **inside}}
+    document = proven(machine, DOCUMENT | {"@context": [V2, words]} | subject)
+    assert worst(document, machine) == PASSED
+    document["credentialSubject"]["document"] = {"a:b": 0, "@index": [1, None]}
+    assert worst(document, machine) == WRONG
+    other = {"Scope": {"@id": "urn:scope", "@context": {"document": "https://a.example/d"}}}
+    mine = {V2: contexts().bodies[V2], "urn:words": words, "urn:other": other}
+    jsonld.prepared({"@context": [V2, "urn:words"], **inside}, mine)
+    with pytest.raises(RefusedError, match="named by a word"):
+        jsonld.prepared({"@context": [V2, "urn:words", "urn:other"], **inside}, mine)
+
+
 def test_group_12_an_imported_context_may_not_define_protected_terms_anew() -> None:
     mine = {V2: contexts().bodies[V2], "urn:other": {"VerifiableCredential": "urn:v"}}
     with pytest.raises(RefusedError, match="protected"):
