@@ -38,6 +38,7 @@ class Home:
         self.lock_file = self.path / "node.lock"
         self.evidence = self.path / "evidence"
         self.contexts = self.path / "contexts"
+        self.timestamps = self.path / "timestamps"
 
     def create(self) -> None:
         """Makes the folders, readable by their owner alone. Existing ones stay as they are."""

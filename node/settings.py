@@ -148,6 +148,25 @@ class TitleSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CredentialSettings:
+    """[credential]: how documents are signed."""
+
+    certificates: str = _setting(
+        "", "PEM file in the home with the chain of the credential key, the leaf first; or none."
+    )
+    countersign: bool = _setting(
+        False, "Sign documents with an ML-DSA key as well; where the member list asks, always."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TimestampSettings:
+    """[timestamp]: who stamps documents and evidence (RFC 3161)."""
+
+    url: str = _setting("", "The time-stamp server; the member list must name it.")
+
+
+@dataclass(frozen=True, slots=True)
 class FetchingSettings:
     """[fetching]: calls to addresses that stand in documents; the member list names their hosts."""
 
@@ -199,6 +218,8 @@ class Settings:
     log: LogSettings = LogSettings()
     status: StatusSettings = StatusSettings()
     title: TitleSettings = TitleSettings()
+    credential: CredentialSettings = CredentialSettings()
+    timestamp: TimestampSettings = TimestampSettings()
     fetching: FetchingSettings = FetchingSettings()
     vc_api: VcApiSettings = VcApiSettings()
     telemetry: TelemetrySettings = TelemetrySettings()

@@ -22,7 +22,7 @@ from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError, TooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from protocols.jws import Jws
     from protocols.keys import Signer
@@ -179,8 +179,12 @@ class ParsedFile:
 _DOCUMENT = b',"document":'
 
 
-def issue(claims: CredentialClaims, payload: bytes, signer: Signer) -> DocumentFile:
+def issue(
+    claims: CredentialClaims, payload: bytes, signer: Signer, *, x5c: Sequence[bytes] = ()
+) -> DocumentFile:
     """Sign `claims` over `payload`. `claims.payload` must describe these bytes.
+
+    x5c: certificates of the signer's key in DER, the leaf first
 
     Raises TooLargeError `document_too_large`; MalformedError json_* when a document that calls
     itself JSON is not I-JSON; RefusedError `credential_payload_mismatch`.
@@ -193,7 +197,8 @@ def issue(claims: CredentialClaims, payload: bytes, signer: Signer) -> DocumentF
     signed = _splice(
         head_members(claims), subject_members(claims), payload if claims.payload.is_json else None
     )
-    return DocumentFile(jws.sign(signed, typ=TYP, signer=signer, cty=CONTENT_TYPE), payload)
+    text = jws.sign(signed, typ=TYP, signer=signer, cty=CONTENT_TYPE, x5c=x5c)
+    return DocumentFile(text, payload)
 
 
 def _require_size(payload: bytes) -> None:

@@ -206,15 +206,27 @@ def verify(jws: Jws, key: PublicKey) -> None:
         raise RefusedError("bad_signature", "the signature does not fit the key and the bytes")
 
 
-def sign(payload: bytes, *, typ: str, signer: Signer, cty: str | None = None) -> str:
-    """The compact JWS of `payload` by `signer`; its header is RFC 8785 JSON."""
-    protected = base64url.encode(header_bytes(typ=typ, signer=signer, cty=cty))
+def sign(
+    payload: bytes,
+    *,
+    typ: str,
+    signer: Signer,
+    cty: str | None = None,
+    x5c: Sequence[bytes] = (),
+) -> str:
+    """The compact JWS of `payload` by `signer`; its header is RFC 8785 JSON.
+
+    x5c: certificates of the signer's key in DER, the leaf first (RFC 7515 §4.1.6)
+    """
+    protected = base64url.encode(header_bytes(typ=typ, signer=signer, cty=cty, x5c=x5c))
     body = base64url.encode(payload)
     signature = signer.sign(f"{protected}.{body}".encode("ascii"))
     return f"{protected}.{body}.{base64url.encode(signature)}"
 
 
-def header_bytes(*, typ: str, signer: Signer, cty: str | None = None) -> bytes:
+def header_bytes(
+    *, typ: str, signer: Signer, cty: str | None = None, x5c: Sequence[bytes] = ()
+) -> bytes:
     """The protected header that `sign` writes."""
     members: dict[str, strict_json.JsonValue] = {
         "alg": signer.algorithm,
@@ -223,6 +235,8 @@ def header_bytes(*, typ: str, signer: Signer, cty: str | None = None) -> bytes:
     }
     if cty is not None:
         members["cty"] = cty
+    if x5c:
+        members["x5c"] = [base64.b64encode(each).decode("ascii") for each in x5c]
     return strict_json.canonical(members)
 
 

@@ -108,11 +108,13 @@ def issue(
     salts: Salts,
     form: str = VC,
     holder: Jwk | None = None,
+    x5c: Sequence[bytes] = (),
 ) -> DocumentFile:
     """Sign `claims` over a JSON document, its marked members disclosable and all disclosed.
 
     payload: as `plain_payload` gives it, which `claims.payload` describes; salts: size → random
-    bytes; holder: public JWK that key binding will be signed with. Raises RefusedError
+    bytes; holder: public JWK that key binding will be signed with; x5c: certificates of the
+    signer's key. Raises RefusedError
     `credential_payload_mismatch`, `nothing_disclosable`, `sd_reserved_name`; MalformedError.
     """
     if PayloadInfo.of(plain_payload(payload), JSON) != claims.payload:
@@ -125,7 +127,7 @@ def issue(
         members, [PLACES[form] + pointer for pointer in pointers], salts
     )
     cty = jws.CONTENT_TYPES.get(form)
-    text = jws.sign(strict_json.canonical(signed), typ=form, signer=signer, cty=cty)
+    text = jws.sign(strict_json.canonical(signed), typ=form, signer=signer, cty=cty, x5c=x5c)
     return open_file("~".join((text, *disclosures, "")).encode()).file
 
 

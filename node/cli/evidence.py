@@ -1,4 +1,4 @@
-"""`pratique evidence export|verify`: one file that proves a consignment's history offline."""
+"""`pratique evidence`: files that prove a consignment's history offline, now and in ten years."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Evidence bundles.", no_args_is_help=True)
     group.command("export")(export)
     group.command("verify")(verify)
+    group.command("timestamp")(timestamp)
+    group.command("renew")(renew)
     app.add_typer(group, name="evidence")
 
 
@@ -55,14 +57,88 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Verify a bundle with nothing but this file and the member list: no node, no network."""
+    from datetime import UTC, datetime
+
     from node.verification import offline, report_view
     from protocols.evidence.verification import verify_bundle
 
-    members = offline.read_trust(trust)
-    report = verify_bundle(offline.read_capped(file, offline.MAX_BUNDLE), members)
+    now = datetime.now(UTC)
+    versions = offline.read_versions(trust, now)
+    data = offline.read_capped(file, offline.MAX_BUNDLE)
+    report = verify_bundle(data, versions[-1], now=now, earlier=versions[:-1])
     body = report.to_json(output.lang())
     if as_json:
         output.print_json(body)
     else:
         report_view.show(body)
     raise typer.Exit(report_view.exit_code(body))
+
+
+def timestamp(
+    file: Annotated[
+        Path, typer.Argument(help="A document file, or the digest of a document held here.")
+    ],
+    token: Annotated[
+        Path | None, typer.Option("--token", help="A response (RFC 3161) got elsewhere.")
+    ] = None,
+    query: Annotated[
+        Path | None, typer.Option("--query", help="Only write the query, to be answered elsewhere.")
+    ] = None,
+    trust: Annotated[
+        Path | None, typer.Option("--trust", help="With --token: verify it without a node.")
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Have a document's signature time-stamped, so that it counts after its key has ended.
+
+    The stamp of FILE is written beside it, as NAME.tsr, where verify looks for it; that of a
+    document held here is kept by the node and goes into its evidence bundles.
+    """
+    from node.evidence import renewing
+
+    if query is not None:
+        told = renewing.write_query(file, query)
+    elif trust is not None:
+        told = renewing.take_offline(file, token, trust)
+    else:
+        told = renewing.stamp_by_node(file, token, home, output.lang())
+    if as_json:
+        output.print_json(told)
+    else:
+        output.pairs("Time-stamp", told.items())
+
+
+def renew(
+    paths: Annotated[list[Path], typer.Argument(help="Bundles, or folders of them.")],
+    token: Annotated[
+        Path | None, typer.Option("--token", help="The answer to the query, got elsewhere.")
+    ] = None,
+    work: Annotated[
+        Path, typer.Option("--work", help="The folder that remembers how far it came.")
+    ] = Path("renewal"),
+    by_hand: Annotated[
+        bool, typer.Option("--query", help="Stop at the query: WORK/query.tsq awaits an answer.")
+    ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Forget a renewal that was begun and begin anew.")
+    ] = False,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Renew the evidence of many bundles with one time-stamp over all of them.
+
+    Run it again after a stop: it goes on where it was, with the same stamp.
+    """
+    from node.evidence import renewing
+
+    with output.bar("bundles") as progress:
+        told = renewing.renew(
+            renewing.Wish(tuple(paths), work, token, by_hand, restart),
+            lambda data: renewing.ask_node(data, home, output.lang()),
+            progress,
+        )
+    if as_json:
+        output.print_json(told)
+    else:
+        output.pairs("Renewal", told.items())

@@ -162,4 +162,7 @@ def _by_node(
         else:
             data = read_capped(file, MAX_BUNDLE)
         question["file"] = base64.b64encode(data).decode()
+        stamp = file.with_suffix(".tsr")
+        if stamp.is_file():
+            question["timestamp"] = base64.b64encode(read_capped(stamp, MAX_BUNDLE)).decode()
         return client.post("/v1/verify", question)

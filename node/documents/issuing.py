@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ledger import log
 from node.documents import documents, status
 from node.documents.documents import ISSUED, StoredDocument
+from node.documents.signing import Signing, signing
 from node.store import events
 from protocols import credential, leaf, sd_credential, times
 from protocols.credential import SALT_BYTES, CredentialClaims, DocumentFile, PayloadInfo
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from node.documents.orders import IssueOrder
     from node.runtime import Node
-    from protocols.keys import Signer
     from protocols.member_list import MemberList
     from schemas.findings import Finding
     from schemas.view import DocumentType, View
@@ -99,15 +99,6 @@ def require_fresh(node: Node) -> MemberList:
     return members
 
 
-def credential_signer(node: Node, members: MemberList) -> Signer:
-    """Our newest credential key that the list has in force; RefusedError `own_key_not_listed`."""
-    entry = members.node(node.did)
-    key = entry.key_for("credential", node.clock.now()) if entry else None
-    if key is None:
-        raise RefusedError("own_key_not_listed", "no credential key of ours is in force")
-    return node.keys.signer_for(key.kid)
-
-
 def _dated(
     order: IssueOrder, document_type: DocumentType, view: View, members: MemberList, node: Node
 ) -> Examined:
@@ -170,8 +161,8 @@ def issue(conn: Connection, examined: Examined, node: Node, members: MemberList)
     replaces = earlier[-1].digest if earlier else None
     entries = _entries(conn, node.did)
     claims = _claims(examined, node.did, members, payload, entries, replaces)
-    signer = credential_signer(node, members)
-    file = _signed(claims, data, signer, order)
+    with_keys = signing(node, members)
+    file = with_keys.countersign(_signed(claims, data, with_keys, order), members.network)
     for entry in entries:
         status.assign(conn, entry, file.digest)
     now_ms = node.clock.now_ms()
@@ -194,20 +185,21 @@ def issue(conn: Connection, examined: Examined, node: Node, members: MemberList)
 
 def _is_same(one: StoredDocument, payload: PayloadInfo, order: IssueOrder) -> bool:
     """Whether `one` is what the order asks for: these bytes, in that form."""
-    form = one.media_type.removeprefix("application/")
+    form = DocumentFile.from_bytes(one.file).form
     kept = form if form in sd_credential.FORMS else None
     return one.payload_digest == payload.digest and kept == order.form
 
 
 def _signed(
-    claims: CredentialClaims, data: bytes, signer: Signer, order: IssueOrder
+    claims: CredentialClaims, data: bytes, keys: Signing, order: IssueOrder
 ) -> DocumentFile:
     if order.form is None:
-        return credential.issue(claims, data, signer)
+        return credential.issue(claims, data, keys.signer, x5c=keys.x5c)
     return sd_credential.issue(
         claims,
         data,
-        signer,
+        keys.signer,
+        x5c=keys.x5c,
         salts=secrets.token_bytes,
         form=order.form,
         holder=order.holder,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from node.documents import documents, issuing
+from node.documents import documents, issuing, signing
 from node.http.helpers import hex_digest
 from node.http.routes import Auth, Route
 from node.store import events
@@ -41,7 +41,7 @@ def prove(conn: Connection, node: Node, digest: bytes) -> bytes:
     opened = credential.open_file(document.file)
     if not opened.claims.payload.is_json:
         raise RefusedError("proof_generation_error", "the document is not JSON")
-    signer = issuing.credential_signer(node, issuing.require_fresh(node))
+    signer = signing.credential_signer(node, issuing.require_fresh(node))
     members = strict_json.loads_object(opened.jws.payload, max_bytes=credential.MAX_FILE_BYTES)
     now = node.clock.now_ms()
     proven = data_integrity.issue(members, signer, created=times.from_ms(now))

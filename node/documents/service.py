@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from node.documents import issuing, revoking, status
+from node.documents import issuing, revoking, signing, status
 from node.documents.fetching import StatusAnswer, StatusFetcher
 from node.documents.handlers import DocumentHandlers
 from node.documents.issuing import Issued
+from node.documents.keys import KeyHandlers
 from node.documents.proving import ProvingHandlers
 from node.documents.revoking import RevocationHandler
 from node.documents.status import Publisher
@@ -42,7 +43,8 @@ class DocumentService:
 
     def routes(self) -> Sequence[Route]:
         """See the module."""
-        return (*self._handlers.routes(), *ProvingHandlers(self._node).routes())
+        others = (ProvingHandlers(self._node), KeyHandlers(self._node))
+        return (*self._handlers.routes(), *(route for each in others for route in each.routes()))
 
     async def start(self) -> None:
         """Takes part in the exchange, where there is one."""
@@ -61,7 +63,7 @@ class DocumentService:
         """Who signs our status lists; raises RefusedError as `issuing.require_fresh`."""
         members = issuing.require_fresh(self._node)
         ttl = timedelta(seconds=self._node.settings.status.ttl)
-        signer = issuing.credential_signer(self._node, members)
+        signer = signing.credential_signer(self._node, members)
         return Publisher(self._node.did, members.network, signer, ttl)
 
     async def issue(self, order: IssueOrder) -> Issued:

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from ledger import log
 from node.documents import documents
+from node.evidence.stamping import Stamping
 from node.http.helpers import read_json
 from node.http.routes import JSON, Auth, Route
 from node.store import events
@@ -62,15 +63,17 @@ class EvidenceService:
     def __init__(self, node: Node) -> None:
         """Nothing runs in the background."""
         self._node = node
+        self.stamping = Stamping(node)
 
     def routes(self) -> Sequence[Route]:
-        """POST /v1/evidence."""
+        """POST /v1/evidence, and those of `node.evidence.stamping`."""
         body = {
             "type": "object",
             "required": ["consignment"],
             "properties": {"consignment": {"type": "string"}},
         }
         return (
+            *self.stamping.routes(),
             Route("POST", "/v1/evidence", self._export, Auth.OPERATOR,
                   "Export the evidence of a consignment as one file", "evidence",
                   request={JSON: body}, responses={200: "The bundle (zip)"}, deadline=60.0),
@@ -165,9 +168,10 @@ class EvidenceService:
 
     async def _bundled(self, stored: StoredDocument) -> BundledDocument:
         found = await self._node.log.receipt(stored.leaf) if stored.leaf else None
+        stamp = await self.stamping.ensure(stored.digest, stored.file)
         if found is None:
-            return BundledDocument(stored.type, stored.file)
-        return BundledDocument(stored.type, stored.file, found.entry, found.text)
+            return BundledDocument(stored.type, stored.file, timestamp=stamp)
+        return BundledDocument(stored.type, stored.file, found.entry, found.text, stamp)
 
     def _told(self, event: events.Event) -> dict[str, JsonValue]:
         body: dict[str, JsonValue] = dict(event.to_json())

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote
 
+from protocols.members import anchors
 from schemas.errors import RefusedError, SettingsError, UnavailableError
 
 if TYPE_CHECKING:
@@ -200,6 +201,11 @@ def _index(
     aliases: dict[str, tuple[Asked, bool]] = {}
     if members is None:
         return endpoints, aliases
+    for anchor in members.anchors:
+        if anchor.purpose == anchors.TIMESTAMP:
+            server = _endpoint(anchor.subject, test=members.test)
+            if server is not None:
+                endpoints[server.authority] = server
     by_did: dict[str, Asked] = {}
     for node in members.nodes:
         found = _endpoint(node.endpoint, test=members.test)

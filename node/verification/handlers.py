@@ -37,6 +37,7 @@ _BODY = {
         "country": {"type": "string", "pattern": "^[A-Z]{2}$"},
         "audience": {"type": "string"},
         "nonce": {"type": "string"},
+        "timestamp": {"type": "string", "contentEncoding": "base64"},
         "receipt": {
             "type": "object",
             "required": ["entry", "proof"],
@@ -114,7 +115,8 @@ async def _question(request: web.Request) -> Question:
     given = None
     if receipt is not None:
         given = Receipt(_bytes(receipt, "entry"), receipt.text("proof", max_length=200_000))
-    return Question(_bytes(fields, "file"), *_asked(fields), given, _challenge(fields))
+    stamp = _bytes(fields, "timestamp") if fields.has("timestamp") else None
+    return Question(_bytes(fields, "file"), *_asked(fields), given, _challenge(fields), stamp)
 
 
 def _challenge(fields: Fields) -> Challenge | None:

@@ -49,13 +49,14 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What an operator asks: a file, perhaps another moment, country, receipt, key binding."""
+    """What an operator asks: a file; perhaps another moment, country, proofs of time, binding."""
 
     file: bytes
     at: datetime | None = None
     country: str | None = None
     receipt: Receipt | None = None
     challenge: Challenge | None = None
+    timestamp: bytes | None = None
 
 
 def members_of(node: Node) -> MemberList:

@@ -97,6 +97,7 @@ class VerificationService:
         case = judging.case_of(self._node, question.file, at, members)
         case.logs = self._node.members.current
         case.receipt = question.receipt or await self._own_receipt(case)
+        case.timestamp = question.timestamp or self._own_stamp(case)
         case.challenge = question.challenge
         case.rdf = await self.rdf.of(case)
         if question.country is not None:
@@ -108,6 +109,13 @@ class VerificationService:
         if question.challenge is not None:
             judged = await self._once(judged, question.challenge)
         return await self._node.store.read(judging.name_differences, question.file, judged)
+
+    def _own_stamp(self, case: Case) -> bytes | None:
+        """The time-stamp kept here, where a file has none with it."""
+        evidence = getattr(self._node, "evidence", None)
+        if case.jws is None or evidence is None:
+            return None
+        return evidence.stamping.held(case.jws.payload_digest) or None
 
     async def challenge(self, audience: str | None, seconds: int | None) -> Given:
         """A nonce that one presentation may answer; raises UnavailableError `challenges_full`."""

@@ -159,7 +159,12 @@ def tst_01_stamp(case: Case, response: bytes) -> Check:
 
 
 def verify_stamp(
-    response: bytes, data: bytes, listed: Iterable[AnchorEntry], *, judged: datetime | None
+    response: bytes,
+    data: bytes,
+    listed: Iterable[AnchorEntry],
+    *,
+    judged: datetime | None,
+    nonce: int | None = None,
 ) -> TimeStamp:
     """The stamp over `data` under the listed anchors; raises as `timestamp.verify`.
 
@@ -174,6 +179,7 @@ def verify_stamp(
         data,
         [entry.certificate for entry in entries],
         at=max(judged or made, made),
+        nonce=nonce,
         revoked=revoked_by(entries),
     )
 

@@ -1,0 +1,53 @@
+"""Making further keys: for a rotation with overlap, or for a second signature (ML-DSA).
+
+A new key signs nothing until the member list has it: `pratique trust ask` asks the roots (R1).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from node.http.helpers import json_response, read_json
+from node.http.routes import JSON, Auth, Route
+from protocols.fields import Fields
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiohttp import web
+
+    from node.runtime import Node
+
+#: Purposes that a node gives keys of its own; roots have a command of their own.
+PURPOSES = frozenset({"credential", "exchange", "title", "release", "approval"})
+
+
+class KeyHandlers:
+    """POST /v1/keys."""
+
+    def __init__(self, node: Node) -> None:
+        """Makes keys in the node's own key store."""
+        self._node = node
+
+    def routes(self) -> Sequence[Route]:
+        """See the class."""
+        body = {
+            "type": "object",
+            "required": ["purpose"],
+            "properties": {"purpose": {"type": "string"}, "algorithm": {"type": "string"}},
+        }
+        return (
+            Route("POST", "/v1/keys", self._create, Auth.OPERATOR,
+                  "Make another key here; it counts when the member list names it", "trust",
+                  request={JSON: body}, responses={201: "Its id and public key"}),
+        )  # fmt: skip
+
+    async def _create(self, request: web.Request) -> web.Response:
+        fields = Fields(await read_json(request), "key_order_malformed")
+        purpose = fields.text("purpose", max_length=40)
+        if purpose not in PURPOSES:
+            raise fields.fault("purpose", f"purpose is one of {', '.join(sorted(PURPOSES))}")
+        algorithm = fields.optional_text("algorithm", max_length=40)
+        key = self._node.keys.create(purpose, algorithm)
+        body = {"kid": key.kid, "algorithm": key.algorithm, "jwk": dict(key.public_jwk)}
+        return json_response(body, 201)
