@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest.runner import runtestprotocol
 
+from schemas.errors import TradeError
 from schemas.findings import Check, Outcome
 
 if TYPE_CHECKING:
@@ -94,7 +95,10 @@ def take_out(step: Step) -> Callable[[], None]:
     original.__kwdefaults__ = by_name
 
     def passing(*args: Any, **kwargs: Any) -> Check:
-        found = original(*args, **kwargs)
+        try:
+            found = original(*args, **kwargs)
+        except TradeError:
+            return Check(step.number, Outcome.PASSED)
         return Check(found.id, Outcome.PASSED, evidence=found.evidence)
 
     namespace: dict[str, Any] = {}
@@ -125,6 +129,8 @@ class Mutator:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """One child process per step, some at a time."""
+        if session.testsfailed:
+            raise session.Interrupted("a test file cannot be read")
         waiting = list(reversed(self.steps))
         running: dict[int, tuple[Step, int, float]] = {}
         while waiting or running:
