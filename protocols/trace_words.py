@@ -58,7 +58,7 @@ WORDS: Mapping[str, Word] = MappingProxyType(
         "quarantined": Word("not yet known", "待定", Shape.RING, "wait", loud=True),
         "refused": Word("refused", "拒绝", Shape.DIAMOND, "bad", loud=True),
         "revoked": Word("revoked", "撤销", Shape.DIAMOND, "bad", loud=True),
-        "suspended": Word("suspended", "暂停", Shape.DIAMOND, "wait", loud=True),
+        "suspended": Word("suspended", "暂停", Shape.RING, "wait", loud=True),
         "reinstated": Word("reinstated", "恢复", Shape.RING, "good", loud=True),
         "status-changed": Word("learned of it", "获知状态变化", Shape.DIAMOND, "bad"),
         "decided": Word("decided", "决定", Shape.CIRCLE, "act"),
