@@ -48,6 +48,11 @@ def _rows(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
 
+def _as_toml(value: object) -> str:
+    """How the configuration file writes it, without quotation marks."""
+    return str(value).lower() if isinstance(value, bool) else str(value).replace("()", "[]")
+
+
 @pytest.mark.parametrize("page", sorted(generator.pages()), ids=lambda page: page.name)
 def test_generated_pages_are_as_make_docs_writes_them(page: Path) -> None:
     wanted = generator.pages()[page]
@@ -58,7 +63,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     rows = {row[0]: row for row in _rows(_text("operations.md"))}
     for setting in describe_settings(Settings()):
         row = rows[f"`{setting.name}`"]
-        assert row[1].strip("`").strip('"') == str(setting.default).replace("()", "[]")
+        assert row[1].strip("`").strip('"') == _as_toml(setting.default)
         assert row[2] == setting.doc
 
 
