@@ -136,7 +136,8 @@ class VcApiHandlers:
         read = requests.read(await request.read(), name)
         verifier = Verifier(read, self._node.clock.now(), self._lists, self._resources)
         forms = await self._canonical(verifier.inputs())
-        report = verifier.report(Rdf(self._contexts.bodies, forms))
+        shown = name == "verifiablePresentation"
+        report = verifier.report(Rdf(self._contexts.bodies, forms), shown=shown)
         if report.verdict is not Outcome.PASSED:
             return _refused(request, report)
         language = lang(request)

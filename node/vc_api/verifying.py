@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from protocols import secured
+from protocols import presentation, secured
 from protocols.data_integrity import Expected
 from protocols.verify import proven
 from protocols.verify.proven import Proven
-from schemas.errors import TradeError
+from schemas.errors import RefusedError, TradeError
 from schemas.findings import Check, Outcome, Report
 
 if TYPE_CHECKING:
@@ -50,12 +50,14 @@ class Verifier:
         """What has to be brought in canonical form before `report`."""
         return secured.canonical_inputs(self._request.file, self._options.resolve, legacy=True)
 
-    def report(self, rdf: Rdf) -> Report:
-        """The report on a credential or a presentation; never raises."""
+    def report(self, rdf: Rdf, *, shown: bool) -> Report:
+        """The report on a credential, or where shown on a presentation; never raises."""
         self._rdf = rdf
         found, asked = self._read(self._request.file, self._options)
         self.document = found.proofs.document if found.proofs else None
-        if found.presentation is None:
+        if found.fault is None and shown != presentation.is_presentation(found.members):
+            found.fault = RefusedError("jws_typ_unexpected", "the other kind was asked for")
+        if not shown:
             return self._credential(found)
         if not self._options.wants(CONTENTS):
             return _without_contents(proven.presentation_report(found, asked, _passed))
