@@ -159,6 +159,12 @@ def algorithm(dotted: str, *parameters: bytes) -> bytes:
     return tlv(0x30, oid(dotted), *parameters)
 
 
+def digest_of(data: bytes, imprint: str) -> bytes:
+    made = hashes.Hash(hashes.SHA1() if imprint == SHA1_OID else hashes.SHA256())
+    made.update(data)
+    return made.finalize()
+
+
 @dataclass(frozen=True)
 class Server:
     """A time-stamp server. certificate: its own; above: further ones it sends along."""
@@ -177,22 +183,22 @@ class Server:
         status: int = 0,
         accuracy: int | None = None,
         break_signature: bool = False,
+        digest: bytes | None = None,
     ) -> bytes:
-        """The response (DER) over `data` at `at`."""
-        info = self._info(data, at, nonce, imprint, accuracy)
+        """The response (DER) over `data`, or over a digest that came in a query, at `at`."""
+        digest = digest or digest_of(data, imprint)
+        info = self._info(digest, at, nonce, imprint, accuracy)
         if status:
             return tlv(0x30, tlv(0x30, integer(status)))
         return tlv(0x30, tlv(0x30, integer(0)), self._token(info, break_signature))
 
     def _info(
-        self, data: bytes, at: datetime, nonce: int | None, imprint: str, accuracy: int | None
+        self, digest: bytes, at: datetime, nonce: int | None, imprint: str, accuracy: int | None
     ) -> bytes:
-        digest = hashes.Hash(hashes.SHA1() if imprint == SHA1_OID else hashes.SHA256())
-        digest.update(data)
         parts = [
             integer(1),
             oid("1.2.3.4.1"),
-            tlv(0x30, algorithm(imprint), tlv(4, digest.finalize())),
+            tlv(0x30, algorithm(imprint), tlv(4, digest)),
             integer(7),
             tlv(0x18, at.strftime("%Y%m%d%H%M%SZ").encode()),
         ]
