@@ -6,6 +6,7 @@ charges, with calldata and the transaction's own 21 000.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,10 @@ with warnings.catch_warnings():
 
 from protocols.evm_calls import Log
 from protocols.evm_keys import keccak256
+
+# Back to Python's own: py-evm raises it for the whole process, and a reader of nested JSON that
+# counts on it would then run out of stack.
+sys.setrecursionlimit(1000)
 
 CHAIN_ID = 1337
 START = 1_795_000_000

@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
+import rlp
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ledger import contracts
+from ledger.receipt_trie import ReceiptTrie
 from protocols import evm_calls, jws
 from protocols.digest import sha256
 from protocols.evm_calls import Act, Event, EvmTitle
 from protocols.evm_keys import Signature, SoftwareEvmSigner, keccak256
+from protocols.evm_proof import EventProof
 from protocols.evm_title import (
     EvmArbiterId,
     EvmOperation,
@@ -108,6 +111,11 @@ class EvmWorld:
         done = self.chain.transact(self.registry, data)
         assert done.ok, done.output
         return [event for log in done.logs if (event := evm_calls.read_event(log))]
+
+    def prove(self, data: bytes) -> EventProof:
+        """Mine a call of the registry, and the proof of the first log it leaves."""
+        block, receipt, _ = self.chain.mine(self.registry, data)
+        return EventProof(rlp.encode(block.header), 0, ReceiptTrie([receipt.encode()]).path(0), 0)
 
     def together(self, now: int, calls: list[bytes]) -> list[Event]:
         """One block at `now` with a transaction for each call."""

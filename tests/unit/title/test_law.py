@@ -1,7 +1,7 @@
 """What the law asks of an electronic bill, as properties (UK ETDA 2023 s.2(2), MLETR 10–12).
 
-T1 to T7 as numbered in the project's reference on trade documents. The same properties hold over
-real nodes in tests/integration/title.
+T1 to T8 as numbered in the project's reference on trade documents. The same properties hold over
+real nodes in tests/integration/title, and of the contract in tests/unit/evm/test_law.py.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from dataclasses import replace
 import pytest
 
 from protocols.registry import execute
-from protocols.title import Bill, Ending, Kind, State, TitleState
-from protocols.title_operation import read_operation
+from protocols.title import Bill, Ending, Kind, State, TitleState, joint_party
+from protocols.title_json import operation_bytes, read_operation_bytes
+from protocols.title_operation import read_operation, sign_operation
 from protocols.title_proof import read_proof, verify_history, verify_proof
 from schemas.errors import TradeError
 from tests.support.title_world import (
@@ -139,3 +140,97 @@ def test_t7_reading_gives_no_control() -> None:
     assert code_of(world, signed(made)) == "title_not_possessor"
     with pytest.raises(TradeError, match="title_key_mismatch"):
         signed(replace(made, sender=known.possessor), "financier-2")  # type: ignore[arg-type]
+
+
+OWNERS = ("bank", "imp-a")
+
+
+def held_jointly() -> tuple[World, bytes]:
+    world, title = issued(holder=None, bill=Bill.BLANK)
+    both = joint_party(map(party, OWNERS))
+    world.run(signed(replace(operation(Kind.TRANSFER, title, 1, "exp-a"), recipient=both)))
+    assert world.states[title].possessor == both
+    return world, title
+
+
+def onward(title: bytes, *names: str, recipient: str = "financier-2") -> str:
+    made = operation(Kind.TRANSFER, title, 2, "bank", recipient)
+    made = replace(made, sender=joint_party(map(party, OWNERS)))
+    keys = [ecdsa(name, "title") for name in names]
+    return sign_operation(made, *keys)
+
+
+def test_t8_joint_holders_are_one_party_and_act_only_all_together() -> None:
+    world, title = held_jointly()
+    for alone in OWNERS:
+        assert code_of(world, signed(operation(Kind.TRANSFER, title, 2, alone, "financier-2"))) == (
+            "title_not_possessor"
+        )
+        with pytest.raises(TradeError, match="title_key_mismatch"):
+            onward(title, alone)
+    world.run(onward(title, *OWNERS))
+    assert world.states[title].possessor == party("financier-2")
+    verify_history(world.states[title], world.operations[title])
+    again = execute(World().registry, world.entries, {MEMBERS.digest: MEMBERS}.get, {}.get)
+    assert again.changed == world.states
+
+
+def test_t8_r3_one_joint_holder_signs_for_nobody_else() -> None:
+    world, title = held_jointly()
+    first, second = onward(title, *OWNERS).split("~")
+    other = onward(title, *OWNERS, recipient="exp-a").split("~")[1]
+    assert code_of(world, f"{first}~{first}") == "title_key_mismatch"
+    assert code_of(world, f"{second}~{first}") == "title_key_mismatch"
+    for text in (first, f"{first}~{second}~{second}", f"{first}~{other}"):
+        assert code_of(world, text) == "title_operation_malformed"
+    forged = ".".join([*second.split(".")[:2], first.split(".")[2]])
+    assert code_of(world, f"{first}~{forged}") == "bad_signature"
+
+
+def test_t8_the_state_names_every_joint_holder_and_each_one_is_listed() -> None:
+    world, title = held_jointly()
+    proven = verify_proof(
+        read_proof(world.proof(title).to_bytes()), arbiter=ARBITER, network=MEMBERS.network
+    )
+    assert proven.state.possessor is not None
+    assert set(proven.state.possessor.joint) == set(map(party, OWNERS))
+    stranger = replace(party("bank"), key="A" * 43)
+    made = operation(Kind.TRANSFER, title, 2, "bank")
+    made = replace(
+        made,
+        sender=joint_party(map(party, OWNERS)),
+        recipient=joint_party([stranger, party("exp-a")]),
+    )
+    text = sign_operation(made, *(ecdsa(name, "title") for name in OWNERS))
+    assert code_of(world, text) == "title_recipient_not_listed"
+
+
+def test_t8_joint_holders_are_two_to_four_different_parties() -> None:
+    both = joint_party(map(party, OWNERS))
+    assert joint_party(map(party, reversed(OWNERS))) == both
+    for members in ([party("bank")], [party("bank")] * 2, [both, party("exp-a")], [both] * 5):
+        with pytest.raises(TradeError, match="title_joint_malformed"):
+            joint_party(members)
+    with pytest.raises(TradeError, match="title_operation_malformed"):
+        read_operation_bytes(
+            operation_bytes(
+                replace(
+                    operation(Kind.TRANSFER, bytes(32), 1, "bank"),
+                    recipient=replace(both, did=party("exp-a").did),
+                )
+            )
+        )
+
+
+def test_t8_a_joint_holder_is_never_the_carrier() -> None:
+    world, title = issued()
+    world.go(Kind.SURRENDER_FOR_AMENDMENT, title, "exp-a")
+    with_carrier = joint_party([party("nhl"), party("bank")])
+    made = replace(operation(Kind.ACCEPT_SURRENDER, title, 2, "nhl"), sender=with_carrier)
+    keys = (ecdsa("nhl", "title"), ecdsa("bank", "title"))
+    assert code_of(world, sign_operation(made, *keys)) == "title_not_issuer"
+    first = replace(issue(reference="J"), sender=replace(with_carrier))
+    assert code_of(world, sign_operation(first, *keys)) in {
+        "title_issuer_not_listed",
+        "title_not_issuer",
+    }
