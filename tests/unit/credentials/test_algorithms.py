@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.cli.network import _algorithm as refusal_of
+from node.cli.changes import wish as change_options
 from node.keystore import KeyStore
 from node.trust.views import read_wish
 from protocols import base64url, jws, keys, member_list, status_list
@@ -357,12 +357,10 @@ def test_a_root_asks_for_the_end_of_an_algorithm_through_the_operators_api() -> 
     wish = read_wish({"algorithms": [{"id": "ES256", "until": "2035-01-01T00:00:00Z"}]})
     assert wish.algorithms == (AlgorithmEntry("ES256", datetime(2035, 1, 1, tzinfo=UTC)),)
     assert not wish.changes_nothing
-    assert refusal_of("ES256=2035-01-01T00:00:00Z") == {
-        "id": "ES256",
-        "until": "2035-01-01T00:00:00Z",
-    }
+    asked = change_options(refuse_algorithm=["ES256=2035-01-01"])
+    assert asked["algorithms"] == [{"id": "ES256", "until": "2035-01-01T00:00:00.000Z"}]
     with pytest.raises(MalformedError):
-        refusal_of("ES256")
+        change_options(refuse_algorithm=["ES256"])
 
 
 async def test_the_next_version_carries_the_end_of_an_algorithm(tmp_path) -> None:
