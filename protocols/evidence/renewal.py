@@ -63,13 +63,16 @@ class Record:
 
 def read_record(data: bytes) -> Record:
     """A record from its only spelling; raises MalformedError `evidence_malformed` or json_*."""
-    fields = Fields(strict_json.loads_object(data, max_bytes=10_000), contents.CODE)
+    members = strict_json.loads_object(data, max_bytes=10_000)
+    fields, path = Fields(members, contents.CODE), members.get("path")
     fields.integer("v", 1, 1)
+    if not isinstance(path, list) or len(path) > _MAX_PATH:
+        raise fields.fault("path", f"the path has at most {_MAX_PATH} hashes")
     size = fields.integer("size", 1, MAX_BATCH)
     record = Record(
         fields.integer("index", 0, size - 1),
         size,
-        tuple(map(from_hex, fields.texts("path", max_items=_MAX_PATH))),
+        tuple(map(from_hex, path)),
     )
     if record.to_bytes() != data:
         raise MalformedError(contents.CODE, "a renewal is not in its canonical form")

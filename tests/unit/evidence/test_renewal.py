@@ -175,7 +175,14 @@ def test_records_batches_and_attaching_have_bounds(monkeypatch: pytest.MonkeyPat
     with pytest.raises(RefusedError, match="renewal_empty"):
         renewal.plan([])
     record = Record(0, 1, ())
-    for wrong in (b"{}", record.to_bytes() + b" ", b'{"v":1,"index":1,"size":1,"path":[]}'):
+    twice = renewal.plan([bytes(32)] * 4).records[0]
+    assert renewal.read_record(twice.to_bytes()) == twice
+    for wrong in (
+        b"{}",
+        b'{"v":1,"index":0,"size":1}',
+        record.to_bytes() + b" ",
+        b'{"v":1,"index":1,"size":1,"path":[]}',
+    ):
         with pytest.raises(TradeError):
             renewal.read_record(wrong)
     with pytest.raises(RefusedError, match="renewal_not_exact"):
