@@ -235,8 +235,9 @@ async def test_a_file_verifies_offline_with_nothing_but_the_list_and_its_neighbo
     answer = await asyncio.to_thread(cli, "verify", str(file), "--trust", str(trust), "--json")
     told = json.loads(answer[1])
     assert (answer[0], told["verdict"]) == (1, "INDETERMINATE")  # no status, so not known
-    status = await port.documents.status_for(held.issuer, held.status_list_url)
-    file.with_suffix(".status.jwt").write_text(status.held.signed)
+    lists = await port.documents.statuses_for(held.issuer, held.status_lists)
+    for ending, one in zip((".status.jwt", ".status.suspension.jwt"), lists, strict=True):
+        file.with_suffix(ending).write_text(one.signed)
     receipt = await port.log.wait_for(held.leaf, 5.0, witnessed=False)
     file.with_suffix(".leaf").write_bytes(receipt.entry)
     file.with_suffix(".tlog-proof").write_text(receipt.text)
