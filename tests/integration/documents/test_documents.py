@@ -376,6 +376,13 @@ async def test_the_command_line_issues_lists_and_revokes(
         digest = said.split()[2]
         assert credential.DocumentFile.from_bytes(out.read_bytes()).digest.hex() == digest
         assert KEY in await asyncio.to_thread(call, "documents", "--json")
+        for act, done in (("suspend", "suspended"), ("reinstate", "reinstated")):
+            said = await asyncio.to_thread(call, act, digest, "--reason", "test")
+            assert said.startswith(done)
+            standing = await asyncio.to_thread(call, "documents")
+            assert ("suspended" in standing) is (act == "suspend")
+        assert out.with_suffix(".status.jwt").is_file()
+        assert out.with_suffix(".status.suspension.jwt").is_file()
         said = await asyncio.to_thread(call, "revoke", digest, "--reason", "test")
         assert said.startswith("revoked")
         assert "revoked" in await asyncio.to_thread(call, "documents")

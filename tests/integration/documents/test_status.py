@@ -179,7 +179,7 @@ async def handed_over(pair: Pair, digest: bytes) -> None:
 # --- group 18 -----------------------------------------------------------------------------------
 
 
-async def test_group_18_r11_suspension_reinstatement_and_revocation_are_pushed(pair: Pair) -> None:
+async def test_r11_group_18_suspension_reinstatement_and_revocation_are_pushed(pair: Pair) -> None:
     digest = await pair.issue()
     await handed_over(pair, digest)
     file = await pair.file(digest)
