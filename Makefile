@@ -1,5 +1,5 @@
 # `make demo` plays the story on this machine; `make test` runs every check. Both set themselves up.
-.PHONY: help demo test test-all static unit integration setup setup-test docs lock clean
+.PHONY: help demo test test-all static unit integration setup setup-test docs contracts lock clean
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
@@ -40,6 +40,9 @@ test-all: static unit setup-test  ## the same with the long faults and fuzzing
 docs: setup-test  ## write anew what docs/ says about codes, commands, settings and paths
 	@$(BIN)/python scripts/generate_docs.py
 
+contracts:  ## compile the chain contracts anew, in an environment of its own (pinned compiler)
+	@$(PYTHON) scripts/compile_contracts.py
+
 lock:  ## resolve the dependencies again (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-header --no-annotate --extra pg --extra rdf --extra tsa --extra evm --extra devchain pyproject.toml requirements.in -o requirements.lock
@@ -48,4 +51,4 @@ lock:  ## resolve the dependencies again (needs uv)
 	    -o requirements-test.lock
 
 clean:
-	rm -rf .venv out build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-vyper out build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

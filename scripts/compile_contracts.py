@@ -28,11 +28,11 @@ FORMATS = ("abi", "bytecode", "bytecode_runtime", "layout")
 SECONDS = 300
 
 
-def run(*command: str | Path) -> str:
+def run(*command: str | Path, folder: Path = CONTRACTS) -> str:
     """The output of a command; what it complains of goes to the terminal."""
     done = subprocess.run(  # noqa: S603
         [str(part) for part in command],
-        cwd=CONTRACTS,
+        cwd=folder,
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -51,15 +51,17 @@ def compiler() -> Path:
     return HOME / "bin" / "vyper"
 
 
-def artefact(vyper: Path, name: str) -> bytes:
+def artefact(vyper: Path, folder: Path, name: str) -> bytes:
     """The committed form of one contract: sorted JSON."""
     source = f"{name}.vy"
-    abi, creation, runtime, layout = run(vyper, "-f", ",".join(FORMATS), source).splitlines()
+    abi, creation, runtime, layout = run(
+        vyper, "-f", ",".join(FORMATS), source, folder=folder
+    ).splitlines()
     immutables = json.loads(layout).get("code_layout", {})
     made: dict[str, Any] = {
         "contract": name,
         "compiler": "vyper " + run(vyper, "--version").strip(),
-        "source_sha256": hashlib.sha256((CONTRACTS / source).read_bytes()).hexdigest(),
+        "source_sha256": hashlib.sha256((folder / source).read_bytes()).hexdigest(),
         "abi": json.loads(abi),
         "bytecode": creation,
         "runtime": runtime,
@@ -73,14 +75,15 @@ def main() -> int:
     """Compile all; 0, or 1 when a check finds another result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare only, write nothing")
-    check = parser.parse_args().check
+    parser.add_argument("--folder", type=Path, default=CONTRACTS, help="where the sources are")
+    asked = parser.parse_args()
     vyper, different = compiler(), []
     for name in NAMES:
-        made, path = artefact(vyper, name), CONTRACTS / f"{name}.json"
-        if not check:
+        made, path = artefact(vyper, asked.folder, name), asked.folder / f"{name}.json"
+        if not asked.check:
             path.write_bytes(made)
         elif not path.exists() or path.read_bytes() != made:
-            different.append(path.relative_to(ROOT).as_posix())
+            different.append(path.name)
     for item in different:
         print(f"{item} is not what its source compiles to. next: make contracts", file=sys.stderr)
     return 1 if different else 0

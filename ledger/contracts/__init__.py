@@ -61,6 +61,11 @@ def load(name: Name) -> Artefact:
     )
 
 
+def source(name: Name) -> bytes:
+    """The Vyper source that the artefact was compiled from."""
+    return resources.files(__name__).joinpath(f"{name}.vy").read_bytes()
+
+
 @dataclass(frozen=True, slots=True)
 class Governing:
     """Who may list carriers and freeze a title registry.

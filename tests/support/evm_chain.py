@@ -106,6 +106,11 @@ class EvmChain:
         _, receipt, computation = self.chain.apply_transaction(signed)
         return receipt, computation
 
+    @property
+    def height(self) -> int:
+        """The number of the newest block."""
+        return int(self.chain.get_canonical_head().block_number)
+
     def storage_root(self, address: bytes) -> bytes:
         """The root of a contract's storage."""
         accounts = self.chain.get_vm().state._account_db
