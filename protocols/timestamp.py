@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response
 
 from protocols import x509_path
 from protocols.digest import sha256
 from protocols.x509_names import same
 from protocols.x509_path import MAX_CERTIFICATES, Purpose
-from schemas.errors import MalformedError, RefusedError, TooLargeError
+from schemas.errors import MalformedError, RefusedError, TooLargeError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -71,15 +70,24 @@ def read(response: bytes) -> TimeStamp:
 
     Raises TooLargeError `tsa_too_large`; MalformedError `tsa_not_der` when it is not DER: also
     when a set in it is not sorted, as some servers write it; RefusedError `tsa_refused` when the
-    server did not grant it.
+    server did not grant it; UnavailableError `tsa_reader_missing`.
     """
     if len(response) > MAX_BYTES:
         raise TooLargeError("tsa_too_large", f"a time-stamp has at most {MAX_BYTES} bytes")
     try:
-        return _read(response, decode_timestamp_response(response))
+        return _read(response, _decoded(response))
     except (ValueError, TypeError, OverflowError, LookupError, AttributeError):
         # The library parses parts when they are first asked for, and has no error of its own.
         raise _not_der() from None
+
+
+def _decoded(response: bytes) -> TimeStampResponse:
+    # An extra of the installation, so it is looked for when it is needed.
+    try:
+        from rfc3161_client import decode_timestamp_response
+    except ImportError:
+        raise UnavailableError("tsa_reader_missing", "the extra tsa is not installed") from None
+    return decode_timestamp_response(response)
 
 
 def _not_der() -> MalformedError:
@@ -178,10 +186,12 @@ def verify(
 
 
 def _require_signature(stamp: TimeStamp, anchor: bytes) -> None:
+    from rfc3161_client import VerificationError, VerifierBuilder
+
     roots = [x509_path.load(anchor)]
     chain = [x509_path.load(one) for one in stamp.chain[1:]]
     verifier = VerifierBuilder(roots=roots, intermediates=chain).build()
     try:
-        verifier.verify(decode_timestamp_response(stamp.response), stamp.imprint)
+        verifier.verify(_decoded(stamp.response), stamp.imprint)
     except (VerificationError, ValueError, LookupError):
         raise RefusedError("tsa_signature", "the signature does not hold") from None

@@ -8,7 +8,7 @@ it is. One stamp serves a batch: it covers the root of a hash tree over the file
     renewals/001.tsr    the RFC 3161 response
 
 The next renewal covers these two as well. RFC 4998 orders the hashes of a tree by value and keeps
-its records in ASN.1; here positions are explicit and the record is JSON, as elsewhere (docs/adr).
+its records in ASN.1; here positions are explicit and the record is JSON, as everything else is.
 """
 
 from __future__ import annotations
