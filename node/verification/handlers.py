@@ -68,6 +68,11 @@ _ASKED = (
 )
 
 
+#: Presentations, and the standard's objects that carry an envelope.
+_SHOWN = ("vc", "vp", "vp+jwt", "vp+sd-jwt", "vp+cose")
+_FILES = (*MEDIA_TYPES, *(f"application/{one}" for one in _SHOWN))
+
+
 class VerificationHandlers:
     """The handlers, and the routes that lead to them."""
 
@@ -79,7 +84,7 @@ class VerificationHandlers:
         """POST /v1/verify, the file itself or a JSON object that holds it; POST /v1/challenges."""
         return (
             Route("POST", "/v1/verify", self._verify, Auth.OPERATOR, "Verify a document file",
-                  "verification", request={JSON: _BODY} | {each: {} for each in MEDIA_TYPES},
+                  "verification", request={JSON: _BODY} | {each: {} for each in _FILES},
                   responses={200: "The report, whatever its verdict"}, max_body=MAX_BODY,
                   parameters=_ASKED, deadline=30.0),
             Route("POST", "/v1/challenges", self._challenge, Auth.OPERATOR,

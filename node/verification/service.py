@@ -16,7 +16,7 @@ from node.verification.conflicts import ConflictHandler
 from node.verification.handlers import VerificationHandlers
 from node.verification.rdf_proofs import RdfProofs
 from protocols.exchange.manifest import CONFLICT, DOCUMENT
-from protocols.verify import Receipt, foreign_steps
+from protocols.verify import Receipt, foreign_steps, presentation_steps
 from protocols.verify.foreign_steps import StatusNamed
 from schemas.errors import TradeError
 from schemas.findings import Outcome
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from node.verification.rows import Undecided
     from protocols.key_binding import Challenge
     from protocols.member_list import MemberList
-    from protocols.status_list import StatusLists
+    from protocols.status_list import StatusList, StatusLists
     from protocols.verify import Case
+    from protocols.verify.foreign_steps import Foreign
 
 POLL_SECONDS = 2.0
 STATUS_SECONDS = 8.0
@@ -94,7 +95,7 @@ class VerificationService:
         historical = question.at is not None
         at = question.at or self._node.clock.now()
         members = await self._node.trust.members_at(at) if historical else None
-        case = judging.case_of(self._node, question.file, at, members)
+        case = judging.case_of(self._node, presentation_steps.unwrapped(question.file), at, members)
         case.logs = self._node.members.current
         case.receipt = question.receipt or await self._own_receipt(case)
         case.timestamp = question.timestamp or self._own_stamp(case)
@@ -130,14 +131,16 @@ class VerificationService:
 
     async def _once(self, judged: Judged, challenge: Challenge) -> Judged:
         """A challenge is used up by the holder's valid answer to it, by nothing else."""
-        for step in ("CRED-03", "CRED-14"):
+        # A presentation of several credentials answers by VP-01, a document in part by CRED-14.
+        answer = "CRED-14" if judged.report.check("VP-01") is None else "VP-01"
+        for step in ("CRED-03", answer):
             check = judged.report.check(step)
             if check is None or check.outcome is not Outcome.PASSED:
                 return judged
         code = await self._node.store.write(
             challenges.use, challenge.audience, challenge.nonce, self._node.clock.now_ms()
         )
-        return judged if code is None else judging.with_fault(judged, "CRED-14", code)
+        return judged if code is None else judging.with_fault(judged, answer, code)
 
     async def _status_of(
         self, case: Case, *, refresh: bool, asked: bool = False, at: datetime | None = None
@@ -148,6 +151,9 @@ class VerificationService:
         at:    the moment that is asked about: the versions of that time come with those of now
         """
         case.max_status_age = self._node.documents.max_status_age
+        shown = presentation_steps.opened(case) if asked else None
+        if shown is not None:
+            return await self._statuses_shown(shown, refresh=refresh, at=at)
         if case.claims is not None:
             urls = tuple(entry.list_url for entry in case.claims.statuses)
             named: StatusNamed | None = StatusNamed(case.claims.issuer, urls)
@@ -160,6 +166,18 @@ class VerificationService:
                 return await self._lists(named, refresh=refresh, at=at)
         except TimeoutError:
             return None
+
+    async def _statuses_shown(
+        self, shown: Foreign, *, refresh: bool, at: datetime | None
+    ) -> StatusLists:
+        """The lists that the contained credentials of a presentation name, one after another."""
+        found: list[StatusList | str] = []
+        for case in presentation_steps.contained(shown):
+            case.open()
+            given = await self._status_of(case, refresh=refresh, asked=True, at=at)
+            held = given if isinstance(given, tuple) else (given,)
+            found += [one for one in held if one is not None]
+        return tuple(found)
 
     async def _lists(
         self, named: StatusNamed, *, refresh: bool, at: datetime | None

@@ -56,23 +56,28 @@ def _says_so(data: bytes) -> bool:
     return presentation.is_presentation(members) or members.get("type") == envelope.PRESENTATION
 
 
+def contained(found: Foreign) -> tuple[Case, ...]:
+    """Each contained credential as a case of its own, under the presentation's list and moment."""
+    files = found.presentation.files() if found.presentation is not None else ()
+    return tuple(_case(found.case, file) for file in files)
+
+
+def _case(outer: Case, data: bytes) -> Case:
+    return Case(
+        unwrapped(data),
+        outer.members,
+        outer.at,
+        status=outer.status,
+        verifier_country=outer.verifier_country,
+        rdf=outer.rdf,
+    )
+
+
 def report(
     found: Foreign, examine: Callable[[Case], Report], *, historical: bool = False
 ) -> Report:
     """The report on a presentation. examine: judges a contained credential as its own case."""
-    case = found.case
-
-    def contained(data: bytes) -> Report:
-        return examine(
-            Case(
-                data,
-                case.members,
-                case.at,
-                status=case.status,
-                verifier_country=case.verifier_country,
-                rdf=case.rdf,
-            )
-        )
-
-    asked = foreign_steps.expected(case)
-    return proven.presentation_report(found, asked, contained, historical=historical)
+    asked = foreign_steps.expected(found.case)
+    return proven.presentation_report(
+        found, asked, lambda data: examine(_case(found.case, data)), historical=historical
+    )
