@@ -294,7 +294,8 @@ def open_list(
 ) -> StatusList:
     """A list verified against the member list at `now`: signature, key, issuer, network, dates.
 
-    issuer: whose documents it is about, when known; it signed the list, or its delegate did. Raises MalformedError, RefusedError
+    issuer: whose documents it is about, when known; it signed the list, or its delegate did.
+    Raises MalformedError, RefusedError
     (`status_foreign_list`, `status_other_network`, `status_key_refused`, `status_other_issuer`,
     `bad_signature`, `credential_expired`, …) or RefusedError `member_list_stale` (R6: revocation
     has no grace).

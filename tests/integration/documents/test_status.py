@@ -170,9 +170,7 @@ async def handed_over(pair: Pair, digest: bytes) -> None:
     )
     assert verified is not None
     now = pair.beta.clock.now_ms()
-    await pair.beta.store.write(
-        documents.put_received, verified, sender=pair.alpha.did, now_ms=now
-    )
+    await pair.beta.store.write(documents.put_received, verified, sender=pair.alpha.did, now_ms=now)
     await pair.alpha.store.write(documents.add_recipient, digest, pair.beta.did, now)
 
 
