@@ -83,6 +83,7 @@ class Verifier:
         return replace(report, checks=checks)
 
     def _resources(self, found: Proven) -> Check | None:
+        """PRF-02: related resources have the digests that the credential says."""
         if found.credential is None or "relatedResource" not in found.credential.members:
             return None
         try:

@@ -17,6 +17,7 @@ import re
 import signal
 import time
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("schemas", "protocols", "ledger", "interop", "node", "testnet")
 STEP_SECONDS = 30
 _NUMBER = re.compile(r"([A-Z]{2,6}-\d{2}): ")
+_ANSWERS = frozenset({"Check", "Check | None"})
 _REPLACEMENT = "__the_step_that_was_taken_out__"
 
 
@@ -54,8 +56,8 @@ class Step:
         return self.number.lower().replace("-", "_")
 
     def resolve(self) -> FunctionType:
-        """The function itself."""
-        found = getattr(importlib.import_module(self.module), self.function)
+        """The function itself, perhaps a class's."""
+        found = attrgetter(self.function)(importlib.import_module(self.module))
         assert isinstance(found, FunctionType), self
         return found
 
@@ -76,15 +78,20 @@ def test_files(steps: Sequence[Step]) -> list[str]:
 def _steps_below(folder: Path) -> Iterator[Step]:
     for file in sorted(folder.rglob("*.py")):
         module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
-        for node in ast.parse(file.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef) and _answers_check(node):
-                number = _NUMBER.match(ast.get_docstring(node) or "")
-                if number:
-                    yield Step(number[1], module, node.name)
+        for name, node in _functions(ast.parse(file.read_text(encoding="utf-8"))):
+            number = _NUMBER.match(ast.get_docstring(node) or "")
+            if number and node.returns and ast.unparse(node.returns) in _ANSWERS:
+                yield Step(number[1], module, name)
 
 
-def _answers_check(node: ast.FunctionDef) -> bool:
-    return node.returns is not None and ast.unparse(node.returns) == "Check"
+def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """The functions of a module and of its classes, with their dotted names."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            yield node.name, node
+        elif isinstance(node, ast.ClassDef):
+            methods = (item for item in node.body if isinstance(item, ast.FunctionDef))
+            yield from ((f"{node.name}.{item.name}", item) for item in methods)
 
 
 def take_out(step: Step) -> Callable[[], None]:
@@ -94,12 +101,12 @@ def take_out(step: Step) -> Callable[[], None]:
     original = FunctionType(code, function.__globals__, step.function, defaults)
     original.__kwdefaults__ = by_name
 
-    def passing(*args: Any, **kwargs: Any) -> Check:
+    def passing(*args: Any, **kwargs: Any) -> Check | None:
         try:
             found = original(*args, **kwargs)
         except TradeError:
             return Check(step.number, Outcome.PASSED)
-        return Check(found.id, Outcome.PASSED, evidence=found.evidence)
+        return found and Check(found.id, Outcome.PASSED, evidence=found.evidence)
 
     namespace: dict[str, Any] = {}
     exec(f"def stub(*args, **kwargs): return {_REPLACEMENT}(*args, **kwargs)", namespace)
