@@ -71,10 +71,20 @@ class Transport(Protocol):
 
 
 class TitleArbiter(Protocol):
-    """Orders the operations of titles: compare-and-swap on (title, seq) (DESIGN §5)."""
+    """Orders the operations of titles: compare-and-swap on (title, seq) (DESIGN §5).
+
+    One machine (`protocols.title`) behind both. What differs is the form that is signed: of a log
+    a compact JWS (`protocols.title_operation`), of a chain EIP-712 typed data in JSON
+    (`protocols.evm_title`); each maps to one `protocols.title.Operation` and back.
+    """
+
+    @property
+    def id(self) -> bytes:
+        """The arbiter id that a title names for good (R19)."""
+        ...
 
     async def submit(self, operation: str) -> None:
-        """Hands in a signed operation (compact JWS); handing it in again changes nothing.
+        """Hands in a signed operation in the arbiter's form; doing so again changes nothing.
 
         Raises ConflictError when another operation took its place, RefusedError when the rules
         forbid it, UnavailableError when the outcome is unknown.

@@ -56,6 +56,12 @@ class LogArbiter(TitleArbiter):
         self._entry = entry
         self.arbiter: Arbiter = arbiter_of(entry)
 
+    @property
+    @override
+    def id(self) -> bytes:
+        """See `TitleArbiter.id`."""
+        return self.arbiter.id
+
     @override
     async def submit(self, operation: str) -> None:
         """See `TitleArbiter.submit`."""

@@ -21,9 +21,10 @@ from protocols.evm_title import (
     sign_jointly,
     sign_operation,
 )
+from protocols.evm_title_text import EvmRegistry, is_text, to_text
 from protocols.title import NO_HEAD, Bill, Ending, Kind, State, next_head
 from schemas.errors import TradeError
-from tests.support.evm_world import EvmWorld, address, signer
+from tests.support.evm_world import EvmWorld, address, network, party_of, signer
 from tests.support.title_world import NOTHING
 
 TAKES = {Kind.TRANSFER, Kind.OFFER, Kind.ENDORSE, Kind.ENDORSE_TO_ORDER}
@@ -115,6 +116,24 @@ def test_t2_the_holder_proves_control_from_the_chain_alone(chain: Chain) -> None
     challenge = sha256(b"who holds it?")
     assert signer("bank").sign_digest(challenge).canonical
     assert chain.control(title).head == next_head(next_head(NO_HEAD, issued), event.digest)
+
+
+def test_t2_the_operations_themselves_are_the_whole_history(chain: Chain) -> None:
+    title = chain.new()
+    first = chain.sign(chain.last)
+    second = chain.signed(Kind.TRANSFER, title, "exp-a", "bank")
+    other = chain.signed(Kind.TRANSFER, title, "exp-a", "imp-a")
+    assert chain.codes(second) == [""]
+    state = chain.state(title, chain.last)
+    assert state is not None
+    here = EvmRegistry(network(), chain.arbiter)
+    assert here.operation(second, party_of) == chain.model(second.operation)
+    texts = [to_text(one) for one in (first, second)]
+    assert all(map(is_text, texts))
+    here.verify_history(state, texts)
+    for wrong in (texts[:1], texts[1:], [], [texts[0], to_text(other)], [*texts, texts[1]]):
+        with pytest.raises(TradeError, match="title_history_mismatch"):
+            here.verify_history(state, wrong)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.ISSUE])

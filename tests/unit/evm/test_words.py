@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import contracts
-from protocols import evm_calls, evm_keys, evm_title
+from protocols import evm_calls, evm_keys, evm_title, evm_title_text
 from protocols.digest import sha256
 from protocols.evm_calls import Act, Log
 from protocols.evm_keys import N, Signature, SoftwareEvmSigner
@@ -205,10 +205,10 @@ def test_r19_the_arbiter_id_names_chain_contract_and_code() -> None:
 @given(operations())
 def test_a_signed_operation_is_read_as_it_was_written(operation: EvmOperation) -> None:
     made = signed(operation)
-    text = evm_title.to_text(made)
-    assert evm_title.read_text(text) == made
+    text = evm_title_text.to_text(made)
+    assert evm_title_text.read_text(text) == made
     with pytest.raises(MalformedError, match="canonical"):
-        evm_title.read_text(text.replace(",", ", ", 1))
+        evm_title_text.read_text(text.replace(",", ", ", 1))
 
 
 def joint_operation() -> SignedEvmOperation:
@@ -228,7 +228,7 @@ def joint_operation() -> SignedEvmOperation:
 
 def test_joint_holders_consent_travels_too() -> None:
     made = joint_operation()
-    assert evm_title.read_text(evm_title.to_text(made)) == made
+    assert evm_title_text.read_text(evm_title_text.to_text(made)) == made
     assert made.verify(DOMAIN)
     for members in ((), (address("bank"),), (address("bank"),) * 2):
         with pytest.raises(MalformedError, match="title_joint_malformed"):
@@ -268,19 +268,19 @@ def test_an_operation_of_another_form_is_refused(members: dict[str, object]) -> 
     made = EvmOperation(
         NETWORK, 1, Kind.TRANSFER, address("bank"), address("exp-a"), bytes(32), 2**31
     )
-    text = evm_title.to_text(signed(made))
-    assert evm_title.read_text(text)
+    text = evm_title_text.to_text(signed(made))
+    assert evm_title_text.read_text(text)
     with pytest.raises(MalformedError):
-        evm_title.read_text(changed(text, **members))
+        evm_title_text.read_text(changed(text, **members))
 
 
 def test_one_signature_too_few_of_joint_holders_is_refused() -> None:
     made = joint_operation()
     assert isinstance(made.consent, Joint)
-    text = evm_title.to_text(made)
+    text = evm_title_text.to_text(made)
     first = made.consent.signatures[0].to_bytes().hex()
     with pytest.raises(MalformedError, match="one signature for each"):
-        evm_title.read_text(changed(text, signatures=[first]))
+        evm_title_text.read_text(changed(text, signatures=[first]))
 
 
 # The mapping to the model.
