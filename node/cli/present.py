@@ -45,7 +45,7 @@ def present(
     the presentation for that verifier.
     """
     from node.verification.offline import read_capped
-    from protocols import forms, sd_credential
+    from protocols import countersignature, forms, sd_credential
     from protocols.credential import MAX_FILE_BYTES
     from schemas.errors import MalformedError
 
@@ -61,7 +61,9 @@ def present(
     told = sd_credential.open_file(shown.text.encode("ascii")).presentation
     assert told is not None
     if out is not None:
-        out.write_text(shown.text, encoding="ascii")
+        # Who takes a document on, takes its issuer's second signature with it.
+        second = countersignature.split(data)[1]
+        out.write_bytes(countersignature.join(shown.text.encode("ascii"), second))
     if as_json:
         lists = {"disclosed": list(told.disclosed), "withheld": list(told.withheld)}
         output.print_json({**lists, "presentation": shown.text})
