@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from protocols import jws, x509_names, x509_path, x509_policy
+from protocols.fields import Fields
 from protocols.keys import SoftwareSigner
 from protocols.member_list import MemberList, RevokedCertificate
+from protocols.members.anchors import read_anchor
 from protocols.verify import verify_document
 from protocols.x509_path import Purpose
 from protocols.x509_policy import PolicyInput, PolicyTree
@@ -380,3 +382,25 @@ def test_an_anchor_in_the_list_is_read_strictly_and_told_of() -> None:
     ):
         with pytest.raises(MalformedError, match="member_list_malformed"):
             members((replace(anchor(), **wrong),))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["%%%%", "AAA", "QQ", "-_-_"])
+def test_an_anchor_that_is_not_in_base64_is_refused(text: str) -> None:
+    body = {**anchor().to_json(), "certificate": text}
+    with pytest.raises(MalformedError, match="member_list_malformed"):
+        read_anchor(Fields(body, "member_list_malformed"))
+
+
+def test_bytes_under_another_form_are_not_reached_by_the_certificate_steps() -> None:
+    from protocols.verify import Case
+    from protocols.verify.certificate_steps import (
+        cred_15_certificates,
+        cred_16_countersignature,
+        tst_02_moment,
+    )
+
+    case = Case(b"nothing", LISTED, NOW)
+    for step in (cred_15_certificates, cred_16_countersignature, tst_02_moment):
+        assert step(case).code == "not_reached"
+    case.faults["CRED-16"] = MalformedError("countersignature_malformed")
+    assert cred_16_countersignature(case).outcome is Outcome.FAILED
