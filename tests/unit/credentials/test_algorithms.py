@@ -37,6 +37,7 @@ PRIVATE = {
     keys.ES256: ec.derive_private_key(7, ec.SECP256R1()),
     keys.ED25519: ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32)),
     keys.ES384: P384,
+    keys.ES512: ec.derive_private_key(13, ec.SECP521R1()),
     keys.ML_DSA_65: ML_DSA,
 }
 
