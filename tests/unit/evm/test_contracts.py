@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,11 +16,12 @@ from protocols.evm_keys import keccak256
 from protocols.evm_title import EvmOperation, sign_operation, word
 from protocols.title import Bill, Kind
 from tests.support.evm_chain import CHAIN_ID
-from tests.support.evm_gas import measure
+from tests.support.evm_gas import measure, rows
 from tests.support.evm_world import EvmWorld, address, network, signer
 from tests.support.title_world import NOTHING
 
 HOUR = 3600
+ROOT = Path(__file__).parents[3]
 
 
 def issue(world: EvmWorld, number: int = 0, who: str = "nhl") -> EvmOperation:
@@ -66,6 +68,8 @@ def test_gas_stays_within_its_goals() -> None:
         "transfer, single": 45_000,
     }
     assert {name: table[name] for name, goal in goals.items() if table[name] > goal} == {}
+    documented = (ROOT / "docs" / "title-registry.md").read_text().splitlines()
+    assert [row for row in rows(table) if row not in documented] == []
 
 
 def test_r19_the_code_hash_follows_from_the_deployment(world: EvmWorld) -> None:
