@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
 
+from ledger.prepared import Prepared
 from ledger.tables import NODE_LOG, heads, leaves
 from protocols import leaf as leaves_format
 from protocols.leaf import Leaf, LeafKind
@@ -27,7 +28,15 @@ _TAKE = (
     .values(size=heads.c.size + bindparam("count"))
     .returning(heads.c.size)
 )
-_INSERT = insert(leaves)
+_LAST = (
+    select(leaves.c.leaf_hash)
+    .where(leaves.c.log == bindparam("name"), leaves.c.subject == bindparam("about"))
+    .order_by(leaves.c.leaf_index.desc())
+    .limit(1)
+)
+_TAKE_NOW = Prepared(_TAKE)
+_INSERT_NOW = Prepared(insert(leaves), ("log", "leaf_index", "leaf_hash", "entry", "subject", "at"))
+_LAST_NOW = Prepared(_LAST)
 _STORED = (leaves.c.leaf_index, leaves.c.leaf_hash, leaves.c.entry, leaves.c.at)
 
 
@@ -105,6 +114,10 @@ def remember_all(conn: Connection, facts: Sequence[Fact], now_ms: int) -> list[A
 
 def _last_of(conn: Connection, subjects: Collection[bytes]) -> dict[bytes, bytes]:
     """Subject → leaf hash of its newest leaf in the node's log."""
+    if len(subjects) == 1:
+        about = next(iter(subjects))
+        found = _LAST_NOW.scalar(conn, {"name": NODE_LOG, "about": about})
+        return {} if found is None else {about: bytes(found)}
     mine = (leaves.c.log == NODE_LOG, leaves.c.subject.in_(sorted(subjects)))
     newest = select(func.max(leaves.c.leaf_index)).where(*mine).group_by(leaves.c.subject)
     query = select(leaves.c.subject, leaves.c.leaf_hash).where(
@@ -127,10 +140,8 @@ def _put(
     conn: Connection, log: str, start: int, entries: Sequence[bytes], now_ms: int
 ) -> list[AppendedLeaf]:
     added = [AppendedLeaf(start + at, leaf_hash(entry)) for at, entry in enumerate(entries)]
-    conn.execute(
-        _INSERT,
-        [_row(log, leaf, entry, now_ms) for leaf, entry in zip(added, entries, strict=True)],
-    )
+    rows = [_row(log, leaf, entry, now_ms) for leaf, entry in zip(added, entries, strict=True)]
+    _INSERT_NOW.run_all(conn, rows)
     return added
 
 
@@ -147,7 +158,7 @@ def _row(log: str, leaf: AppendedLeaf, entry: bytes, now_ms: int) -> dict[str, o
 
 def _take(conn: Connection, log: str, count: int) -> int:
     """Reserve `count` indexes; the size after them. The row stays locked until the commit."""
-    size = conn.execute(_TAKE, {"name": log, "count": count}).scalar_one_or_none()
+    size = _TAKE_NOW.scalar(conn, {"name": log, "count": count})
     if size is None:
         conn.execute(insert(heads).values(log=log, size=count, epoch=0))
         return count

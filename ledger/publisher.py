@@ -28,16 +28,17 @@ LOAD_STEP = 16_384
 
 @dataclass(frozen=True, slots=True)
 class LogIdentity:
-    """Which log, and how it signs: name inside the node, type 0x01 key (its name is the origin)."""
+    """Which log, and how it signs: name inside the node, type 0x01 key, its listed origin."""
 
     key: VerifierKey
     sign: Sign
     log: str = NODE_LOG
+    named: str = ""
 
     @property
     def origin(self) -> str:
-        """The origin line."""
-        return self.key.name
+        """The origin line: as the log is listed, by default the key's name."""
+        return self.named or self.key.name
 
 
 class LogPublisher:
@@ -88,7 +89,9 @@ class LogPublisher:
         if text is None:
             return None
         try:
-            return checkpoint.open_checkpoint(text, self.identity.key).checkpoint
+            return checkpoint.open_checkpoint(
+                text, self.identity.key, origin=self.identity.origin
+            ).checkpoint
         except TradeError:
             return None  # half a file or another epoch's: the database decides
 

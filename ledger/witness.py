@@ -69,11 +69,20 @@ def states(conn: Connection) -> list[HeldState]:
 
 
 def add_checkpoint(
-    conn: Connection, request: AddCheckpoint, log_key: VerifierKey, cosigner: Cosigner, now_ms: int
+    conn: Connection,
+    request: AddCheckpoint,
+    log_key: VerifierKey,
+    cosigner: Cosigner,
+    now_ms: int,
+    *,
+    origin: str | None = None,
 ) -> WitnessAnswer:
-    """Cosign the submitted checkpoint if it extends the held one. Steps as in tlog-witness."""
+    """Cosign the submitted checkpoint if it extends the held one. Steps as in tlog-witness.
+
+    origin: of the log that `log_key` is trusted for, when that is not the key's name
+    """
     try:
-        opened = checkpoint.open_checkpoint(request.checkpoint, log_key)
+        opened = checkpoint.open_checkpoint(request.checkpoint, log_key, origin=origin)
     except (MalformedError, RefusedError) as error:
         return WitnessAnswer(refusal=_bad_signature(error))
     head = opened.checkpoint

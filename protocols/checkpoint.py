@@ -71,8 +71,11 @@ def open_checkpoint(
 ) -> SignedCheckpoint:
     """A checkpoint that the log's key has signed.
 
-    The origin line must be `origin`, by default the key's name. Raises `checkpoint_malformed`,
-    `note_malformed`, `checkpoint_origin_mismatch`, `note_not_signed`, `note_signature_invalid`.
+    The origin line must be `origin`, by default the key's name: they are the same for our logs, but
+    not for every log (the Go checksum database's key is ``sum.golang.org``).
+
+    Raises `checkpoint_malformed`, `note_malformed`, `checkpoint_origin_mismatch`,
+    `note_not_signed`, `note_signature_invalid`.
     """
     opened = note.open_note(data, key)
     checkpoint = parse_body(opened.text)
@@ -95,7 +98,12 @@ class Equivocation:
 
 
 def equivocation(
-    note_a: bytes | str, note_b: bytes | str, key: VerifierKey | str, proof: Sequence[bytes] = ()
+    note_a: bytes | str,
+    note_b: bytes | str,
+    key: VerifierKey | str,
+    proof: Sequence[bytes] = (),
+    *,
+    origin: str | None = None,
 ) -> Equivocation | None:
     """The proven fork between two notes of the log `key`, or None when they prove none.
 
@@ -106,7 +114,7 @@ def equivocation(
     """
     log_key = note.parse_vkey(key) if isinstance(key, str) else key
     first, second = sorted(
-        (open_checkpoint(data, log_key).checkpoint for data in (note_a, note_b)),
+        (open_checkpoint(data, log_key, origin=origin).checkpoint for data in (note_a, note_b)),
         key=lambda item: (item.size, item.root),
     )
     found = Equivocation(first, second)

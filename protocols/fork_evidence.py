@@ -56,9 +56,7 @@ class ForkEvidence:
         Raises RefusedError `equivocation_not_proven` and what `checkpoint.open_checkpoint` raises.
         """
         log_key = note.parse_vkey(key) if isinstance(key, str) else key
-        if log_key.name != self.origin:
-            raise RefusedError("equivocation_not_proven", "the evidence is about another log")
-        found = checkpoint.equivocation(*self.notes, log_key, self.proof)
+        found = checkpoint.equivocation(*self.notes, log_key, self.proof, origin=self.origin)
         if found is None:
             raise RefusedError("equivocation_not_proven", "the two checkpoints can both be true")
         return found

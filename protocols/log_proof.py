@@ -107,20 +107,26 @@ class ProofResult:
 
 
 def check_checkpoint(
-    text: bytes | str, log_key: VerifierKey | str, policy: Policy | str, *, strict: bool = True
+    text: bytes | str,
+    log_key: VerifierKey | str,
+    policy: Policy | str,
+    *,
+    strict: bool = True,
+    origin: str | None = None,
 ) -> CheckedCheckpoint:
     """Check the log's signature and all cosignatures of a checkpoint.
 
     strict: every line must be by the log or a witness of the policy, and stand there once, so
             that no byte can change unseen. Otherwise lines of unknown keys are ignored. A line
             that names a known key must verify in both modes.
+    origin: the log's origin line, where its key has another name
 
     Raises what `checkpoint.open_checkpoint` raises, `cosignature_invalid`, and in strict mode
     `signature_of_stranger` or `note_malformed`.
     """
     log_key = note.parse_vkey(log_key) if isinstance(log_key, str) else log_key
     policy = log_policy.parse(policy) if isinstance(policy, str) else policy
-    opened = checkpoint.open_checkpoint(text, log_key)
+    opened = checkpoint.open_checkpoint(text, log_key, origin=origin)
     times: dict[str, int] = {}
     for line in opened.note.signatures:
         witness = policy.witness_of(line)
@@ -150,6 +156,7 @@ def verify(
     policy: Policy | str,
     *,
     strict: bool = True,
+    origin: str | None = None,
 ) -> ProofResult:
     """Verify that `entry` is in the log `log_key`, as far as `policy` says that was witnessed.
 
@@ -160,7 +167,7 @@ def verify(
     proof = parse(proof_text)
     if strict and proof.extra is not None:
         raise _malformed("extra data is not authenticated")
-    checked = check_checkpoint(proof.checkpoint, log_key, policy, strict=strict)
+    checked = check_checkpoint(proof.checkpoint, log_key, policy, strict=strict, origin=origin)
     return verify_under(checked, proof, merkle.leaf_hash(entry))
 
 

@@ -102,7 +102,7 @@ def _signatures(
         key = context.log_key(head.origin)
         if key is not None:
             policy = context.policy_text(head.origin)
-            log_proof.check_checkpoint(text, key, policy, strict=False)
+            log_proof.check_checkpoint(text, key, policy, strict=False, origin=head.origin)
     except TradeError as error:
         yield f"{where}: {error}"
 
@@ -135,6 +135,6 @@ def witness_states(conn: Connection, context: Context) -> Iterator[str]:
             key = context.log_key(held.origin)
             if key is not None:
                 policy = context.policy_text(held.origin)
-                log_proof.check_checkpoint(held.note, key, policy, strict=False)
+                log_proof.check_checkpoint(held.note, key, policy, strict=False, origin=held.origin)
         except TradeError as error:
             yield f"the state of {held.origin}: {error}"

@@ -84,7 +84,7 @@ class Auditor:
         own = origin == self._service.origin
         key, policy, did = self._listed(origin) if not own else self._own()
         frontier = Frontier() if genesis else await self._node.store.read(_resume, origin)
-        goal = await self._goal(key, policy, did if not own else None)
+        goal = await self._goal(origin, key, policy, did if not own else None)
         progress = AuditProgress(origin, frontier.size, goal.head.size, False, goal.witnessed)
         if frontier.size > goal.head.size:
             progress.faults.append(f"the log has shrunk from {frontier.size} to {goal.head.size}")
@@ -108,7 +108,7 @@ class Auditor:
             raise NotFoundError("log_unknown", "no such log is in the member list")
         return partners.log_key_of(entry), partners.policy_of(entry), entry.did
 
-    async def _goal(self, key: VerifierKey, policy: Policy, did: str | None) -> _Goal:
+    async def _goal(self, origin: str, key: VerifierKey, policy: Policy, did: str | None) -> _Goal:
         if did is None:
             text = await self._node.store.read(_own_note)
         else:
@@ -116,7 +116,7 @@ class Auditor:
             text = _body(answer).decode("utf-8", "replace")
         if not text:
             raise NotFoundError("log_checkpoint_not_found", "the log has signed nothing yet")
-        checked = log_proof.check_checkpoint(text, key, policy, strict=False)
+        checked = log_proof.check_checkpoint(text, key, policy, strict=False, origin=origin)
         return _Goal(parse_body(note.parse(text).text), checked.witnessed)
 
     async def _take(

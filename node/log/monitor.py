@@ -73,7 +73,9 @@ class Monitor:
     async def _compare_with(self, watched: Watched, other: Witness) -> None:
         node = self._service.node
         try:
-            theirs, text = await partners.ask_state(node, other, watched.key, deadline=DEADLINE)
+            theirs, text = await partners.ask_state(
+                node, other, watched.key, origin=watched.entry.origin, deadline=DEADLINE
+            )
             held = await self._service.held(watched.entry.origin)
             if (
                 theirs is None

@@ -137,7 +137,7 @@ class LogService:
     def _identity(self) -> LogIdentity:
         signer, entry = self.node.keys.signer("log"), self.entry()
         if entry is not None:
-            return LogIdentity(partners.log_key_of(entry), signer.sign)
+            return LogIdentity(partners.log_key_of(entry), signer.sign, named=entry.origin)
         number = int(signer.kid.rpartition("-")[2])
         key = note.log_key(self.node.did, signer.public().raw(), number)
         return LogIdentity(key, signer.sign)
@@ -277,7 +277,7 @@ class LogService:
         identity, tree = self.publisher.identity, self.publisher.tree
         try:
             head, _ = await partners.ask_state(
-                self.node, witness, identity.key, deadline=CALL_DEADLINE
+                self.node, witness, identity.key, origin=identity.origin, deadline=CALL_DEADLINE
             )
         except TradeError as error:  # whatever a witness answers, it cannot seal our log
             self.node.telemetry.log.debug("log.unconfirmed", by=witness.key.name, code=error.code)

@@ -183,7 +183,9 @@ class WitnessService:
             return WitnessAnswer(
                 refusal=RefusedError("log_equivocation", "this node has shown two histories")
             )
-        return witness.add_checkpoint(conn, asked, watched.key, watched.cosigner, now_ms)
+        return witness.add_checkpoint(
+            conn, asked, watched.key, watched.cosigner, now_ms, origin=watched.entry.origin
+        )
 
     # -- R15 -----------------------------------------------------------------------------------
 
@@ -207,7 +209,11 @@ class WitnessService:
         """Take over what another witness holds, when it is more; whether it answered."""
         try:
             head, text = await partners.ask_state(
-                self.node, other, watched.key, deadline=CALL_DEADLINE / 2
+                self.node,
+                other,
+                watched.key,
+                origin=watched.entry.origin,
+                deadline=CALL_DEADLINE / 2,
             )
         except TradeError:
             return False

@@ -187,7 +187,9 @@ def evi_07_export_time(bundle: Bundle) -> Check:
     listed = members.log(origin_of(proof))
     if listed is None or listed.did != statement.exporter:
         return Check("EVI-07", FAILED, code="evidence_other_log")
-    result = log_proof.verify(proof, statement.entry(), listed.vkey, policy_of(listed))
+    result = log_proof.verify(
+        proof, statement.entry(), listed.vkey, policy_of(listed), origin=listed.origin
+    )
     if result.witness_time is None:
         return Check("EVI-07", UNKNOWN, code="unwitnessed")
     seen = end_of_second(result.witness_time)

@@ -44,7 +44,8 @@ def verify_in_listed_log(members: MemberList, entry: bytes, proof: str) -> Proof
         raise RefusedError("log_not_listed", "the log is not in the member list")
     for number, listed in enumerate(epochs, start=1):
         try:
-            return log_proof.verify(proof, entry, listed.vkey, policy_of(listed))
+            policy = policy_of(listed)
+            return log_proof.verify(proof, entry, listed.vkey, policy, origin=listed.origin)
         except RefusedError:
             if number == len(epochs):
                 raise

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import merkle
+from protocols import merkle, merkle_subtree
 from protocols.merkle import EMPTY_ROOT, Tree, leaf_hash, node_hash
 from schemas.errors import RefusedError
 from tests.shared import shared_path
@@ -184,3 +184,49 @@ def check_vector(case: dict, verify, arguments: tuple) -> None:
             verify(*arguments)
     else:
         verify(*arguments)
+
+
+def test_subtree_inclusion_vectors_give_their_expected_result():
+    cases = vectors("vectors/ledger/merkle-subtreeinclusion")
+    assert len(cases) == 120
+    for case in cases:
+        proof = [decode(item) for item in case["proof"] or []]
+        arguments = (case["leafIdx"], case["start"], case["end"], decode(case["leafHash"]), proof)
+        check_vector(case, merkle_subtree.verify_inclusion, (*arguments, decode(case["root"])))
+
+
+def test_subtree_consistency_vectors_give_their_expected_result():
+    cases = vectors("vectors/ledger/merkle-subtreeconsistency")
+    assert len(cases) == 63
+    for case in cases:
+        proof = [decode(item) for item in case["proof"] or []]
+        roots = (decode(case["root1"]), decode(case["root2"]))
+        arguments = (case["start"], case["end"], case["size"], *roots, proof)
+        check_vector(case, merkle_subtree.verify_consistency, arguments)
+
+
+def test_every_subtree_of_small_trees_is_proven_and_no_other_hash():
+    tree = Tree([leaf_hash(bytes([at])) for at in range(40)])
+    for size in (1, 2, 7, 8, 23, 33, 40):
+        for start, end in subtrees(size):
+            proof = merkle_subtree.consistency_proof(start, end, size, tree.hash_at)
+            inner = merkle_subtree.subtree_root(start, end, tree.hash_at)
+            root = tree.root(size)
+            merkle_subtree.verify_consistency(start, end, size, inner, root, proof)
+            if start == 0 and end:
+                assert proof == tree.consistency_proof(end, size)
+            if end:
+                with pytest.raises(RefusedError):
+                    merkle_subtree.verify_consistency(start, end, size, root[::-1], root, proof)
+
+
+def subtrees(size: int) -> list[tuple[int, int]]:
+    ranges = ((start, end) for start in range(size) for end in range(start, size + 1))
+    return [(start, end) for start, end in ranges if merkle_subtree.is_valid(start, end)]
+
+
+def test_ranges_that_are_no_subtrees_are_not_proven():
+    tree = Tree([leaf_hash(bytes([at])) for at in range(4)])
+    for start, end in ((1, 3), (0, 5), (-1, -1)):
+        with pytest.raises(ValueError, match="subtree"):
+            merkle_subtree.consistency_proof(start, end, 4, tree.hash_at)
