@@ -95,6 +95,16 @@ marked_nodes = Table(
     Column("at", BigInteger, nullable=False),
 )
 
+mirrors = Table(
+    "log_mirrors",
+    metadata,
+    Column("origin", String(255), primary_key=True),
+    Column("next_entry", BigInteger, nullable=False),  # entries below it are stored
+    Column("size", BigInteger, nullable=False),  # of the checkpoint that the mirror has signed
+    Column("note", Text, nullable=False),  # that checkpoint, "" before the first
+    Column("at", BigInteger, nullable=False),
+)
+
 audits = Table(
     "log_audits",
     metadata,
@@ -104,4 +114,48 @@ audits = Table(
     Column("root", LargeBinary(32), nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("faults", Integer, nullable=False),
+)
+
+hand_overs = Table(
+    "log_hand_overs",
+    metadata,
+    Column("origin", String(255), primary_key=True),
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("since", BigInteger, nullable=False),  # the first size that the epoch counts for
+    Column("file", Text, nullable=False),  # the proven hand-over
+    Column("at", BigInteger, nullable=False),
+)
+
+followed = Table(
+    "log_followed",
+    metadata,
+    Column("origin", String(255), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("note", Text, nullable=False),  # signed by the log, with its cosignatures
+    Column("witnessed", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),  # when a leaf told of it last; 0: never
+    Column("fault", String(64)),  # why it could not be followed, a code of the catalogue
+)
+
+foreign = Table(
+    "log_foreign_checkpoints",
+    metadata,
+    Column("leaf", LargeBinary(32), primary_key=True),  # hash of our leaf of kind 7
+    Column("origin", String(255), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+frozen = Table(
+    "log_frozen",
+    metadata,
+    Column("origin", String(255), primary_key=True),
+    Column("log", String(64), nullable=False),  # the name its rows have from then on
+    Column("size", BigInteger, nullable=False),  # what partners held of it
+    Column("reason", String(64), nullable=False),  # the code that sealed it
+    Column("note", Text),  # the checkpoint beyond what is here, as the partner gave it
+    Column("at", BigInteger, nullable=False),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import socket
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from node.client import PeerClient
@@ -22,6 +23,7 @@ from node.keystore import KeyStore
 from node.migrations import HEAD
 from node.store.store import open_store, require_version, schema_version
 from node.telemetry import Telemetry
+from protocols import log_epochs
 from schemas.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -76,13 +78,24 @@ class Members:
     def __init__(self) -> None:
         """Empty; the trust service fills it."""
         self.current: MemberList | None = None
+        self._handed_over: dict[tuple[str, int], int] = {}
         self._watchers: list[Callable[[MemberList], None]] = []
 
     def replace(self, members: MemberList) -> None:
-        """Puts a verified list in force and tells those who watch."""
-        self.current = members
+        """Puts a verified list in force, with the hand-overs of logs that are known (R16).
+
+        Tells those who watch.
+        """
+        logs = log_epochs.handed_over(members.logs, self._handed_over)
+        known = members if logs == members.logs else replace(members, logs=logs)
+        self.current = known
         for watcher in self._watchers:
-            watcher(members)
+            watcher(known)
+
+    def hand_over(self, origin: str, epoch: int, since: int) -> None:
+        """A log's epoch was proven to count from the size `since`: it does from now on."""
+        if self._handed_over.setdefault((origin, epoch), since) == since and self.current:
+            self.replace(self.current)
 
     def watch(self, watcher: Callable[[MemberList], None]) -> None:
         """`watcher` is called, on the event loop, with every list that comes into force."""

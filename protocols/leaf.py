@@ -45,6 +45,8 @@ class LeafKind(IntEnum):
     MEMBER_LIST = 10
     TOMBSTONE = 11
     EXPORT = 12
+    POLICY = 13
+    EVIDENCE = 14
 
 
 @dataclass(frozen=True, slots=True)

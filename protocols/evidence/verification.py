@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from protocols import jws, log_proof, times, timestamp
+from protocols import jws, times, timestamp
 from protocols.digest import sha256
 from protocols.evidence import archive, contents, moment, reading, renewal
 from protocols.evidence.contents import INDEX, STATEMENT, STATEMENT_PROOF
@@ -23,7 +23,7 @@ from protocols.status_list import Status
 from protocols.verify.case import end_of_second
 from protocols.verify.certificate_steps import verify_stamp
 from protocols.verify.credential_steps import FAILED, PASSED, UNKNOWN, fault, not_reached
-from protocols.verify.receipt_steps import origin_of, policy_of
+from protocols.verify.receipt_steps import origin_of, verify_in_listed_log
 from protocols.verify.status_steps import SUSPENDED
 from schemas.errors import MalformedError, RefusedError, TradeError
 from schemas.findings import Check, Report
@@ -183,13 +183,10 @@ def evi_07_export_time(bundle: Bundle) -> Check:
     if statement is None or members is None:
         return not_reached("EVI-07")
     proof = bundle.text(STATEMENT_PROOF)
-    # The youngest epoch alone: the witnesses of an earlier one say nothing about an export of now.
     listed = members.log(origin_of(proof))
     if listed is None or listed.did != statement.exporter:
         return Check("EVI-07", FAILED, code="evidence_other_log")
-    result = log_proof.verify(
-        proof, statement.entry(), listed.vkey, policy_of(listed), origin=listed.origin
-    )
+    result = verify_in_listed_log(members, statement.entry(), proof)
     if result.witness_time is None:
         return Check("EVI-07", UNKNOWN, code="unwitnessed")
     seen = end_of_second(result.witness_time)

@@ -276,13 +276,17 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """A member's log: C2SP origin and verifier key, epoch, and its witness policy (tlog-policy)."""
+    """A member's log: C2SP origin and verifier key, epoch, and its witness policy (tlog-policy).
+
+    since: the size from which a later epoch counts, once it was handed over to (R16)
+    """
 
     origin: str
     did: str
     vkey: str
     epoch: int = 1
     policy: str = ""
+    since: int | None = None
 
     def to_json(self) -> Json:
         """The log's object in the list."""
@@ -292,6 +296,7 @@ class LogEntry:
             "vkey": self.vkey,
             "epoch": self.epoch,
             "policy": self.policy,
+            **_optional(since=self.since),
         }
 
 

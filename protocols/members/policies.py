@@ -35,14 +35,30 @@ def with_witnesses(
 ) -> MemberListDraft:
     """The draft with a policy for every log: `quorum` of the witnesses, the operator left out.
 
-    quorum None takes the smallest that tolerates ⌊(n−1)/3⌋ liars. Raises RefusedError
-    `policy_*` (R16) and `witness_without_key`.
+    quorum None takes the smallest that tolerates ⌊(n−1)/3⌋ liars. Where a log has witnesses
+    already, the policy is a new epoch that waits for the log's hand-over (R16). Raises
+    RefusedError `policy_*` and `witness_without_key`.
     """
-    logs = tuple(
-        replace(log, policy=log_witness_policy(draft, log.did, log.vkey, witnesses, quorum))
-        for log in draft.logs
-    )
-    return replace(draft, logs=logs)
+    for origin in dict.fromkeys(log.origin for log in draft.logs):
+        draft = _with_policy(draft, origin, witnesses, quorum)
+    return draft
+
+
+def _with_policy(
+    draft: MemberListDraft, origin: str, witnesses: Sequence[str], quorum: int | None
+) -> MemberListDraft:
+    """One log's policy: in the place of none or of one that was never in force, else as an epoch.
+
+    An epoch that waits is not edited, because its log may be handing over to it just now.
+    """
+    epochs = [log for log in draft.logs if log.origin == origin]
+    youngest = max(epochs, key=lambda log: log.epoch)
+    policy = log_witness_policy(draft, youngest.did, youngest.vkey, witnesses, quorum)
+    if policy == youngest.policy:
+        return draft
+    if not youngest.policy:
+        return draft.with_log(replace(youngest, policy=policy))
+    return draft.with_log(replace(youngest, epoch=youngest.epoch + 1, policy=policy, since=None))
 
 
 def log_witness_policy(

@@ -165,6 +165,7 @@ def read_log(fields: Fields) -> LogEntry:
         vkey=fields.text("vkey"),
         epoch=fields.integer("epoch", 1, 1_000_000),
         policy=_policy(fields),
+        since=fields.integer("since", 1, 2**53 - 1) if fields.has("since") else None,
     )
 
 

@@ -16,7 +16,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import TypeVar
 
-from protocols import jws
+from protocols import jws, log_epochs
 from protocols.digest import sha256
 from protocols.fields import Fields
 from protocols.keys import ALGORITHMS
@@ -199,9 +199,12 @@ class MemberList:
         return None
 
     def log(self, origin: str) -> LogEntry | None:
-        """The log with that origin: its youngest epoch."""
-        epochs = [entry for entry in self.logs if entry.origin == origin]
-        return max(epochs, key=lambda entry: entry.epoch, default=None)
+        """The log with that origin, in the youngest epoch that it has handed over to (R16)."""
+        return log_epochs.in_force(self.log_epochs(origin))
+
+    def log_epochs(self, origin: str) -> tuple[LogEntry, ...]:
+        """The listed epochs of one log, also those that it has not handed over to yet."""
+        return tuple(entry for entry in self.logs if entry.origin == origin)
 
     def logs_of(self, did: str) -> tuple[LogEntry, ...]:
         """The logs of that member."""
@@ -421,6 +424,15 @@ def read_payload(payload: bytes, signed: bytes) -> MemberList:
     )
 
 
+def _require_one_log(logs: tuple[LogEntry, ...]) -> None:
+    """The epochs of one origin are of one node and key: an origin never gets another (R16)."""
+    first: dict[str, LogEntry] = {}
+    for entry in logs:
+        known = first.setdefault(entry.origin, entry)
+        if (known.did, known.vkey) != (entry.did, entry.vkey):
+            raise MalformedError(reading.CODE, f"{entry.origin} has two keys", pointer="/logs")
+
+
 def _require_consistent(opened: MemberList) -> None:
     """One DID, platform, key id, key and origin each; keys serve one purpose (R1)."""
     owners: tuple[NodeEntry | PartyEntry, ...] = (*opened.nodes, *opened.parties)
@@ -432,6 +444,7 @@ def _require_consistent(opened: MemberList) -> None:
     roots = [key.thumbprint() for key in opened.roots.keys]
     different((*(key.public.thumbprint() for key in keys), *roots), "a key", "/nodes")
     different((f"{log.origin} {log.epoch}" for log in opened.logs), "a log", "/logs")
+    _require_one_log(opened.logs)
     different((entry.origin for entry in opened.registries), "a registry", "/registries")
     different((entry.id for entry in opened.algorithms), "an algorithm", "/algorithms")
     members = {node.did for node in opened.nodes}

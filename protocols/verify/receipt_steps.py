@@ -7,49 +7,72 @@ which is INDETERMINATE only for who asks for witnesses.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from protocols import checkpoint, leaf, log_policy, log_proof, times
-from protocols.log_policy import Policy
+from protocols import checkpoint, leaf, log_epochs, log_proof, merkle, note, times
+from protocols.members.entries import KeyStanding
 from protocols.verify.credential_steps import FAILED, PASSED, UNKNOWN, fault, not_reached
-from schemas.errors import RefusedError, TradeError
+from schemas.errors import MalformedError, RefusedError, TradeError
 from schemas.findings import Check
 
 if TYPE_CHECKING:
-    from protocols.log_proof import ProofResult
+    from protocols.log_policy import Witness
+    from protocols.log_proof import CheckedCheckpoint, ProofResult
     from protocols.member_list import LogEntry, MemberList
     from protocols.verify.case import Case, Receipt
 
 STEPS = ("LOG-01", "LOG-02", "LOG-03", "LOG-04")
 
 
-def policy_of(entry: LogEntry) -> Policy:
-    """The listed witness policy of a log; a log without one has no quorum."""
-    return log_policy.parse(entry.policy) if entry.policy else Policy()
-
-
 def logs_at(members: MemberList, origin: str) -> list[LogEntry]:
     """The listed epochs of the log with that origin, youngest first (R16)."""
-    found = (entry for entry in members.logs if entry.origin == origin)
-    return sorted(found, key=lambda entry: entry.epoch, reverse=True)
+    return sorted(members.log_epochs(origin), key=lambda entry: entry.epoch, reverse=True)
 
 
 def verify_in_listed_log(members: MemberList, entry: bytes, proof: str) -> ProofResult:
-    """The proof checked under the listed key and policy of the log it names.
+    """The proof checked under the listed key of the log it names, and the policy in force there.
 
-    Raises RefusedError `log_not_listed`, and what `log_proof.verify` raises.
+    Which epoch counts follows from the checkpoint's size; votes of keys that had ended, or were
+    in foreign hands, do not (R16). Raises RefusedError `log_not_listed`, what
+    `log_proof.parse`, `log_epochs.check_checkpoint` and `log_proof.verify_under` raise.
     """
     epochs = logs_at(members, origin_of(proof))
     if not epochs:
         raise RefusedError("log_not_listed", "the log is not in the member list")
-    for number, listed in enumerate(epochs, start=1):
-        try:
-            policy = policy_of(listed)
-            return log_proof.verify(proof, entry, listed.vkey, policy, origin=listed.origin)
-        except RefusedError:
-            if number == len(epochs):
-                raise
-    raise AssertionError("unreachable: the last epoch returns or raises")
+    parsed = log_proof.parse(proof)
+    if parsed.extra is not None:
+        raise MalformedError("log_proof_malformed", "extra data is not authenticated")
+    checked = check_listed_checkpoint(members, parsed.checkpoint, epochs)
+    return log_proof.verify_under(checked, parsed, merkle.leaf_hash(entry))
+
+
+def check_listed_checkpoint(
+    members: MemberList, text: str, epochs: Sequence[LogEntry]
+) -> CheckedCheckpoint:
+    """A checkpoint's signatures under the epoch that counts for its size."""
+    size = checkpoint.parse_body(text.partition("\n\n")[0] + "\n").size
+    listed = log_epochs.in_force(epochs, size)
+    assert listed is not None
+    policies = {entry.epoch: log_epochs.policy_of(entry) for entry in epochs}
+    policy = policies.pop(listed.epoch)
+    key = note.parse_vkey(listed.vkey)
+    checked = log_epochs.check_checkpoint(
+        text, key, policy, policies.values(), origin=listed.origin
+    )
+    return log_epochs.recount(checked, policy, partial(witness_counts, members))
+
+
+def witness_counts(members: MemberList, witness: Witness, seconds: int) -> bool:
+    """Whether a witness's key stood when it cosigned; one that its member does not list did."""
+    node = members.node(f"did:web:{witness.key.organisation}")
+    at = times.from_ms(seconds * 1000)
+    return all(
+        key.standing(at, proven=True) in (KeyStanding.VALID, KeyStanding.NOT_YET)
+        for key in (node.keys if node else ())
+        if key.purpose == "witness" and key.public.raw() == witness.key.public_key
+    )
 
 
 def origin_of(proof: str) -> str:

@@ -13,8 +13,13 @@ TABLES = (
     "log_cosignatures",
     "log_audits",
     "log_forks",
+    "log_mirrors",
     "marked_nodes",
     "witness_states",
+    "log_hand_overs",
+    "log_followed",
+    "log_foreign_checkpoints",
+    "log_frozen",
     "registry_batches",
     "registry_operations",
     "registry_refusals",
@@ -30,8 +35,13 @@ def create() -> None:
     _log_cosignatures()
     _log_audits()
     _log_forks()
+    _log_mirrors()
     _marked_nodes()
     _witness_states()
+    _hand_overs()
+    _followed()
+    _foreign_checkpoints()
+    _frozen()
     _registry_batches()
     _registry_operations()
     _registry_refusals()
@@ -114,6 +124,18 @@ def _log_forks() -> None:
     )
 
 
+def _log_mirrors() -> None:
+    op.create_table(
+        "log_mirrors",
+        text("origin", 255),
+        big("next_entry"),
+        big("size"),
+        text("note"),
+        big("at"),
+        primary(None, "origin"),
+    )
+
+
 def _marked_nodes() -> None:
     op.create_table(
         "marked_nodes",
@@ -132,6 +154,58 @@ def _witness_states() -> None:
         big("size"),
         octets("root", 32),
         text("note"),
+        big("at"),
+        primary(None, "origin"),
+    )
+
+
+def _hand_overs() -> None:
+    op.create_table(
+        "log_hand_overs",
+        text("origin", 255),
+        big("epoch"),
+        big("since"),
+        text("file"),
+        big("at"),
+        primary(None, "origin", "epoch"),
+    )
+
+
+def _followed() -> None:
+    op.create_table(
+        "log_followed",
+        text("origin", 255),
+        big("size"),
+        octets("root", 32),
+        text("note"),
+        small("witnessed"),
+        big("at"),
+        big("recorded_at"),
+        text("fault", 64, null=True),
+        primary(None, "origin"),
+    )
+
+
+def _foreign_checkpoints() -> None:
+    op.create_table(
+        "log_foreign_checkpoints",
+        octets("leaf", 32),
+        text("origin", 255),
+        big("size"),
+        text("note"),
+        big("at"),
+        primary(None, "leaf"),
+    )
+
+
+def _frozen() -> None:
+    op.create_table(
+        "log_frozen",
+        text("origin", 255),
+        text("log", 64),
+        big("size"),
+        text("reason", 64),
+        text("note", null=True),
         big("at"),
         primary(None, "origin"),
     )

@@ -59,7 +59,7 @@ A = bytes(32)
     [
         ["tx2", 1, A, A, None, 1],
         ["tx1", 0, A, A, None, 1],
-        ["tx1", 13, A, A, None, 1],
+        ["tx1", 23, A, A, None, 1],
         ["tx1", 1, A[1:], A, None, 1],
         ["tx1", 1, A, A, A[1:], 1],
         ["tx1", 1, A, A, None, -1],

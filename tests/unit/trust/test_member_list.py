@@ -364,7 +364,7 @@ def test_a_draft_replaces_entries_by_name_and_keeps_past_keys() -> None:
         .with_agreement(Agreement("cn-nl", "NL", "CN", ("quality-certificate",), START))
         .with_agreement(Agreement("nl-cn", "CN", "NL", ("quality-certificate",), START))
         .with_log(replace(FIRST.logs[0], policy="p"))
-        .with_log(replace(FIRST.logs[0], epoch=2))
+        .with_log(replace(FIRST.logs[0], policy="p", epoch=2, since=7))
         .with_registry(replace(FIRST.registries[0], policy="q"))
     )
     second = member_list.advance(FIRST, signed(draft), now=NOW)
