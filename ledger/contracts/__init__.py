@@ -46,8 +46,12 @@ class Artefact:
 @cache
 def load(name: Name) -> Artefact:
     """The committed artefact of a contract."""
-    text = resources.files(__name__).joinpath(f"{name}.json").read_bytes()
-    made = json.loads(text)
+    return read(resources.files(__name__).joinpath(f"{name}.json").read_bytes())
+
+
+def read(data: bytes) -> Artefact:
+    """An artefact from what the compilation script wrote."""
+    made = json.loads(data)
     runtime = bytes.fromhex(made["runtime"].removeprefix("0x"))
     return Artefact(
         name=made["contract"],

@@ -139,8 +139,9 @@ class Fuzz:
         return self.random.choice(titles[-40:] if self.random.random() < 0.9 else titles)
 
     def _deadline(self) -> int:
-        soon = self.random.random() < 0.04
-        return self.evm.chain.now + (self.random.randint(-50, 1) if soon else 10**6)
+        # The batch is mined one second from now: before, at and after that moment.
+        soon = self.random.random() < 0.06
+        return self.evm.chain.now + (self.random.choice([-50, 0, 1, 1, 2]) if soon else 10**6)
 
     def _issue(self) -> EvmOperation:
         draw = self.random
@@ -179,7 +180,7 @@ class Fuzz:
         if draw.random() < 0.06:
             seq = max(1, seq + draw.choice([-2, -1, 1, 2]))
         ending = self._ending(state) if kind is Kind.END else None
-        expires = self.evm.chain.now + draw.choice([-5, 5, 60, 600, 10**5])
+        expires = self.evm.chain.now + draw.choice([-5, 1, 2, 5, 60, 600, 10**5])
         return EvmOperation(
             title=title,
             seq=seq,
@@ -205,7 +206,7 @@ class Fuzz:
             [Kind.TRANSFER] * 8
             + [Kind.OFFER] * 4
             + [Kind.ENDORSE, Kind.ENDORSE_TO_ORDER, Kind.BLANK_ENDORSE] * 2
-            + [Kind.SURRENDER_FOR_DELIVERY, Kind.SURRENDER_FOR_AMENDMENT]
+            + [Kind.SURRENDER_FOR_DELIVERY, Kind.SURRENDER_FOR_AMENDMENT] * 2
         )
 
     def _likely_sender(self, kind: Kind, state: TitleState | None) -> str:
@@ -216,7 +217,7 @@ class Fuzz:
         return next(name for name in ACTORS if party_of(address(name)) == acting)
 
     def _ending(self, state: TitleState | None) -> Ending:
-        if state and self.random.random() < 0.85:
+        if state and self.random.random() < 0.6:
             delivery = state.purpose is Kind.SURRENDER_FOR_DELIVERY
             amended = self.random.choice([Ending.AMENDED, Ending.PAPER])
             return Ending.DELIVERED if delivery else amended
