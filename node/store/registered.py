@@ -19,6 +19,7 @@ MODULES = (
     "node.release.tables",
     "ledger.tables",
     "ledger.registry_tables",
+    "ledger.chain_tables",
 )
 
 
