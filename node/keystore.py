@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 
 from node.home import write_private
 from protocols import did
-from protocols.keys import ED25519, ES256, ES384, ES512, ML_DSA_65, SoftwareSigner
+from protocols.keys import ED25519, ES256, ES384, ML_DSA_65, SoftwareSigner
 from schemas.errors import ConflictError, MalformedError, NotFoundError, SettingsError
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ _MAKERS: Mapping[str, Callable[[], PrivateKey]] = MappingProxyType(
     {
         ES256: lambda: ec.generate_private_key(ec.SECP256R1()),
         ES384: lambda: ec.generate_private_key(ec.SECP384R1()),
-        ES512: lambda: ec.generate_private_key(ec.SECP521R1()),
         ML_DSA_65: mldsa.MLDSA65PrivateKey.generate,
         ED25519: ed25519.Ed25519PrivateKey.generate,
     }

@@ -66,7 +66,7 @@ def resolve(url: DidUrl) -> PublicKey:
         said = {name: value for name, value in jwk.items() if name not in {"use", "kid", "key_ops"}}
         if jwk.get("use", "sig") != "sig":
             raise MalformedError(CODE, "the key is not for signatures")
-        key = keys.from_jwk(f"{url.did}#0", said)
+        key = keys.from_jwk(f"{url.did}#0", said, foreign=True)
     else:
         raise MalformedError(CODE, f"a did:{url.method} does not carry its key")
     if url.fragment != expected:

@@ -246,6 +246,6 @@ def _key(kid: str, fields: Fields) -> PublicKey | None:
         raise fields.fault("publicKeyJwk", "it holds a private key")
     said = {name: value for name, value in jwk.items() if name not in _ABOUT}
     try:
-        return keys.from_jwk(kid, said)
+        return keys.from_jwk(kid, said, foreign=True)
     except TradeError:
         return None

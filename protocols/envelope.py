@@ -229,7 +229,7 @@ def _named(texts: Mapping[str, str]) -> Header:
     alg, kid = texts["alg"], texts["kid"]
     typ = texts["typ"].removeprefix("application/").lower()
     cty = texts["cty"].removeprefix("application/") or None
-    if not is_known(alg):
+    if not is_known(alg, foreign=True):
         raise RefusedError("jws_algorithm_unknown", "alg names no algorithm in use here")
     if kid and not _KEY_ID.fullmatch(kid):
         raise MalformedError("jws_header_malformed", "kid is printable ASCII", pointer="/kid")

@@ -1,10 +1,10 @@
 """Public keys, signers and the one table of algorithms (`ALGORITHMS`).
 
 The algorithm belongs to the key (R3): a key knows the one algorithm it verifies with and the
-names that algorithm may carry in a JOSE header. ECDSA is P-256 with SHA-256, P-384 with SHA-384 or
-P-521 with SHA-512 (RFC 7518 §3.4), raw r‖s; our own signatures are deterministic (RFC 6979) and
-low-S, the high-S of others verifies because JOSE allows it: identity is the payload's digest, never
-the signature (R2).
+names that algorithm may carry in a JOSE header. ECDSA is P-256 with SHA-256 or P-384 with SHA-384
+(RFC 7518 §3.4), raw r‖s; our own signatures are deterministic (RFC 6979) and low-S, the high-S of
+others verifies because JOSE allows it: identity is the payload's digest, never the signature (R2).
+P-521 with SHA-512 is read in what strangers sign; no member, node or holder of ours has such a key.
 Ed25519 follows libsodium's rule everywhere (R2). ML-DSA-65 is RFC 9964's, with an empty context.
 No symmetric algorithm exists here. Whoever adds an algorithm adds one row; nobody else changes.
 """
@@ -58,6 +58,7 @@ class Algorithm:
     sign:    private key → `Signing`, or None when the key is of another kind
     since, until: when signatures by it count at all; a member list may end it earlier
     everywhere: whether keys of every purpose use it, or the signing of credentials alone
+    foreign: whether only strangers' identifiers name keys of it: never a list, a node, a holder
     """
 
     name: str
@@ -69,6 +70,7 @@ class Algorithm:
     since: datetime | None = None
     until: datetime | None = None
     everywhere: bool = False
+    foreign: bool = False
 
     def owns(self, jwk: Jwk) -> bool:
         """Whether `jwk` is a key of this algorithm."""
@@ -237,6 +239,7 @@ _TABLE = {
             frozenset({"ES512"}),
             _P521.load,
             _P521.sign,
+            foreign=True,
         ),
         Algorithm(
             ML_DSA_65,
@@ -253,9 +256,13 @@ _TABLE = {
 ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(_TABLE)
 
 
-def is_known(header_name: str) -> bool:
-    """Whether some algorithm may stand as `alg` under this name."""
-    return any(header_name in algorithm.header_names for algorithm in ALGORITHMS.values())
+def is_known(header_name: str, *, foreign: bool = False) -> bool:
+    """Whether some algorithm has this name in a header (foreign: in a stranger's)."""
+    return any(
+        header_name in algorithm.header_names
+        for algorithm in ALGORITHMS.values()
+        if foreign or not algorithm.foreign
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,14 +296,17 @@ def thumbprint(jwk: Jwk) -> str:
     return base64url.encode(sha256(f"{{{text}}}".encode()))
 
 
-def from_jwk(kid: str, jwk: object, *, pointer: str = "") -> PublicKey:
+def from_jwk(kid: str, jwk: object, *, pointer: str = "", foreign: bool = False) -> PublicKey:
     """A key from its public JWK: the members its type needs and perhaps its own `alg`.
 
+    foreign: the key stands in a stranger's identifier, where more kinds are read.
     Raises MalformedError `key_malformed`.
     """
     if not isinstance(jwk, Mapping) or not all(isinstance(value, str) for value in jwk.values()):
         raise _bad_key("a public key is a JWK object of strings", pointer)
     algorithm = _algorithm_of(jwk, pointer)
+    if algorithm.foreign and not foreign:
+        raise _bad_key(_KINDS, pointer)
     needed = {*algorithm.fixed, *algorithm.members}
     if set(jwk) - {"alg"} != needed - {"alg"}:
         raise _bad_key(f"an {algorithm.name} key has {', '.join(sorted(needed))} only", pointer)
@@ -395,4 +405,4 @@ class SoftwareSigner(Signer):
 
     def public(self) -> PublicKey:
         """The public half as a key that verifies."""
-        return from_jwk(self._kid, self._jwk)
+        return from_jwk(self._kid, self._jwk, foreign=True)

@@ -237,7 +237,7 @@ def _require_time(
         raise RefusedError("certificate_expired", "a certificate had expired")
     since = revoked.get(sha256(certificate.public_bytes(Encoding.DER)))
     if since is not None and at >= since:
-        raise RefusedError("certificate_path_revoked", "the member list says that it counts no longer")
+        raise RefusedError("certificate_path_revoked", "the member list ended it before that time")
 
 
 def _extension(certificate: x509.Certificate, kind: type[T]) -> x509.Extension[T] | None:

@@ -143,4 +143,4 @@ def _method(item: object, fields: Fields) -> PublicKey:
         raise fields.fault("verificationMethods", "a method belongs to its controller")
     jwk = dict(method.child("publicKeyJwk").members)
     said = {name: value for name, value in jwk.items() if name not in {"alg", "kid", "use"}}
-    return keys.from_jwk(name, said)
+    return keys.from_jwk(name, said, foreign=True)

@@ -74,7 +74,9 @@ async def test_undecided_documents_wait_longer_each_time_until_settled(whole: St
 
 async def test_r4_a_forked_list_and_proposals_are_kept(whole: Store) -> None:
     def fork(conn: Connection) -> bool:
-        return trust.put_fork(conn, version=2, digest=b"f" * 32, did=PEER, signed=b"{}", now_ms=1)
+        return trust.put_fork(
+            conn, version=2, digest=b"f" * 32, did=PEER, signed=b"{}", detail={}, now_ms=1
+        )
 
     assert await whole.write(fork)
     assert not await whole.write(fork)

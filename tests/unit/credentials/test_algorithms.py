@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from node.cli.changes import wish as change_options
 from node.keystore import KeyStore
 from node.trust.views import read_wish
-from protocols import base64url, jws, keys, member_list, status_list
+from protocols import base64url, envelope, jws, key_binding, keys, member_list, status_list
 from protocols.keys import Algorithm
 from protocols.member_list import AlgorithmEntry, ListedKey
 from protocols.verify import Receipt, verify_document
@@ -37,13 +38,40 @@ PRIVATE = {
     keys.ES256: ec.derive_private_key(7, ec.SECP256R1()),
     keys.ED25519: ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32)),
     keys.ES384: P384,
-    keys.ES512: ec.derive_private_key(13, ec.SECP521R1()),
     keys.ML_DSA_65: ML_DSA,
 }
 
 
 def test_every_algorithm_of_the_table_is_tried_here() -> None:
-    assert set(PRIVATE) == set(keys.ALGORITHMS)
+    foreign = {name for name, row in keys.ALGORITHMS.items() if row.foreign}
+    assert foreign == {keys.ES512}
+    assert set(PRIVATE) == set(keys.ALGORITHMS) - foreign
+
+
+def test_r3_es512_is_read_in_what_strangers_sign_and_nowhere_else() -> None:
+    """Own documents, the member list and key bindings stay within the narrower list."""
+    theirs = keys.SoftwareSigner(KID, ec.derive_private_key(13, ec.SECP521R1()))
+    assert theirs.algorithm == keys.ES512
+    with pytest.raises(RefusedError) as caught:
+        jws.parse(jws.sign(b"{}", typ="vc+jwt", signer=theirs, cty="vc"), typ="vc+jwt")
+    assert caught.value.code == "jws_algorithm_unknown"
+    with pytest.raises(MalformedError):
+        keys.from_jwk(KID, theirs.public_jwk)
+    with pytest.raises(MalformedError):
+        with_key(founded(), theirs)
+    with pytest.raises(MalformedError):
+        key_binding.holder_of({"cnf": {"jwk": dict(theirs.public_jwk)}})
+    with pytest.raises(SettingsError):
+        KeyStore(Path("nowhere"), A).create("credential", keys.ES512)
+
+    claims = {
+        "@context": ["https://www.w3.org/ns/credentials/v2"],
+        "type": ["VerifiableCredential"],
+        "issuer": A,
+        "credentialSubject": {"id": "https://a.example/1"},
+    }
+    text = jws.sign(json.dumps(claims).encode(), typ="vc+jwt", signer=theirs, cty="vc")
+    assert envelope.parse(text.encode()).alg == keys.ES512
 
 
 @pytest.mark.parametrize("name", PRIVATE)

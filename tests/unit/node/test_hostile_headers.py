@@ -45,6 +45,7 @@ def test_r4_a_member_that_shows_ever_other_digests_fills_no_disk() -> None:
                 digest=number.to_bytes(32, "big"),
                 did="did:web:liar.example",
                 signed=None,
+                detail={},
                 now_ms=1,
             )
             for number in range(rows.MAX_FORKS + 20)
@@ -53,5 +54,11 @@ def test_r4_a_member_that_shows_ever_other_digests_fills_no_disk() -> None:
         count = conn.execute(select(func.count()).select_from(forks)).scalar_one()
         assert count == rows.MAX_FORKS
         assert rows.put_fork(
-            conn, version=1, digest=bytes(32), did="did:web:other.example", signed=None, now_ms=1
+            conn,
+            version=1,
+            digest=bytes(32),
+            did="did:web:other.example",
+            signed=None,
+            detail={},
+            now_ms=1,
         )

@@ -1,7 +1,7 @@
 """Every shared SD-JWT vector gives its expected verdict, through the readers a document uses.
 
-All of `sd-jwt/` applies. `vc-jose-cose/25` and `26` are presentations (vp+sd-jwt), which this
-software does not take: they must be refused by their typ.
+All of `sd-jwt/` applies. `vc-jose-cose/25` and `26` are presentations of strangers, which no reader
+of a document takes (`tests/unit/presentations` reads them as what they are).
 """
 
 from __future__ import annotations
