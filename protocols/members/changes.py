@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 
 from protocols import times
 from protocols.digest import sha256
+from protocols.evm_keys import checksum_text
 from protocols.members.anchors import AnchorEntry
+from protocols.members.arbiters import ArbiterEntry
 from protocols.members.entries import (
     Agreement,
     AlgorithmEntry,
@@ -75,6 +77,11 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "log-removed": ("removes or replaces log {told}", "移除或替换日志：{told}"),
         "registry-added": ("adds registry {told}", "新增登记簿：{told}"),
         "registry-removed": ("removes or replaces registry {told}", "移除或替换登记簿：{told}"),
+        "arbiter-added": ("adds title arbiter {told}", "新增权利仲裁合约：{told}"),
+        "arbiter-removed": (
+            "removes or replaces title arbiter {told}",
+            "移除或替换权利仲裁合约：{told}",
+        ),
         "algorithm-added": ("adds end of algorithm {told}", "新增算法终止：{told}"),
         "algorithm-removed": ("removes end of algorithm {told}", "取消算法终止：{told}"),
         **{
@@ -133,6 +140,7 @@ def changes(old: MemberList | None, new: MemberList) -> list[Change]:
     found += _dated("agreement", old.agreements, new.agreements, _agreement_name, _tell_agreement)
     found += _listed("log", old.logs, new.logs, lambda one: f"{one.origin} #{one.epoch}")
     found += _listed("registry", old.registries, new.registries, lambda one: one.origin)
+    found += _listed("arbiter", old.arbiters, new.arbiters, _tell_arbiter)
     found += _dated("anchor", old.anchors, new.anchors, _anchor_name, _tell_anchor)
     found += _listed("algorithm", old.algorithms, new.algorithms, _tell_algorithm)
     if new.expires != old.expires:
@@ -281,3 +289,8 @@ def _tell_agreement(entry: Agreement) -> dict[str, str]:
 
 def _tell_algorithm(entry: AlgorithmEntry) -> str:
     return f"{entry.id}: refused from {times.to_text(entry.until)} on"
+
+
+def _tell_arbiter(entry: ArbiterEntry) -> str:
+    where = f"{checksum_text(entry.contract)} on chain {entry.chain_id}"
+    return f"{entry.name}: {where}, final by {entry.finality}, code {entry.code_hash.hex()[:16]}"

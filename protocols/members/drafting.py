@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from protocols import times
 from protocols.members.anchors import AnchorEntry
+from protocols.members.arbiters import ArbiterEntry
 from protocols.members.entries import (
     Agreement,
     AlgorithmEntry,
@@ -47,6 +48,7 @@ class MemberListDraft:
     registries: tuple[RegistryEntry, ...] = ()
     algorithms: tuple[AlgorithmEntry, ...] = ()
     anchors: tuple[AnchorEntry, ...] = ()
+    arbiters: tuple[ArbiterEntry, ...] = ()
     previous: MemberList | None = None
 
     @classmethod
@@ -66,6 +68,7 @@ class MemberListDraft:
             registries=held.registries,
             algorithms=held.algorithms,
             anchors=held.anchors,
+            arbiters=held.arbiters,
             previous=held,
         )
 
@@ -137,6 +140,10 @@ class MemberListDraft:
         """The draft with that anchor added, or put in place of what it said of the certificate."""
         return replace(self, anchors=_put(self.anchors, entry, _anchored))
 
+    def with_arbiter(self, entry: ArbiterEntry) -> MemberListDraft:
+        """The draft with that chain's arbiter added, or put in place of the one with its name."""
+        return replace(self, arbiters=_put(self.arbiters, entry, lambda item: item.name))
+
     def payload(self) -> bytes:
         """The list's payload: RFC 8785 JSON. It is what roots sign and what has the digest."""
         body: Json = {
@@ -157,6 +164,8 @@ class MemberListDraft:
             body["algorithms"] = [entry.to_json() for entry in self.algorithms]
         if self.anchors:
             body["anchors"] = [entry.to_json() for entry in self.anchors]
+        if self.arbiters:
+            body["arbiters"] = [entry.to_json() for entry in self.arbiters]
         if self.previous is not None:
             body["network"] = self.previous.network.hex()
             body["previous"] = self.previous.digest.hex()

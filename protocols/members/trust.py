@@ -22,6 +22,7 @@ from protocols.fields import Fields
 from protocols.keys import ALGORITHMS
 from protocols.members import reading
 from protocols.members.anchors import AnchorEntry, read_anchor
+from protocols.members.arbiters import ArbiterEntry, read_arbiter
 from protocols.members.entries import (
     Agreement,
     AlgorithmEntry,
@@ -78,6 +79,7 @@ class MemberList:
     registries: tuple[RegistryEntry, ...] = field(repr=False)
     algorithms: tuple[AlgorithmEntry, ...] = field(default=(), repr=False)
     anchors: tuple[AnchorEntry, ...] = field(default=(), repr=False)
+    arbiters: tuple[ArbiterEntry, ...] = field(default=(), repr=False)
     _keys: Mapping[str, ListedKey] = field(init=False, repr=False, compare=False)
     _nodes: Mapping[str, NodeEntry] = field(init=False, repr=False, compare=False)
     _parties: Mapping[str, PartyEntry] = field(init=False, repr=False, compare=False)
@@ -213,6 +215,10 @@ class MemberList:
     def registry(self, origin: str) -> RegistryEntry | None:
         """The title registry with that origin."""
         return next((entry for entry in self.registries if entry.origin == origin), None)
+
+    def arbiter(self, arbiter: bytes) -> ArbiterEntry | None:
+        """The title arbiter on a chain that has this id (R19)."""
+        return next((entry for entry in self.arbiters if entry.id == arbiter), None)
 
     def anchors_for(
         self, purpose: str, subject: str | None, at: datetime
@@ -421,6 +427,7 @@ def read_payload(payload: bytes, signed: bytes) -> MemberList:
         registries=tuple(map(reading.read_registry, fields.children("registries"))),
         algorithms=tuple(map(reading.read_algorithm, fields.children("algorithms", 100))),
         anchors=tuple(map(read_anchor, fields.children("anchors", 1_000))),
+        arbiters=tuple(map(read_arbiter, fields.children("arbiters", 100))),
     )
 
 
@@ -447,6 +454,8 @@ def _require_consistent(opened: MemberList) -> None:
     _require_one_log(opened.logs)
     different((entry.origin for entry in opened.registries), "a registry", "/registries")
     different((entry.id for entry in opened.algorithms), "an algorithm", "/algorithms")
+    different((entry.name for entry in opened.arbiters), "an arbiter", "/arbiters")
+    different((entry.id.hex() for entry in opened.arbiters), "an arbiter", "/arbiters")
     members = {node.did for node in opened.nodes}
     named = (
         *((party.host, "/parties") for party in opened.parties),
