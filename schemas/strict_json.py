@@ -37,6 +37,9 @@ MAX_MEMBERS = 100_000
 MAX_CANONICAL_DEPTH = 250  # orjson itself stops at 254
 MAX_INTEGER = 2**53 - 1
 
+#: What the standard decoder is given at most; far below the interpreter's usual limit of 1 000.
+_DEEPEST_DECODED = 500
+_BRACKET_OR_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{\]}]', re.DOTALL)
 _LONGEST_INTEGER = len(str(-MAX_INTEGER))
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _BEYOND_BASIC_PLANE = re.compile(rb"[\xf0-\xf4]")
@@ -163,6 +166,8 @@ def _loads_strict(data: bytes) -> Any:
         raise MalformedError("json_encoding", f"no UTF-8 at byte {error.start}") from None
     if text.startswith("\ufeff"):
         raise MalformedError("json_encoding", "the text starts with a byte order mark")
+    if _is_nested_beyond_use(data):
+        raise TooLargeError("json_too_deep", "nested beyond any use")
     faults: list[_Fault] = []
     try:
         value = _decoder(faults).decode(text)
@@ -173,6 +178,25 @@ def _loads_strict(data: bytes) -> Any:
     if faults or _SURROGATE_ESCAPE.search(data):
         _raise_first_fault(value)
     return value
+
+
+def _is_nested_beyond_use(data: bytes) -> bool:
+    """Looked at before the standard decoder, which recurses and trusts the interpreter's limit.
+
+    A library may raise that limit past what the stack holds: then a deep text ends the process.
+    """
+    if data.count(b"[") + data.count(b"{") <= _DEEPEST_DECODED:
+        return False
+    depth = 0
+    for token in _BRACKET_OR_TEXT.finditer(data):
+        first = data[token.start()]
+        if first in b"[{":
+            depth += 1
+            if depth > _DEEPEST_DECODED:
+                return True
+        elif first in b"]}":
+            depth -= 1
+    return False
 
 
 def _decoder(faults: list[_Fault]) -> json.JSONDecoder:

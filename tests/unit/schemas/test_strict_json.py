@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,21 @@ def test_hostile_nesting_ends_in_a_refusal(opening: bytes) -> None:
     assert code_of(opening * 100_000) in {"json_too_deep", "json_syntax"}
     closing = {b"[": b"]", b'{"a":': b"}", b"[[{},": b"]]"}[opening]
     assert code_of(opening * 100_000 + b" 0 " + closing * 100_000) == "json_too_deep"
+
+
+@pytest.mark.parametrize("rest", [b"", b"]" * 300_000, b', "[', b'"\\"' * 100_000])
+def test_depth_is_bounded_whatever_the_interpreter_allows(rest: bytes) -> None:
+    allowed = sys.getrecursionlimit()
+    sys.setrecursionlimit(1_000_000)
+    try:
+        assert code_of(b"[" * 300_000 + rest) in {"json_too_deep", "json_syntax"}
+    finally:
+        sys.setrecursionlimit(allowed)
+
+
+def test_brackets_in_texts_are_no_depth() -> None:
+    text = b'["' + b"[{" * 1_000 + b'\\"[", 1.5]'
+    assert strict_json.loads(text)
 
 
 @pytest.mark.parametrize("text", ["[]", '""', "1", "null"])
