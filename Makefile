@@ -27,8 +27,7 @@ static: setup-test  ## formatting, lint, types, import contracts
 
 unit: setup-test  ## the core, with its branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest tests/unit -q $(ARGS)
-	$(BIN)/coverage combine -q
+	$(BIN)/pytest tests/unit -q -n 2 --dist worksteal --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report --fail-under=95 --skip-covered --include='schemas/*,protocols/*,ledger/*,interop/*'
 
 integration: setup-test  ## real stores, processes and networks, and the demo broken on purpose
