@@ -5,6 +5,7 @@ This module is the one place others import from; its parts live in `protocols.me
 
 from __future__ import annotations
 
+from protocols.members.anchor_contracts import AnchorContractEntry, AnchorSender
 from protocols.members.anchors import AnchorEntry, RevokedCertificate
 from protocols.members.changes import diff
 from protocols.members.drafting import MemberListDraft, keep_past_keys
@@ -54,7 +55,9 @@ __all__ = [
     "TYP",
     "Agreement",
     "AlgorithmEntry",
+    "AnchorContractEntry",
     "AnchorEntry",
+    "AnchorSender",
     "Freshness",
     "IssuerEntry",
     "KeyStanding",

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from protocols import times
 from protocols.digest import sha256
 from protocols.evm_keys import checksum_text
+from protocols.members.anchor_contracts import AnchorContractEntry
 from protocols.members.anchors import AnchorEntry
 from protocols.members.arbiters import ArbiterEntry
 from protocols.members.entries import (
@@ -82,6 +83,11 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "removes or replaces title arbiter {told}",
             "移除或替换权利仲裁合约：{told}",
         ),
+        "anchor-contract-added": ("adds contract for anchors {told}", "新增锚定合约：{told}"),
+        "anchor-contract-removed": (
+            "removes or replaces contract for anchors {told}",
+            "移除或替换锚定合约：{told}",
+        ),
         "algorithm-added": ("adds end of algorithm {told}", "新增算法终止：{told}"),
         "algorithm-removed": ("removes end of algorithm {told}", "取消算法终止：{told}"),
         **{
@@ -141,6 +147,9 @@ def changes(old: MemberList | None, new: MemberList) -> list[Change]:
     found += _listed("log", old.logs, new.logs, lambda one: f"{one.origin} #{one.epoch}")
     found += _listed("registry", old.registries, new.registries, lambda one: one.origin)
     found += _listed("arbiter", old.arbiters, new.arbiters, _tell_arbiter)
+    found += _listed(
+        "anchor-contract", old.anchor_contracts, new.anchor_contracts, _tell_anchor_contract
+    )
     found += _dated("anchor", old.anchors, new.anchors, _anchor_name, _tell_anchor)
     found += _listed("algorithm", old.algorithms, new.algorithms, _tell_algorithm)
     if new.expires != old.expires:
@@ -289,6 +298,11 @@ def _tell_agreement(entry: Agreement) -> dict[str, str]:
 
 def _tell_algorithm(entry: AlgorithmEntry) -> str:
     return f"{entry.id}: refused from {times.to_text(entry.until)} on"
+
+
+def _tell_anchor_contract(entry: AnchorContractEntry) -> str:
+    senders = ", ".join(f"{item.origin} by {checksum_text(item.address)}" for item in entry.senders)
+    return f"{_tell_arbiter(entry.place)}: {senders or 'no sender'}"
 
 
 def _tell_arbiter(entry: ArbiterEntry) -> str:

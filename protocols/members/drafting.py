@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from protocols import times
+from protocols.members.anchor_contracts import AnchorContractEntry
 from protocols.members.anchors import AnchorEntry
 from protocols.members.arbiters import ArbiterEntry
 from protocols.members.entries import (
@@ -49,6 +50,7 @@ class MemberListDraft:
     algorithms: tuple[AlgorithmEntry, ...] = ()
     anchors: tuple[AnchorEntry, ...] = ()
     arbiters: tuple[ArbiterEntry, ...] = ()
+    anchor_contracts: tuple[AnchorContractEntry, ...] = ()
     previous: MemberList | None = None
 
     @classmethod
@@ -69,6 +71,7 @@ class MemberListDraft:
             algorithms=held.algorithms,
             anchors=held.anchors,
             arbiters=held.arbiters,
+            anchor_contracts=held.anchor_contracts,
             previous=held,
         )
 
@@ -144,6 +147,11 @@ class MemberListDraft:
         """The draft with that chain's arbiter added, or put in place of the one with its name."""
         return replace(self, arbiters=_put(self.arbiters, entry, lambda item: item.name))
 
+    def with_anchor_contract(self, entry: AnchorContractEntry) -> MemberListDraft:
+        """The draft with that contract added, or put in place of the one with its name."""
+        placed = _put(self.anchor_contracts, entry, lambda item: item.name)
+        return replace(self, anchor_contracts=placed)
+
     def payload(self) -> bytes:
         """The list's payload: RFC 8785 JSON. It is what roots sign and what has the digest."""
         body: Json = {
@@ -166,6 +174,8 @@ class MemberListDraft:
             body["anchors"] = [entry.to_json() for entry in self.anchors]
         if self.arbiters:
             body["arbiters"] = [entry.to_json() for entry in self.arbiters]
+        if self.anchor_contracts:
+            body["anchorContracts"] = [entry.to_json() for entry in self.anchor_contracts]
         if self.previous is not None:
             body["network"] = self.previous.network.hex()
             body["previous"] = self.previous.digest.hex()

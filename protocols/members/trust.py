@@ -21,6 +21,7 @@ from protocols.digest import sha256
 from protocols.fields import Fields
 from protocols.keys import ALGORITHMS
 from protocols.members import reading
+from protocols.members.anchor_contracts import AnchorContractEntry, read_anchor_contract
 from protocols.members.anchors import AnchorEntry, read_anchor
 from protocols.members.arbiters import ArbiterEntry, read_arbiter
 from protocols.members.entries import (
@@ -80,6 +81,7 @@ class MemberList:
     algorithms: tuple[AlgorithmEntry, ...] = field(default=(), repr=False)
     anchors: tuple[AnchorEntry, ...] = field(default=(), repr=False)
     arbiters: tuple[ArbiterEntry, ...] = field(default=(), repr=False)
+    anchor_contracts: tuple[AnchorContractEntry, ...] = field(default=(), repr=False)
     _keys: Mapping[str, ListedKey] = field(init=False, repr=False, compare=False)
     _nodes: Mapping[str, NodeEntry] = field(init=False, repr=False, compare=False)
     _parties: Mapping[str, PartyEntry] = field(init=False, repr=False, compare=False)
@@ -219,6 +221,20 @@ class MemberList:
     def arbiter(self, arbiter: bytes) -> ArbiterEntry | None:
         """The title arbiter on a chain that has this id (R19)."""
         return next((entry for entry in self.arbiters if entry.id == arbiter), None)
+
+    def anchor_contract(
+        self, chain_id: int, contract: bytes, code_hash: bytes
+    ) -> AnchorContractEntry | None:
+        """The listed contract for anchors of logs at that place with that code."""
+        wanted = (chain_id, contract, code_hash)
+        return next(
+            (
+                entry
+                for entry in self.anchor_contracts
+                if (entry.place.chain_id, entry.place.contract, entry.place.code_hash) == wanted
+            ),
+            None,
+        )
 
     def anchors_for(
         self, purpose: str, subject: str | None, at: datetime
@@ -428,6 +444,7 @@ def read_payload(payload: bytes, signed: bytes) -> MemberList:
         algorithms=tuple(map(reading.read_algorithm, fields.children("algorithms", 100))),
         anchors=tuple(map(read_anchor, fields.children("anchors", 1_000))),
         arbiters=tuple(map(read_arbiter, fields.children("arbiters", 100))),
+        anchor_contracts=tuple(map(read_anchor_contract, fields.children("anchorContracts", 100))),
     )
 
 
@@ -456,6 +473,9 @@ def _require_consistent(opened: MemberList) -> None:
     different((entry.id for entry in opened.algorithms), "an algorithm", "/algorithms")
     different((entry.name for entry in opened.arbiters), "an arbiter", "/arbiters")
     different((entry.id.hex() for entry in opened.arbiters), "an arbiter", "/arbiters")
+    contracts = opened.anchor_contracts
+    different((entry.name for entry in contracts), "a contract", "/anchorContracts")
+    different((entry.place.id.hex() for entry in contracts), "a contract", "/anchorContracts")
     members = {node.did for node in opened.nodes}
     named = (
         *((party.host, "/parties") for party in opened.parties),
