@@ -107,6 +107,13 @@ def newest(
     return None if row is None else _stored(*row)
 
 
+def at_size(conn: Connection, size: int, *, log: str = NODE_LOG) -> StoredCheckpoint | None:
+    """The checkpoint of that size."""
+    query = select(*_COLUMNS).where(checkpoints.c.log == log, checkpoints.c.size == size)
+    row = conn.execute(query).one_or_none()
+    return None if row is None else _stored(*row)
+
+
 def covering(conn: Connection, index: int, *, log: str = NODE_LOG) -> StoredCheckpoint | None:
     """The checkpoint for a receipt of leaf `index`: the earliest witnessed one, else the newest.
 

@@ -107,9 +107,10 @@ class LogPublisher:
         """Fence off whoever signed this log before."""
         self.epoch = checkpoints.take_over(conn, log=self.identity.log)
 
-    def head(self) -> Checkpoint:
-        """What would be signed now."""
-        return Checkpoint(self.identity.origin, self.tree.size, self.tree.root())
+    def head(self, size: int | None = None) -> Checkpoint:
+        """What would be signed now, of all leaves or of the first `size`."""
+        count = self.tree.size if size is None else size
+        return Checkpoint(self.identity.origin, count, self.tree.root(count))
 
     def write_tiles(self, size: int) -> None:
         """Step 1. Blocks until the tiles for `size` leaves are on disk."""

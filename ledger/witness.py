@@ -22,10 +22,19 @@ from schemas.errors import ForbiddenError, MalformedError, RefusedError, TradeEr
 
 @dataclass(frozen=True, slots=True)
 class Cosigner:
-    """This witness's key (type 0x04) and its private half."""
+    """A cosigning key (type 0x04 or 0x06) and its private half.
+
+    second: the same witness's ML-DSA-44 key, when its line is wanted too
+    """
 
     key: VerifierKey
     sign: Sign
+    second: Cosigner | None = None
+
+    def lines(self, body: str, time: int) -> tuple[Signature, ...]:
+        """The lines over a checkpoint text at `time` (POSIX seconds)."""
+        line = cosignature.sign(body, time, self.key, self.sign)
+        return (line, *(self.second.lines(body, time) if self.second else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,7 @@ class HeldState:
 class WitnessAnswer:
     """What came of a request.
 
-    cosignature: the line to answer with (200)
+    cosignature: the line to answer with (200); second: those to add to it
     old_size:    the size to answer with (409), when the caller's idea of our state was wrong
     refusal:     the problem to answer with (400, 403, 422)
     forked_with: our held note, when it and the submitted one may prove a fork
@@ -53,6 +62,7 @@ class WitnessAnswer:
     old_size: int | None = None
     refusal: TradeError | None = None
     forked_with: str | None = None
+    second: tuple[Signature, ...] = ()
 
 
 def state(conn: Connection, origin: str, *, lock: bool = False) -> HeldState | None:
@@ -96,7 +106,8 @@ def add_checkpoint(
     refusal = _inconsistent(request, held, head)
     if refusal is not None:
         return WitnessAnswer(refusal=refusal, forked_with=held.note if held else None)
-    return WitnessAnswer(cosignature=_cosign(conn, opened, log_key, cosigner, now_ms))
+    line, *second = _cosign(conn, opened, log_key, cosigner, now_ms)
+    return WitnessAnswer(cosignature=line, second=tuple(second))
 
 
 def _bad_signature(error: TradeError) -> TradeError:
@@ -133,13 +144,13 @@ def _cosign(
     log_key: VerifierKey,
     cosigner: Cosigner,
     now_ms: int,
-) -> Signature:
-    line = cosignature.sign(opened.note.text, now_ms // 1000, cosigner.key, cosigner.sign)
+) -> tuple[Signature, ...]:
+    lines = cosigner.lines(opened.note.text, now_ms // 1000)
     # Lines of strangers are not kept: the state is the log's word and ours only.
     own = [item for item in opened.note.signatures if item.names(log_key)]
-    text = note.Note(opened.note.text, ()).with_signatures([*own, line]).to_text()
+    text = note.Note(opened.note.text, ()).with_signatures([*own, *lines]).to_text()
     put_state(conn, opened.checkpoint, text, now_ms)
-    return line
+    return lines
 
 
 def put_state(conn: Connection, head: Checkpoint, text: str, now_ms: int) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MAX_BYTES = 256 * 1024
+MAX_NUMBER = 2**53 - 1
 
 
 def _setting(default: T, doc: str, *, low: float | None = None, high: float | None = None) -> T:
@@ -121,6 +122,9 @@ class LogSettings:
     checkpoint_interval: float = _setting(
         1.0, "Seconds between checkpoints while there is something new.", low=0.02, high=60
     )
+    mirror_interval: float = _setting(
+        10.0, "Seconds between uploads of new entries to the log's mirrors.", low=0.02, high=86400
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,36 @@ class FetchingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ChainSettings:
+    """[chain]: the EVM chain for anchors and titles, if there is one."""
+
+    urls: tuple[str, ...] = _setting((), "JSON-RPC addresses, the preferred first; none: no chain.")
+    id: int = _setting(0, "The chain's id; an address with another one is not used.", low=0)
+    anchors: str = _setting("", "Address of the AnchorRegistry; empty: nothing is anchored.")
+    agree: int = _setting(
+        0, "Addresses that must say the same of what is final; 0: two, or the one.", low=0, high=8
+    )
+    finality: str = _setting("finalized", "finalized (the chain's tag), depth:<blocks> or qbft.")
+    validators: tuple[str, ...] = _setting(
+        (), "For qbft, each epoch: first block, a colon, the validators' addresses with commas."
+    )
+    fee: str = _setting("eip1559", "zero, legacy or eip1559.")
+    max_fee: float = _setting(100.0, "Gwei for a unit of gas at most.", low=0, high=100000)
+    tip: float = _setting(1.0, "Gwei of it for the block's producer (eip1559).", low=0, high=10000)
+    stuck_after: float = _setting(
+        60.0, "Seconds after which a stuck transaction is sent again, 12.5 % dearer.", low=0.1
+    )
+    poll_interval: float = _setting(
+        2.0, "Seconds between looks at the chain while something is open.", low=0.02, high=600
+    )
+    call_deadline: float = _setting(10.0, "Seconds for a call to the chain.", low=0.1, high=120)
+    anchor_interval: float = _setting(
+        600.0, "Seconds between anchors while the log grows.", low=0.1, high=86400
+    )
+    anchor_leaves: int = _setting(10000, "New leaves that are anchored at once.", low=1)
+
+
+@dataclass(frozen=True, slots=True)
 class VcApiSettings:
     """[vc_api]: a VC-API for conformance tests, in a test network or in none."""
 
@@ -221,6 +255,7 @@ class Settings:
     credential: CredentialSettings = CredentialSettings()
     timestamp: TimestampSettings = TimestampSettings()
     fetching: FetchingSettings = FetchingSettings()
+    chain: ChainSettings = ChainSettings()
     vc_api: VcApiSettings = VcApiSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
@@ -317,8 +352,8 @@ def _value(entry: Field[Any], kind: type, given: Any, prefix: str) -> Any:
         return _build(wanted, given, f"{name}.")
     value = _typed(name, wanted, given)
     low, high = entry.metadata["low"], entry.metadata["high"]
-    if low is not None and not low <= value <= high:
-        raise _bad(name, f"it lies between {low} and {high}")
+    if low is not None and not low <= value <= (high or MAX_NUMBER):
+        raise _bad(name, f"it lies between {low} and {high or MAX_NUMBER}")
     return value
 
 

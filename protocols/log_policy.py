@@ -14,7 +14,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from protocols import note
-from protocols.note import COSIGNATURE, ED25519, VerifierKey, organisation
+from protocols.note import COSIGNATURE, ED25519, ML_DSA_44, VerifierKey, organisation
 from schemas.errors import MalformedError, RefusedError, TooLargeError
 
 NONE = "none"
@@ -130,14 +130,23 @@ def check(policy: Policy, origin: str) -> None:
 
 
 def threshold_policy(
-    log: VerifierKey, witnesses: Collection[tuple[VerifierKey, str]], quorum: int
+    log: VerifierKey,
+    witnesses: Collection[tuple[VerifierKey, str]],
+    quorum: int,
+    *,
+    known: Collection[VerifierKey] = (),
 ) -> str:
-    """The policy text for one log and `quorum` of the (key, URL or "") witnesses."""
+    """The policy text for one log and `quorum` of the (key, URL or "") witnesses.
+
+    known: keys without a vote, whose lines must verify where they stand: second signatures of the
+           witnesses (ML-DSA-44) and the signatures of mirrors
+    """
     lines = [f"log {log.to_text()}"]
     names = []
     for number, (key, url) in enumerate(witnesses, start=1):
         names.append(f"w{number}")
         lines.append(f"witness w{number} {key.to_text()} {url}".rstrip())
+    lines += [f"witness k{number} {key.to_text()}" for number, key in enumerate(known, start=1)]
     if quorum:
         lines.append(f"group witnesses {quorum} {' '.join(names)}")
     lines.append("quorum witnesses" if quorum else "quorum none")
@@ -206,7 +215,7 @@ class _Builder:
     def _log(self, words: list[str]) -> None:
         if len(words) not in (1, 2):
             raise _malformed("log <vkey> [<url>]")
-        key = _key(words[0], ED25519)
+        key = _key(words[0], {ED25519})
         if key.public_key in {item.public_key for item in self._logs}:
             raise _malformed("two log lines with one key")
         self._logs.append(key)
@@ -214,7 +223,7 @@ class _Builder:
     def _witness(self, words: list[str]) -> None:
         if len(words) not in (2, 3):
             raise _malformed("witness <name> <vkey> [<url>]")
-        name, key = self._new_name(words[0]), _key(words[1], COSIGNATURE)
+        name, key = self._new_name(words[0]), _key(words[1], {COSIGNATURE, ML_DSA_44})
         if key.public_key in {item.key.public_key for item in self._witnesses.values()}:
             raise _malformed("two witness lines with one key")
         self._witnesses[name] = Witness(name, key, words[2] if len(words) == 3 else "")
@@ -256,8 +265,8 @@ def _threshold(word: str, count: int) -> int:
     return int(word)
 
 
-def _key(text: str, algorithm: int) -> VerifierKey:
+def _key(text: str, algorithms: Collection[int]) -> VerifierKey:
     key = note.parse_vkey(text)
-    if key.algorithm != algorithm:
-        raise _malformed("log keys have type 0x01, witness keys type 0x04")
+    if key.algorithm not in algorithms:
+        raise _malformed("log keys have type 0x01, witness keys type 0x04 or 0x06")
     return key

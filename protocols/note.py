@@ -1,18 +1,23 @@
 """Signed notes and verifier keys, C2SP signed-note v1.0.0, byte for byte.
 
 A note is text, an empty line and signature lines ``— <key name> base64(key ID ‖ signature)``.
-Key types here are 0x01 (Ed25519 over the text) and 0x04 (timestamped Ed25519 cosignature, see
-`protocols.cosignature`); signatures of other types belong to unknown keys and are ignored.
+Key types here are 0x01 (Ed25519 over the text), 0x04 (timestamped Ed25519 cosignature) and 0x06
+(ML-DSA-44 cosignature), see `protocols.cosignature`; signatures of other types belong to unknown
+keys and are ignored.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import mldsa
 
 from protocols import keys
 from protocols.digest import sha256
@@ -23,7 +28,9 @@ if TYPE_CHECKING:
 
 ED25519 = 0x01
 COSIGNATURE = 0x04
-ALGORITHMS = frozenset({ED25519, COSIGNATURE})
+ML_DSA_44 = 0x06
+KEY_SIZES: Mapping[int, int] = MappingProxyType({ED25519: 32, COSIGNATURE: 32, ML_DSA_44: 1312})
+"""Key type → bytes of a public key."""
 
 MAX_NOTE = 65_536
 MAX_SIGNATURES = 64
@@ -33,7 +40,7 @@ _DASH = "\u2014"
 _CONTROLS = frozenset(map(chr, range(32))) - {"\n"}
 
 Sign: TypeAlias = Callable[[bytes], bytes]
-"""Private half of an Ed25519 key: message → 64-byte signature."""
+"""Private half of a key: message → signature (64 bytes by Ed25519, 2420 by ML-DSA-44)."""
 
 
 def encode64(data: bytes) -> str:
@@ -65,7 +72,7 @@ def organisation(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """A key that notes are verified with: name, type byte (0x01 or 0x04), 32-byte public key."""
+    """A key that notes are verified with: name, type byte, public key as `KEY_SIZES` says."""
 
     name: str
     algorithm: int
@@ -87,8 +94,8 @@ class VerifierKey:
         return f"{self.name}+{self.key_id.hex()}+{encode64(material)}"
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
-        """Whether the 64-byte `signature` over `message` is by this key (libsodium's rule, R2)."""
-        return _checker(self.public_key)(signature, message)
+        """Whether `signature` over `message` is by this key (Ed25519: libsodium's rule, R2)."""
+        return _checker(self.algorithm, self.public_key)(signature, message)
 
 
 @lru_cache(maxsize=1024)
@@ -97,20 +104,33 @@ def _key_id(name: str, algorithm: int, public_key: bytes) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _checker(public_key: bytes) -> Check:
-    return keys.from_ed25519_bytes("", public_key).verify
+def _checker(algorithm: int, public_key: bytes) -> Check:
+    if algorithm != ML_DSA_44:
+        return keys.from_ed25519_bytes("", public_key).verify
+    key = mldsa.MLDSA44PublicKey.from_public_bytes(public_key)
+
+    def check(signature: bytes, message: bytes) -> bool:
+        try:
+            key.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+    return check
 
 
 def verifier_key(name: str, algorithm: int, public_key: bytes) -> VerifierKey:
     """A checked key. Raises MalformedError `vkey_malformed` for a bad name, type or point."""
     if not valid_name(name):
         raise _bad_vkey("a key name has no spaces and no plus sign")
-    if algorithm not in ALGORITHMS:
-        raise _bad_vkey("key types are 0x01 (Ed25519) and 0x04 (cosignature)")
+    if algorithm not in KEY_SIZES:
+        raise _bad_vkey("key types are 0x01 (Ed25519), 0x04 and 0x06 (cosignatures)")
+    if len(public_key) != KEY_SIZES[algorithm]:
+        raise _bad_vkey("the public key has another length")
     try:
-        _checker(public_key)
-    except MalformedError:
-        raise _bad_vkey("not a valid Ed25519 public key") from None
+        _checker(algorithm, public_key)
+    except (MalformedError, ValueError):
+        raise _bad_vkey("not a valid public key") from None
     return VerifierKey(name, algorithm, public_key)
 
 
@@ -135,9 +155,7 @@ def parse_vkey(text: str) -> VerifierKey:
     if len(parts) != 3 or len(parts[1]) != 8 or set(parts[1]) - set("0123456789abcdef"):
         raise _bad_vkey("a vkey is name+key ID+key material")
     material = decode64(parts[2], code="vkey_malformed")
-    if len(material) != 33:
-        raise _bad_vkey("key material is a type byte and 32 bytes")
-    key = verifier_key(parts[0], material[0], material[1:])
+    key = verifier_key(parts[0], material[0] if material else 0, material[1:])
     if key.key_id.hex() != parts[1]:
         raise _bad_vkey("the key ID does not belong to this key")
     return key

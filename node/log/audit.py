@@ -16,10 +16,11 @@ from sqlalchemy import Connection, delete, insert, select
 from ledger import checkpoints, log
 from ledger.tables import audits
 from node.log import partners
-from node.log.routes import MAX_ENTRIES, unbundle
+from node.log.routes import MAX_ENTRIES
 from protocols import leaf as leaves
 from protocols import log_proof, note
 from protocols.checkpoint import parse_body
+from protocols.entry_bundle import unbundle
 from protocols.merkle import Frontier, leaf_hash
 from schemas.errors import MalformedError, NotFoundError, RefusedError, UnavailableError
 

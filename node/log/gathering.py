@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ledger import checkpoints
 from node.log import partners
@@ -34,6 +34,10 @@ GRACE = 0.15
 """Seconds for the remaining witnesses once the quorum is complete."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
 ATTEMPTS = 3
+
+
+Given: TypeAlias = "tuple[Witness, list[tuple[Signature, int]]]"
+"""A witness and its lines with their times."""
 
 
 @dataclass(slots=True)
@@ -65,12 +69,22 @@ class Gatherer:
     progress: Callable[[], None]
     _links: dict[bytes, _Link] = field(default_factory=dict)
 
-    async def run(self, signed: asyncio.Event) -> None:
-        """Collect for ever; `signed` is set when there is a new checkpoint."""
+    async def _meet(self) -> None:
         identity = self.publisher.identity
         sizes = await self.node.store.read(checkpoints.cosigned_sizes, log=identity.log)
         for witness in self.voters():
             self._links[witness.key.key_id] = _Link(sizes.get(witness.key.key_id, 0))
+
+    async def once(self, size: int) -> None:
+        """Ask every witness once for the checkpoint of `size` leaves, if it is the newest."""
+        await self._meet()
+        goal = await self.node.store.read(self.publisher.newest_signed)
+        if goal is not None and goal.size == size:
+            await self._gather(goal)
+
+    async def run(self, signed: asyncio.Event) -> None:
+        """Collect for ever; `signed` is set when there is a new checkpoint."""
+        await self._meet()
         while True:
             signed.clear()
             goal = await self.node.store.read(self._unwitnessed)
@@ -131,7 +145,7 @@ class Gatherer:
         self,
         goal: StoredCheckpoint,
         held: set[str],
-        tasks: Iterable[asyncio.Task[tuple[Witness, Signature, int] | None]],
+        tasks: Iterable[asyncio.Task[Given | None]],
     ) -> bool:
         origin, pending = self.publisher.identity.origin, set(tasks)
         end, complete = time.monotonic() + PATIENCE, False
@@ -147,15 +161,13 @@ class Gatherer:
             )
             held |= await self._keep(goal, [task.result() for task in done])
 
-    async def _keep(
-        self, goal: StoredCheckpoint, answers: list[tuple[Witness, Signature, int] | None]
-    ) -> set[str]:
+    async def _keep(self, goal: StoredCheckpoint, answers: list[Given | None]) -> set[str]:
         given = [answer for answer in answers if answer is not None]
-        lines = [(line, time_) for _, line, time_ in given]
+        lines = [line for _, found in given for line in found]
         log = self.publisher.identity.log
         if lines:
             await self.node.store.write(checkpoints.add_cosignatures, goal.size, lines, log=log)
-        return {witness.name for witness, _, _ in given}
+        return {witness.name for witness, _ in given}
 
     async def _witnessed(self, goal: StoredCheckpoint) -> None:
         await self.node.store.write(self._mark, goal)
@@ -169,9 +181,7 @@ class Gatherer:
             detail = {"origin": identity.origin, "size": goal.size, "root": goal.root.hex()}
             events.record(conn, kind="witnessed", at=now, actor=self.node.did, detail=detail)
 
-    async def _ask(
-        self, witness: Witness, goal: StoredCheckpoint
-    ) -> tuple[Witness, Signature, int] | None:
+    async def _ask(self, witness: Witness, goal: StoredCheckpoint) -> Given | None:
         link = self._links[witness.key.key_id]
         try:
             answer = await self._converse(witness, link, goal)
@@ -184,11 +194,11 @@ class Gatherer:
         if answer is None:
             return None
         link.succeeded(goal.size)
-        return witness, *answer
+        return witness, answer
 
     async def _converse(
         self, witness: Witness, link: _Link, goal: StoredCheckpoint
-    ) -> tuple[Signature, int] | None:
+    ) -> list[tuple[Signature, int]] | None:
         """Ask with the size we think the witness stands at; a 409 tells the right one."""
         assert goal.note is not None
         body = note.parse(goal.note).text
@@ -198,7 +208,7 @@ class Gatherer:
             proof = self.publisher.tree.consistency_proof(link.size, goal.size)
             request = AddCheckpoint(link.size, proof, goal.note)
             answer = await partners.ask_cosignature(
-                self.node, witness, request, body, deadline=PATIENCE
+                self.node, witness, request, body, policy=self.policy, deadline=PATIENCE
             )
             if not isinstance(answer, int):
                 return answer

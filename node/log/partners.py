@@ -81,9 +81,17 @@ async def ask_state(
 
 
 async def ask_cosignature(
-    node: Node, witness: Witness, request: AddCheckpoint, body: str, *, deadline: float
-) -> tuple[Signature, int] | int:
-    """A witness's line over checkpoint text `body` and its time, or the size it stands at (409).
+    node: Node,
+    witness: Witness,
+    request: AddCheckpoint,
+    body: str,
+    *,
+    policy: Policy,
+    deadline: float,
+) -> list[tuple[Signature, int]] | int:
+    """A witness's lines over checkpoint text `body` with their times, or its size (409).
+
+    The first line is by the key that votes; others, by keys that the policy knows, may follow.
 
     Raises UnavailableError when the outcome is unknown, RefusedError when the witness refuses.
     """
@@ -94,10 +102,17 @@ async def ask_cosignature(
         return parse_size_answer(answer.body)
     if answer.status != 200:
         raise _refusal(answer)
-    for line in note.parse_signature_lines(answer.body.decode("utf-8", "replace")):
-        if line.names(witness.key):
-            return line, cosignature.verify(body, line, witness.key)
-    raise RefusedError("cosignature_invalid", "the witness answered without its cosignature")
+    lines = note.parse_signature_lines(answer.body.decode("utf-8", "replace"))
+    known = [(line, item) for line in lines if (item := policy.witness_of(line)) is not None]
+    found = [(line, cosignature.verify(body, line, item.key)) for line, item in known]
+    if not any(line.names(witness.key) for line, _ in found):
+        raise RefusedError("cosignature_invalid", "the witness answered without its cosignature")
+    return sorted(found, key=lambda pair: not pair[0].names(witness.key))
+
+
+async def ask_mirror(node: Node, witness: Witness, body: bytes, *, deadline: float) -> Answer:
+    """The answer of a witness, as the log's mirror, to an ``add-entries`` request."""
+    return await _call(node, witness, "POST", "/witness/1/add-entries", body, deadline)
 
 
 def _refusal(answer: Answer) -> TradeError:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from ledger import checkpoints, log
-from ledger.tiles import parse_path
+from ledger import checkpoints, hand_overs, log
+from ledger.tiles import WIDTH, parse_path
 from node.http.helpers import (
     hex_digest,
     json_response,
@@ -21,6 +21,7 @@ from node.http.helpers import (
 )
 from node.http.routes import JSON, Auth, Parameter, Route
 from protocols import note
+from protocols.entry_bundle import bundle
 from schemas.errors import MalformedError, NotFoundError
 
 if TYPE_CHECKING:
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
 
     from node.log.service import LogService
 
-_NOTE = "text/plain; charset=utf-8"
-_BYTES = "application/octet-stream"
-_FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
-_FRESH = {"Cache-Control": "no-cache"}
+NOTE = "text/plain; charset=utf-8"
+BYTES = "application/octet-stream"
+FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+PRIVATE_FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+FRESH = {"Cache-Control": "no-cache"}
 MAX_ENTRIES = 256
 _MAX_INDEX = 2**53 - 1
 _INTEGER = {"type": "integer", "minimum": 0}
@@ -50,14 +52,14 @@ def _public(service: LogService) -> list[Route]:
         text = await service.node.store.read(_newest_note)
         if text is None:
             raise NotFoundError("log_checkpoint_not_found", "nothing was signed yet")
-        return web.Response(body=text.encode(), headers={**_FRESH, "Content-Type": _NOTE})
+        return web.Response(body=text.encode(), headers={**FRESH, "Content-Type": NOTE})
 
     async def tile(request: web.Request) -> web.Response:
         publisher = service.publisher
         if publisher is None:
             raise NotFoundError("log_tile_not_found", "this node has no log")
         data = publisher.folder.read(parse_path(request.match_info["path"]))
-        return web.Response(body=data, headers={**_FOR_EVER, "Content-Type": _BYTES})
+        return web.Response(body=data, headers={**FOR_EVER, "Content-Type": BYTES})
 
     return [
         Route(
@@ -72,12 +74,25 @@ def _newest_note(conn: Connection) -> str | None:
     return None if stored is None else checkpoints.cosigned_note(conn, stored)
 
 
+def _published_entries(conn: Connection, start: int, width: int) -> list[bytes]:
+    """Entries below a signed checkpoint; raises NotFoundError `log_tile_not_found`."""
+    signed = checkpoints.newest(conn, signed=True)
+    if signed is None or start + width > signed.size:
+        raise NotFoundError("log_tile_not_found", "no checkpoint covers these entries")
+    return [leaf.entry for leaf in log.read(conn, start, start + width)]
+
+
 def _for_peers(service: LogService) -> list[Route]:
     async def entries(request: web.Request) -> web.Response:
         start = query_int(request, "start", 0, low=0, high=_MAX_INDEX)
         limit = query_int(request, "limit", MAX_ENTRIES, low=1, high=MAX_ENTRIES)
         found = await service.node.store.read(log.read, start, start + limit)
-        return web.Response(body=bundle([leaf.entry for leaf in found]), content_type=_BYTES)
+        return web.Response(body=bundle([leaf.entry for leaf in found]), content_type=BYTES)
+
+    async def tile_entries(request: web.Request) -> web.Response:
+        tile = parse_path("0/" + request.match_info["path"])
+        found = await service.node.store.read(_published_entries, tile.index * WIDTH, tile.width)
+        return entry_bundle(found)
 
     async def proof(request: web.Request) -> web.Response:
         leaf = query_text(request, "leaf")
@@ -86,7 +101,7 @@ def _for_peers(service: LogService) -> list[Route]:
         receipt = await service.receipt(hex_digest(leaf, "leaf"))
         if receipt is None:
             raise NotFoundError("log_leaf_not_found", "no checkpoint covers that leaf")
-        headers = {"Content-Type": _NOTE, "Px-Witnessed": str(receipt.witnessed).lower()}
+        headers = {"Content-Type": NOTE, "Px-Witnessed": str(receipt.witnessed).lower()}
         return web.Response(body=receipt.text.encode(), headers=headers)
 
     async def consistency(request: web.Request) -> web.Response:
@@ -96,7 +111,19 @@ def _for_peers(service: LogService) -> list[Route]:
         hashes = service.publisher.tree.consistency_proof(old, new) if service.publisher else ()
         return json_response([note.encode64(item) for item in hashes])
 
+    async def changes(_request: web.Request) -> web.Response:
+        proven = await service.node.store.read(hand_overs.all_of, service.origin)
+        return json_response([one.to_bytes().decode() for one in proven])
+
     return [
+        Route(
+            "GET",
+            "/log/hand-overs",
+            changes,
+            Auth.PEER,
+            "The proven changes of this log's witnesses, oldest first",
+            "log",
+        ),
         Route(
             "GET",
             "/log/entries",
@@ -108,6 +135,14 @@ def _for_peers(service: LogService) -> list[Route]:
                 Parameter("start", "index of the first entry", _INTEGER),
                 Parameter("limit", "entries at most", _INTEGER),
             ),
+        ),
+        Route(
+            "GET",
+            "/log/tile/entries/{path:.*}",
+            tile_entries,
+            Auth.PEER,
+            "A bundle of 256 entries, or what there is of one (C2SP tlog-tiles)",
+            "log",
         ),
         Route(
             "GET",
@@ -133,21 +168,13 @@ def _for_peers(service: LogService) -> list[Route]:
     ]
 
 
-def bundle(entries: list[bytes]) -> bytes:
-    """An entry bundle: each entry after its big-endian 16-bit length (C2SP tlog-tiles)."""
-    return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
-
-
-def unbundle(data: bytes) -> list[bytes]:
-    """The entries of a bundle; raises MalformedError `log_request_malformed`."""
-    found, at = [], 0
-    while at < len(data):
-        end = at + 2 + int.from_bytes(data[at : at + 2], "big")
-        if end > len(data) or at + 2 > len(data):
-            raise MalformedError("log_request_malformed", "an entry bundle is cut off")
-        found.append(data[at + 2 : end])
-        at = end
-    return found
+def entry_bundle(entries: list[bytes]) -> web.Response:
+    """A bundle for somebody who was let in: never changed, but not for caches that others share."""
+    response = web.Response(
+        body=bundle(entries), headers={**PRIVATE_FOR_EVER, "Content-Type": BYTES}
+    )
+    response.enable_compression()
+    return response
 
 
 def _for_operator(service: LogService) -> list[Route]:

@@ -17,6 +17,7 @@ from ledger.publisher import LogIdentity, LogPublisher
 from ledger.tiles import TileFolder
 from node.log import partners
 from node.log.gathering import Gatherer
+from node.log.mirroring import Mirroring
 from protocols import log_policy, note
 from protocols.log_proof import LogProof
 from schemas.errors import SettingsError, TradeError, UnavailableError
@@ -70,6 +71,8 @@ class LogService:
         self._gatherer: Gatherer | None = None
         self._publishing: asyncio.Task[None] | None = None
         self._gathering: asyncio.Task[None] | None = None
+        self._mirroring: asyncio.Task[None] | None = None
+        self.mirrors: Mirroring | None = None
         self._wake = asyncio.Event()
         self._signed = asyncio.Event()
         self._changed = asyncio.Event()
@@ -101,8 +104,9 @@ class LogService:
 
     async def stop(self) -> None:
         """End the loops; nothing is left half-way, see R14."""
-        tasks = [task for task in (self._publishing, self._gathering) if task is not None]
-        self._publishing = self._gathering = None
+        running = (self._publishing, self._gathering, self._mirroring)
+        tasks = [task for task in running if task is not None]
+        self._publishing = self._gathering = self._mirroring = None
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -178,14 +182,17 @@ class LogService:
             self._restart_gathering()
 
     def _restart_gathering(self) -> None:
-        if self._gathering is not None:
-            self._gathering.cancel()
-            self._gathering = None
+        for task in filter(None, (self._gathering, self._mirroring)):
+            task.cancel()
+        self._gathering = self._mirroring = None
         assert self.publisher is not None
         self._gatherer = Gatherer(self.node, self.publisher, self._policy, self._progress)
         self._wake.set()
         if self._policy.quorum != log_policy.NONE:
             self._gathering = asyncio.create_task(self._gather(), name="log.gather")
+            self.mirrors = Mirroring(self.node, self.publisher, self._policy)
+            run = self.mirrors.run(self.node.settings.log.mirror_interval)
+            self._mirroring = asyncio.create_task(run, name="log.mirror")
 
     # -- publishing ----------------------------------------------------------------------------
 
@@ -364,6 +371,7 @@ class LogService:
             "confirmed": self.confirmed,
             "policy": _policy_json(self._policy),
             "witnesses": self._gatherer.standing() if self._gatherer else [],
+            "mirrors": self.mirrors.standing() if self.mirrors else [],
             "marked": [{"did": mark.did, "code": mark.code, "at": mark.at} for mark in marked],
             "fault": None if self.fault is None else self.fault.problem(),
         }

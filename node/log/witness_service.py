@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from ledger import forks, witness
+from ledger import forks, mirror, witness
 from ledger.tiles import write_durably
 from ledger.witness import Cosigner, HeldState, WitnessAnswer
 from node.http.helpers import json_response, query_text
 from node.http.routes import Auth, Parameter, Route
 from node.log import partners
+from node.log.cosigner_keys import CosignerKeys, cosigner_keys
+from node.log.handing_over import HandOverHandler
+from node.log.mirror_service import MirrorService
 from node.log.monitor import Monitor
 from node.log.service import CALL_DEADLINE
-from protocols import fork_evidence, witness_protocol
+from protocols import fork_evidence, log_epochs, witness_protocol
 from protocols.fork_evidence import ForkEvidence
 from protocols.witness_protocol import SIZE_MEDIA_TYPE, AddCheckpoint, WitnessState
 from schemas.errors import NotFoundError, RefusedError, TradeError, UnavailableError
@@ -66,10 +69,13 @@ class WitnessService:
         self.node = node
         self._confirmed: set[str] = set()
         self._confirming: dict[str, asyncio.Lock] = {}
+        self._keys: CosignerKeys | None = None
         self.monitor = Monitor(self)
+        self.mirror = MirrorService(self)
         exchange = getattr(node, "exchange", None)
         if exchange is not None:
             exchange.on(fork_evidence.TYPE, EquivocationHandler(self))
+            exchange.on(log_epochs.TYPE, HandOverHandler(node))
 
     def routes(self) -> Sequence[Route]:
         """add-checkpoint, the held checkpoints, the answer to R15's question, and a summary."""
@@ -115,6 +121,7 @@ class WitnessService:
                 "The logs this node witnesses, and the nodes that were caught",
                 "witness",
             ),
+            *self.mirror.routes(),
         ]
 
     async def start(self) -> None:
@@ -139,11 +146,30 @@ class WitnessService:
             raise NotFoundError("witness_unknown_log", "unknown log")
         signer = self.node.keys.signer("witness")
         raw, policy = signer.public().raw(), partners.policy_of(entry)
-        for item in policy.witnesses.values():
-            if item.key.public_key == raw:
-                cosigner = Cosigner(item.key, signer.sign)
-                return Watched(entry, partners.log_key_of(entry), policy, cosigner)
+        for named in (policy, *self._waiting(entry)):
+            for item in named.witnesses.values():
+                if item.key.public_key == raw:
+                    cosigner = Cosigner(item.key, signer.sign, self._second(named))
+                    return Watched(entry, partners.log_key_of(entry), policy, cosigner)
         raise NotFoundError("witness_unknown_log", "this node is not a witness of the log")
+
+    def _waiting(self, entry: LogEntry) -> list[Policy]:
+        """The policies that the log has yet to hand over to: that needs their quorum (R16)."""
+        members = self.node.members.current
+        epochs = members.log_epochs(entry.origin) if members else ()
+        return [log_epochs.policy_of(one) for one in epochs if one.epoch > entry.epoch]
+
+    def _second(self, policy: Policy) -> Cosigner | None:
+        """Our ML-DSA-44 key, where the policy knows it."""
+        keys = self.keys()
+        known = {item.key for item in policy.witnesses.values()}
+        return keys.second if keys.second.key in known else None
+
+    def keys(self) -> CosignerKeys:
+        """The keys beside the listed witness key; made at the first need."""
+        if self._keys is None:
+            self._keys = cosigner_keys(self.node.keys)
+        return self._keys
 
     def _origin_of(self, origin_hash: str) -> str:
         members = self.node.members.current
@@ -158,7 +184,8 @@ class WitnessService:
         asked = witness_protocol.parse_add_checkpoint(await request.read())
         answer = await self.add_checkpoint(asked)
         if answer.cosignature is not None:
-            return _text(answer.cosignature.to_text(), _NOTE)
+            lines = (answer.cosignature, *answer.second)
+            return _text("".join(line.to_text() for line in lines), _NOTE)
         if answer.old_size is not None:
             return _text(f"{answer.old_size}\n", SIZE_MEDIA_TYPE, status=409)
         assert answer.refusal is not None
@@ -305,13 +332,25 @@ class WitnessService:
 
     async def _show(self, _request: web.Request) -> web.Response:
         held = await self.node.store.read(witness.states)
+        mirrored = await self.node.store.read(mirror.states)
         marked = await self.node.store.read(forks.marks)
         return json_response(
             {
                 "logs": [_held_json(item) for item in held],
+                "mirrored": [
+                    {"origin": origin, "size": state.size, "entries": state.next_entry}
+                    for origin, state in mirrored
+                ],
+                "keys": self._key_texts(),
                 "marked": [{"did": mark.did, "code": mark.code, "at": mark.at} for mark in marked],
             }
         )
+
+    def _key_texts(self) -> list[str]:
+        """The vkeys that a policy may name beside the listed one."""
+        if not self.node.keys.has("witness"):
+            return []
+        return [self.keys().second.key.to_text(), self.keys().mirror.key.to_text()]
 
 
 def _file_name(evidence: ForkEvidence) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from ledger.registry_tables import mirrors
 from node import fsck
-from node.log.routes import unbundle
+from protocols.entry_bundle import unbundle
 from node.title.making import Order
 from protocols import leaf
 from protocols.leaf import LeafKind

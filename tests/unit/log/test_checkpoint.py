@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import mldsa
 
-from protocols import checkpoint, cosignature, merkle, note
+from protocols import checkpoint, cosignature, log_policy, log_proof, merkle, note
 from protocols.checkpoint import Checkpoint
+from protocols.digest import sha256
 from protocols.merkle import Tree, leaf_hash
 from protocols.note import Note, Signature
 from schemas.errors import MalformedError, RefusedError, TradeError
@@ -157,3 +159,77 @@ def test_r1_a_log_signature_is_no_cosignature():
     with pytest.raises(RefusedError):
         cosignature.verify(body, forged, witness.key)
     assert Note(body, (forged,)).to_text().count("\u2014") == 1
+
+
+def post_quantum_pair(name: str) -> tuple[note.VerifierKey, mldsa.MLDSA44PrivateKey]:
+    secret = mldsa.MLDSA44PrivateKey.from_seed_bytes(sha256(name.encode()))
+    raw = secret.public_key().public_bytes_raw()
+    return note.verifier_key(name, note.ML_DSA_44, raw), secret
+
+
+def test_ml_dsa_44_cosignatures_sign_name_time_origin_size_and_root():
+    key, secret = post_quantum_pair("w0.example/witness/1")
+    head = Checkpoint(LOG.key.name, 3, sha256(b"root"))
+    line = cosignature.sign(head.body(), 1_700_000_000, key, secret.sign)
+    assert len(line.value) == 8 + 2420
+    assert cosignature.verify(head.body(), line, key) == 1_700_000_000
+    # The layout of C2SP tlog-cosignature, byte for byte.
+    written = (
+        b"subtree/v1\n\x00"
+        + bytes((len(key.name),))
+        + key.name.encode()
+        + (1_700_000_000).to_bytes(8, "big")
+        + bytes((len(LOG.key.name),))
+        + LOG.key.name.encode()
+        + bytes(8)
+        + (3).to_bytes(8, "big")
+        + head.root
+    )
+    secret.public_key().verify(line.value[8:], written)
+    assert note.parse_vkey(key.to_text()) == key
+    changed = [
+        Checkpoint("other.example/log/1", 3, head.root),
+        Checkpoint(LOG.key.name, 4, head.root),
+        Checkpoint(LOG.key.name, 3, bytes(32)),
+    ]
+    later = Signature(line.name, line.key_id, (1_700_000_001).to_bytes(8, "big") + line.value[8:])
+    for body, tried in [*((other.body(), line) for other in changed), (head.body(), later)]:
+        with pytest.raises(RefusedError) as caught:
+            cosignature.verify(body, tried, key)
+        assert caught.value.code == "cosignature_invalid"
+
+
+def test_ml_dsa_44_messages_have_no_names_that_do_not_fit():
+    for name in ("", "n" * 256):
+        with pytest.raises(MalformedError):
+            cosignature.subtree_message(name, 1, "origin", 0, 1, bytes(32))
+
+
+def test_keys_of_another_length_than_their_type_are_refused():
+    for algorithm, size in ((note.ML_DSA_44, 32), (note.COSIGNATURE, 1312), (note.ML_DSA_44, 0)):
+        with pytest.raises(MalformedError) as caught:
+            note.verifier_key("w0.example/witness/1", algorithm, bytes(size))
+        assert caught.value.code == "vkey_malformed"
+
+
+def test_a_second_line_is_known_without_having_a_vote():
+    pairs = witness_pairs(4)
+    second, secret = post_quantum_pair(pairs[0].key.name)
+    text = log_policy.threshold_policy(
+        LOG.key, [(pair.key, "") for pair in pairs], 3, known=[second]
+    )
+    policy = log_policy.parse(text)
+    log_policy.check(policy, LOG.key.name)
+    head = Checkpoint(LOG.key.name, 1, sha256(b"root"))
+    lines = [cosignature.sign(head.body(), 7, pair.key, pair.sign) for pair in pairs[:2]]
+    lines.append(cosignature.sign(head.body(), 7, second, secret.sign))
+    signed = checkpoint.sign(head, LOG.key, LOG.sign)
+    checked = log_proof.check_checkpoint(signed.with_signatures(lines).to_text(), LOG.key, policy)
+    assert not checked.witnessed  # two votes of three: the second line of the first adds none
+    lines.append(cosignature.sign(head.body(), 7, pairs[2].key, pairs[2].sign))
+    whole = signed.with_signatures(lines)
+    assert log_proof.check_checkpoint(whole.to_text(), LOG.key, policy).witnessed
+    broken = Signature(second.name, second.key_id, lines[2].value[:-1] + b"?")
+    forged = signed.with_signatures([lines[0], lines[1], broken, lines[3]]).to_text()
+    with pytest.raises(RefusedError):
+        log_proof.check_checkpoint(forged, LOG.key, policy)

@@ -197,7 +197,7 @@ def test_sunlight_tiles_hash_upwards():
 
 
 def test_tessera_entry_bundles_are_byte_for_byte_ours():
-    from node.log.routes import bundle, unbundle
+    from protocols.entry_bundle import bundle, unbundle
 
     folder = shared_path("vectors/ledger/tessera-log/tile")
     for width in range(1, 16, 2):
