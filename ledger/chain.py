@@ -187,6 +187,18 @@ class Endpoint:
 
         return await self._ask(ask)
 
+    async def input(self, transaction: bytes) -> bytes | None:
+        """The call data of a transaction; None when the server does not know it."""
+
+        async def ask() -> bytes | None:
+            try:
+                found = await self._eth.get_transaction(HexBytes(transaction))
+            except TransactionNotFound:
+                return None
+            return bytes(found["input"])
+
+        return await self._ask(ask)
+
     async def receipts(self, block: Block) -> tuple[Receipt, ...]:
         """All receipts of a block, in the order of its transactions."""
         if len(block.transactions) > MAX_BLOCK_TRANSACTIONS:

@@ -54,6 +54,7 @@ class Rpc(Protocol):
     async def call(self, to: bytes, data: bytes, at: int | Tag) -> bytes: ...
     async def block(self, at: int | Tag | bytes) -> Block | None: ...
     async def receipt(self, transaction: bytes) -> Receipt | None: ...
+    async def input(self, transaction: bytes) -> bytes | None: ...
     async def receipts(self, block: Block) -> tuple[Receipt, ...]: ...
     async def logs(
         self, address: bytes, topics: Sequence[bytes | None], first: int, last: int
@@ -333,6 +334,10 @@ class ChainClient:
             raise UnavailableError("chain_unconfirmed", "too few addresses answer")
         first = {each.block_hash: each for each in told}
         return tuple(first[block] for block, _ in counted.most_common())
+
+    async def input(self, transaction: bytes) -> bytes | None:
+        """A transaction's call data by one address's word; whoever asks compares what is in it."""
+        return await self._first(lambda rpc: rpc.input(transaction))
 
     async def prove(self, number: int, block_hash: bytes) -> ProvenBlock | None:
         """The block of that number with all its receipts, proven; None when it is another one."""

@@ -79,9 +79,12 @@ class EvmTitleProof:
 
 
 def _step_json(step: Step) -> Json:
-    event = step.event
+    return {"operation": step.operation, **event_json(step.event)}
+
+
+def event_json(event: EventProof) -> Json:
+    """Header, path and place of an event, as members of what holds it."""
     return {
-        "operation": step.operation,
         "header": _encoded(event.header),
         "transaction": event.transaction,
         "nodes": [_encoded(node) for node in event.nodes],
@@ -119,14 +122,27 @@ def read_proof_json(members: Json) -> EvmTitleProof:
 
 def _step(fields: Fields) -> Step:
     require_members(fields, _STEP_MEMBERS)
-    nodes = _texts(fields, "nodes", MAX_NODES)
-    event = EventProof(
+    return Step(fields.text("operation", max_length=MAX_OPERATION), read_event_json(fields))
+
+
+def read_step(text: str) -> Step:
+    """A step from the canonical JSON in which a node keeps it."""
+    return _step(Fields(strict_json.loads_object(text.encode(), max_bytes=MAX_BYTES), CODE))
+
+
+def step_text(step: Step) -> str:
+    """The step as canonical JSON."""
+    return strict_json.canonical(_step_json(step)).decode()
+
+
+def read_event_json(fields: Fields) -> EventProof:
+    """The proof of an event from the members of what holds it."""
+    return EventProof(
         header=_decoded(fields.text("header", max_length=_MAX_NODE_TEXT)),
         transaction=fields.integer("transaction", 0, 2**32 - 1),
-        nodes=tuple(map(_decoded, nodes)),
+        nodes=tuple(map(_decoded, _texts(fields, "nodes", MAX_NODES))),
         log=fields.integer("log", 0, 2**32 - 1),
     )
-    return Step(fields.text("operation", max_length=MAX_OPERATION), event)
 
 
 def _texts(fields: Fields, name: str, most: int) -> tuple[str, ...]:

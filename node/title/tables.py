@@ -2,18 +2,21 @@
 
 Only final states are in `titles` (R21). `bills` ties a title to its document by the carrier's
 issuance manifest. `submissions` are operations handed in through this node, until they are
-decided. `notices` remembers who was told which state.
+decided. `notices` remembers who was told which state,
+`keys` whose an address on a chain is.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
 
+from ledger.evm_tables import metadata as _evm_metadata
 from ledger.registry_tables import metadata as _registry_metadata
 from node.store.metadata import metadata
 
-__all__ = ["bills", "history", "metadata", "notices", "submissions", "titles"]
-assert _registry_metadata is not None  # the registry's own tables are declared with these
+__all__ = ["bills", "history", "keys", "metadata", "notices", "submissions", "titles"]
+# The tables of both kinds of arbiter are declared with these.
+assert _registry_metadata is _evm_metadata
 
 titles = Table(
     "titles",
@@ -77,4 +80,14 @@ notices = Table(
     Column("title", LargeBinary(32), primary_key=True),
     Column("did", String(255), primary_key=True),
     Column("seq", Integer, nullable=False),
+)
+
+# Who stands behind an address on a chain, by the holder's own word; a carrier's key has no title.
+keys = Table(
+    "title_keys",
+    metadata,
+    Column("title", LargeBinary(32), primary_key=True),  # zero: the carrier's key for all titles
+    Column("address", LargeBinary(20), primary_key=True),
+    Column("did", String(255), primary_key=True),
+    Column("text", Text, nullable=False),  # the statement, compact JWS
 )
