@@ -129,6 +129,15 @@ def covering(conn: Connection, index: int, *, log: str = NODE_LOG) -> StoredChec
     return None if row is None else _stored(*row)
 
 
+def first_above(conn: Connection, size: int, *, log: str = NODE_LOG) -> int | None:
+    """When the first signed checkpoint of more than `size` leaves was made, ms UTC."""
+    query = select(func.min(checkpoints.c.intended_at)).where(
+        checkpoints.c.log == log, checkpoints.c.size > size, checkpoints.c.note.is_not(None)
+    )
+    found: int | None = conn.execute(query).scalar()
+    return found
+
+
 def all_of(conn: Connection, *, log: str = NODE_LOG) -> Iterable[StoredCheckpoint]:
     """Every checkpoint, smallest first."""
     rows = conn.execute(

@@ -34,6 +34,8 @@ SERVICES = (
     ("exchange", "node.exchange.service", "ExchangeService"),
     ("log", "node.log.service", "LogService"),
     ("witness", "node.log.witness_service", "WitnessService"),
+    ("chain", "node.chain.service", "ChainService"),
+    ("anchor", "node.anchor.service", "AnchorService"),
     ("title", "node.title.service", "TitleService"),
     ("registry", "node.title.registry_service", "RegistryService"),
     ("verification", "node.verification.service", "VerificationService"),

@@ -29,6 +29,8 @@ from schemas.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from node.anchor.service import AnchorService
+    from node.chain.service import ChainService
     from node.documents.service import DocumentService
     from node.evidence.service import EvidenceService
     from node.exchange.service import ExchangeService
@@ -112,6 +114,8 @@ class Node:
     exchange: ExchangeService
     log: LogService
     witness: WitnessService
+    chain: ChainService
+    anchor: AnchorService
     title: TitleService
     registry: RegistryService
     verification: VerificationService

@@ -1,0 +1,1 @@
+"""The chain of a node: its addresses, its relayer key, its transactions."""

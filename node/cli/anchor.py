@@ -1,0 +1,109 @@
+"""`pratique anchor status|now|show`: the log's size and root on a chain."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from node.cli import output
+from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group."""
+    group = typer.Typer(help="Anchors of the log on a chain.", no_args_is_help=True)
+    group.command("status")(status)
+    group.command("now")(now)
+    group.command("show")(show)
+    app.add_typer(group, name="anchor")
+
+
+def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Show how the chain stands and which anchors are final; exit code 1 for trouble."""
+    from node.operator import operator
+
+    with operator(home, lang=output.lang()) as client:
+        body = client.get("/v1/anchors")
+    if as_json:
+        output.print_json(body)
+    else:
+        _status(body)
+    faults = [body["fault"], (body["chain"] or {}).get("fault")]
+    if body["overdue"] or any(faults):
+        raise typer.Exit(output.ExitCode.FAILED)
+
+
+def _status(body: dict[str, Any]) -> None:
+    output.pairs("Anchors", list(_summary(body)))
+    if body["anchors"]:
+        rows = [
+            (item["size"], item["state"], item["block"] or "", _time(item["block_time"]))
+            for item in body["anchors"]
+        ]
+        output.table("Newest", ("leaves", "state", "block", "block time"), rows)
+    for fault in (body["fault"], (body["chain"] or {}).get("fault")):
+        if fault is not None:
+            output.line(f"{fault['title']} [{fault['code']}]")
+            output.line(f"next: {fault.get('next', '')}")
+
+
+def _summary(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    chain = body["chain"]
+    if chain is None:
+        yield "chain", "none is configured"
+        return
+    yield "chain", chain["chain_id"]
+    yield "contract", body["contract"] or "none is configured"
+    yield "relayer", chain["relayer"]
+    yield "finality", chain["finality"]
+    for item in chain["addresses"]:
+        yield item["url"], item["fault"] or "well"
+    for state, count in chain["transactions"].items():
+        yield f"transactions {state}", count
+    if chain["held_back"]:
+        yield "held back", chain["held_back"]
+    yield "leaves signed", body.get("size", 0)
+    yield "leaves anchored", body["final"]["size"] if body["final"] else 0
+
+
+def _time(seconds: int | None) -> str:
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def now(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Anchor the newest checkpoint without waiting for its time."""
+    from node.operator import operator
+
+    with operator(home, lang=output.lang()) as client:
+        body = client.post("/v1/anchors", {})
+    if as_json:
+        output.print_json(body)
+    elif body["anchor"] is None:
+        output.line("nothing is new since the last anchor")
+    else:
+        output.line(f"{body['anchor']['size']} leaves will be anchored")
+
+
+def show(
+    size: Annotated[int, typer.Argument(help="Leaves of a checkpoint.", min=1)],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Print the proof of the first final anchor over a checkpoint, for checks without network."""
+    import orjson
+
+    from node.operator import operator
+
+    with operator(home, lang=output.lang()) as client:
+        body = client.get(f"/v1/anchors/{size}")
+    if out is None:
+        output.print_json(body)
+    else:
+        out.write_bytes(orjson.dumps(body, option=orjson.OPT_INDENT_2) + b"\n")
+        output.line(f"{body['size']} leaves, chain {body['chainId']}: {out}")
