@@ -44,8 +44,6 @@ _RELATIONSHIPS = (
 _FOR = {"credential": "assertionMethod", "exchange": "authentication"}
 _HOST = re.compile(r"(?a:[A-Za-z0-9.-]{1,253}(?:%3A[0-9]{1,5})?)")
 _SEGMENT = re.compile(r"(?a:[A-Za-z0-9_-][A-Za-z0-9._-]{0,99})")
-# RFC 7517 members that say what the key is for do not change which key it is.
-_ABOUT = frozenset({"use", "kid", "key_ops"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +242,7 @@ def _key(kid: str, fields: Fields) -> PublicKey | None:
     jwk = fields.child("publicKeyJwk").members
     if "d" in jwk or "priv" in jwk:
         raise fields.fault("publicKeyJwk", "it holds a private key")
-    said = {name: value for name, value in jwk.items() if name not in _ABOUT}
     try:
-        return keys.from_jwk(kid, said, foreign=True)
+        return keys.from_stranger(kid, jwk)
     except TradeError:
         return None

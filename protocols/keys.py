@@ -320,6 +320,24 @@ def from_jwk(kid: str, jwk: object, *, pointer: str = "", foreign: bool = False)
     return PublicKey(kid, algorithm.name, MappingProxyType(public), check)
 
 
+#: RFC 7517 members that say what a key is for; they do not change which key it is.
+_ABOUT = frozenset({"use", "key_ops", "kid"})
+
+
+def from_stranger(kid: str, jwk: Mapping[str, object]) -> PublicKey:
+    """A key from a stranger's identifier: more kinds are read, and RFC 7517 §4.2 to §4.5.
+
+    Raises MalformedError `key_malformed`, also for a key that is not meant for signatures.
+    """
+    operations = jwk.get("key_ops", ["verify"])
+    if jwk.get("use", "sig") != "sig" or not isinstance(operations, list):
+        raise _bad_key("the key is not for signatures", "")
+    if "verify" not in operations:
+        raise _bad_key("the key is not for verifying", "")
+    said = {name: value for name, value in jwk.items() if name not in _ABOUT}
+    return from_jwk(kid, said, foreign=True)
+
+
 def from_ed25519_bytes(kid: str, raw: bytes) -> PublicKey:
     """An Ed25519 key from its 32 raw bytes; raises `key_malformed`."""
     return from_jwk(kid, {"kty": "OKP", "crv": "Ed25519", "x": base64url.encode(raw)})

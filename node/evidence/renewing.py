@@ -23,7 +23,7 @@ from protocols.evidence import archive, renewal
 from protocols.fields import Fields
 from protocols.verify.certificate_steps import verify_stamp
 from schemas import strict_json
-from schemas.errors import ConflictError, MalformedError, SettingsError
+from schemas.errors import ConflictError, MalformedError
 
 if TYPE_CHECKING:
     from protocols.evidence.renewal import Batch
@@ -193,7 +193,7 @@ def _stamped(file: Path) -> bytes:
 def take_offline(file: Path, token: Path | None, trust: Path) -> dict[str, Any]:
     """Verify a response under a member list and put it beside the file."""
     if token is None:
-        raise SettingsError("tsa_not_configured", "--trust goes with --token")
+        raise ConflictError("tsa_not_configured", "--trust goes with --token")
     now = datetime.now(UTC)
     response = read_capped(token, timestamp.MAX_BYTES)
     newest = read_versions(trust, now)[-1]

@@ -24,7 +24,7 @@ from protocols import forms, times, timestamp
 from protocols.fields import Fields
 from protocols.members import anchors
 from protocols.verify.certificate_steps import verify_stamp
-from schemas.errors import MalformedError, RefusedError, SettingsError
+from schemas.errors import ConflictError, MalformedError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,12 +62,12 @@ class Stamping:
     async def stamp(self, data: bytes) -> bytes:
         """A verified response over `data`.
 
-        Raises SettingsError `tsa_not_configured`, RefusedError `tsa_not_listed`, what the guarded
+        Raises ConflictError `tsa_not_configured`, RefusedError `tsa_not_listed`, what the guarded
         client raises, and tsa_* and certificate_* for an answer that proves nothing.
         """
         url = self._node.settings.timestamp.url
         if not url:
-            raise SettingsError("tsa_not_configured", "timestamp.url is not set")
+            raise ConflictError("tsa_not_configured", "timestamp.url is not set")
         members = judging.members_of(self._node)
         now = self._node.clock.now()
         if not members.anchors_for(anchors.TIMESTAMP, url, now):
@@ -128,7 +128,7 @@ class Stamping:
         else:
             kept = await self.ensure(digest, held.file)
             if not kept:
-                raise SettingsError("tsa_not_configured", "timestamp.url is not set")
+                raise ConflictError("tsa_not_configured", "timestamp.url is not set")
         return json_response(told(timestamp.read(kept), digest))
 
 

@@ -142,5 +142,4 @@ def _method(item: object, fields: Fields) -> PublicKey:
     if name.partition("#")[0] != method.text("controller", max_length=2000):
         raise fields.fault("verificationMethods", "a method belongs to its controller")
     jwk = dict(method.child("publicKeyJwk").members)
-    said = {name: value for name, value in jwk.items() if name not in {"alg", "kid", "use"}}
-    return keys.from_jwk(name, said, foreign=True)
+    return keys.from_stranger(name, {name: value for name, value in jwk.items() if name != "alg"})

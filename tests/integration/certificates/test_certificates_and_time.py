@@ -333,5 +333,5 @@ def _refuses_changes(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.asyncio
 async def test_a_node_without_a_server_says_so(tmp_path: Path) -> None:
     async with world(tmp_path, sections={"timestamp": {"url": ""}}) as (node, _, _server):
-        with pytest.raises(SettingsError, match="tsa_not_configured"):
+        with pytest.raises(ConflictError, match="tsa_not_configured"):
             await node.evidence.stamping.stamp(b"bytes")

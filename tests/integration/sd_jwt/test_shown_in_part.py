@@ -239,7 +239,8 @@ async def test_issue_present_and_verify_by_command(
     assert (told["disclosed"], told["withheld"]) == ([], [PLACE])
     assert (await run(0, "present", str(file), "--disclose", PLACE)).count("~") == 2
     for part in (shown, bare):
-        part.with_suffix(".status.jwt").write_bytes(file.with_suffix(".status.jwt").read_bytes())
+        for ending in (".status.jwt", ".status.suspension.jwt"):
+            part.with_suffix(ending).write_bytes(file.with_suffix(ending).read_bytes())
     trusting = ("--trust", str(now / "list.json"))
     report = await run(0, "verify", str(bare), *trusting)
     assert re.search(rf"{PLACE}\W+–", report)

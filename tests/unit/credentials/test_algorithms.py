@@ -22,7 +22,6 @@ from protocols.member_list import AlgorithmEntry, ListedKey
 from protocols.verify import Receipt, verify_document
 from schemas.catalogue import explain
 from schemas.errors import MalformedError, RefusedError, SettingsError
-from tests.shared import shared_path
 from tests.support import evidence_world, title_world
 from tests.support.made_network import NOW, START, A, Made, following, founded, listed, signer
 from tests.support.network import Member, make_network, running_network
@@ -125,66 +124,6 @@ def test_an_akp_key_of_another_form_is_refused(change: dict) -> None:
     jwk = dict(keys.SoftwareSigner(KID, ML_DSA).public_jwk) | change
     with pytest.raises(MalformedError):
         keys.from_jwk(KID, {name: value for name, value in jwk.items() if value is not None})
-
-
-def test_wycheproof_p384_signatures_get_their_verdict() -> None:
-    name = "vectors/security/wycheproof/ecdsa_secp384r1_sha384_p1363_test.json"
-    run = 0
-    for group in json.loads(shared_path(name).read_text())["testGroups"]:
-        members = {m: bytes.fromhex(group["publicKey"][f"w{m}"])[-48:] for m in ("x", "y")}
-        jwk = {m: base64url.encode(value.rjust(48, b"\0")) for m, value in members.items()}
-        key = keys.from_jwk(KID, {"kty": "EC", "crv": "P-384", **jwk})
-        for case in group["tests"]:
-            good = key.verify(bytes.fromhex(case["sig"]), bytes.fromhex(case["msg"]))
-            assert good is (case["result"] == "valid"), case
-            run += 1
-    assert run > 100
-
-
-def test_wycheproof_mldsa65_signatures_get_their_verdict() -> None:
-    """Cases with a context do not apply: JOSE signs with an empty one (RFC 9964 §4)."""
-    name = "vectors/credentials/wycheproof/mldsa_65_verify_test.json"
-    run = 0
-    for group in json.loads(shared_path(name).read_text())["testGroups"]:
-        for case in group["tests"]:
-            if case.get("ctx"):
-                continue
-            run += 1
-            pub = base64url.encode(bytes.fromhex(group["publicKey"]))
-            try:
-                key = keys.from_jwk(KID, {"kty": "AKP", "alg": "ML-DSA-65", "pub": pub})
-            except MalformedError:
-                assert case["result"] == "invalid", case
-                continue
-            good = key.verify(bytes.fromhex(case["sig"]), bytes.fromhex(case["msg"]))
-            assert good is (case["result"] == "valid"), case
-    assert run > 80
-
-
-#: Wycheproof files of the credential vectors: run by which test, or why not.
-WYCHEPROOF_RUN = {
-    "ecdsa_secp256r1_sha256_p1363_test",  # test_signatures
-    "ed25519_test",  # test_signatures
-    "json_web_key_test",  # test_signatures, its P-256 keys
-    "json_web_signature_test",  # test_signatures, its P-256 keys
-    "ecdsa_secp384r1_sha384_p1363_test",
-    "mldsa_65_verify_test",
-}
-WYCHEPROOF_NOT_APPLICABLE = {
-    "ecdsa_secp256r1_sha256_test": "DER signatures; JOSE and Data Integrity write r and s raw",
-    "mldsa_44_verify_test": "ML-DSA-44 has no row in the table",
-    "json_web_crypto_test": "encryption and HMAC; no such key is read here",
-}
-
-
-def test_every_wycheproof_file_of_the_credential_vectors_is_run_or_says_why_not() -> None:
-    vectors = json.loads(shared_path("vectors/credentials/INDEX.json").read_text())["vectors"]
-    names = {
-        vector["file"].removeprefix("wycheproof/").removesuffix(".json")
-        for vector in vectors
-        if vector["file"].startswith("wycheproof/")
-    }
-    assert names == WYCHEPROOF_RUN | set(WYCHEPROOF_NOT_APPLICABLE)
 
 
 # --- an algorithm nobody has heard of ----------------------------------------------------------

@@ -215,3 +215,16 @@ def test_a_compromised_key_is_untimely() -> None:
     known: dict[str, ListedKey] = PINS | {CREDENTIAL: listed(CREDENTIAL, "credential", **moments)}
     later = NOW + timedelta(seconds=1)
     assert did_document.compare(read(document()), known, later).untimely == (CREDENTIAL,)
+
+
+@pytest.mark.parametrize("said", [{"use": "enc"}, {"key_ops": ["encrypt"]}, {"key_ops": "verify"}])
+def test_r1_a_key_that_is_meant_for_encryption_signs_nothing(said: dict[str, Any]) -> None:
+    methods = document()["verificationMethod"]
+    at = next(i for i, method in enumerate(methods) if method["id"] == CREDENTIAL)
+    methods[at]["publicKeyJwk"] |= {"use": "sig", "key_ops": ["verify"]}
+    keys = {method.kid: method.key for method in read(document(verificationMethod=methods)).methods}
+    assert keys[CREDENTIAL] is not None
+    methods[at]["publicKeyJwk"] |= said
+    keys = {method.kid: method.key for method in read(document(verificationMethod=methods)).methods}
+    assert keys[CREDENTIAL] is None
+    assert keys[f"{A}#log-1"] is not None
