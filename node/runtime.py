@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from node.vc_api.service import VcApiService
     from node.verification.service import VerificationService
     from protocols.http_signature import MembersClaim
+    from protocols.log_epochs import HandOver
     from protocols.member_list import MemberList
     from protocols.seams import Clock
 
@@ -80,7 +81,7 @@ class Members:
     def __init__(self) -> None:
         """Empty; the trust service fills it."""
         self.current: MemberList | None = None
-        self._handed_over: dict[tuple[str, int], int] = {}
+        self._handed_over: dict[tuple[str, int, bytes], int] = {}
         self._watchers: list[Callable[[MemberList], None]] = []
 
     def replace(self, members: MemberList) -> None:
@@ -94,10 +95,13 @@ class Members:
         for watcher in self._watchers:
             watcher(known)
 
-    def hand_over(self, origin: str, epoch: int, since: int) -> None:
-        """A log's epoch was proven to count from the size `since`: it does from now on."""
-        if self._handed_over.setdefault((origin, epoch), since) == since and self.current:
-            self.replace(self.current)
+    def hand_over(self, proven: HandOver) -> None:
+        """A log was proven to have handed over to an epoch: that counts from now on."""
+        name = (proven.origin, proven.after, proven.new)
+        if name not in self._handed_over:
+            self._handed_over[name] = proven.since
+            if self.current is not None:
+                self.replace(self.current)
 
     def watch(self, watcher: Callable[[MemberList], None]) -> None:
         """`watcher` is called, on the event loop, with every list that comes into force."""

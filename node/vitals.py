@@ -14,6 +14,7 @@ from ledger import checkpoints, log
 from node.exchange import outbox_rows
 from node.exchange.inbox_rows import HELD, READY
 from node.exchange.tables import inbox, outbox
+from node.log.standing import trouble
 from node.store.events import events
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ GAUGES: Mapping[str, str] = {
     "pratique_inbox_messages": "Messages received that were not applied yet",
     "pratique_log_leaves": "Leaves in the node's log",
     "pratique_log_unwitnessed_leaves": "Leaves that no witnessed checkpoint covers yet",
+    "pratique_log_halted": "1 while nothing new is witnessed: no quorum, unconfirmed, or sealed",
     "pratique_alarms": "Alarms recorded since the node was set up",
     "pratique_member_list_version": "Version of the member list in force",
     "pratique_member_list_seconds_left": "Seconds until the member list expires",
@@ -38,6 +40,9 @@ GAUGES: Mapping[str, str] = {
 async def refresh(node: Node) -> None:
     """Sets every gauge of `node` to what is true now."""
     found = dict(await node.store.read(_stored, node.clock.now_ms()))
+    logged = getattr(node, "log", None)
+    if logged is not None:
+        found["pratique_log_halted"] = float(trouble(logged) is not None)
     members = node.members.current
     if members is not None:
         left = (members.expires - node.clock.now()).total_seconds()

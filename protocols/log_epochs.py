@@ -57,13 +57,13 @@ def pending(epochs: Sequence[LogEntry]) -> LogEntry | None:
 
 
 def handed_over(
-    logs: Iterable[LogEntry], known: Mapping[tuple[str, int], int]
+    logs: Iterable[LogEntry], known: Mapping[tuple[str, int, bytes], int]
 ) -> tuple[LogEntry, ...]:
-    """The entries with the hand-overs that are known: (origin, epoch) → first size."""
+    """The entries with the hand-overs that are known: (origin, epoch, policy) → first size."""
     return tuple(
-        replace(entry, since=known[entry.origin, entry.epoch])
-        if entry.since is None and (entry.origin, entry.epoch) in known
-        else entry
+        entry
+        if entry.since is not None
+        else replace(entry, since=known.get((entry.origin, entry.epoch, policy_digest(entry))))
         for entry in logs
     )
 

@@ -80,7 +80,10 @@ class SystemService:
         return json_response(body, 503 if unready else 200)
 
     def _states(self, unready: dict[str, str]) -> dict[str, str]:
-        return {service.name: unready.get(service.name, "ready") for service in self._node.services}
+        return {
+            service.name: unready.get(service.name) or _notice(service) or "ready"
+            for service in self._node.services
+        }
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         from node.vitals import refresh
@@ -144,3 +147,9 @@ class SystemService:
         found = await self._node.store.read(events.after, cursor, limit)
         last = found[-1].number if found else cursor
         return json_response({"events": [event.to_json() for event in found], "next": last})
+
+
+def _notice(service: object) -> str | None:
+    """What a ready service wants people to know: `notice()`, where it has one."""
+    told = getattr(service, "notice", None)
+    return told() if callable(told) else None

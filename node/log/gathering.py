@@ -61,12 +61,16 @@ class _Link:
 
 @dataclass(slots=True)
 class Gatherer:
-    """Runs for one log under one policy. `progress` is called when something became witnessed."""
+    """Runs for one log under one policy. `progress` is called when something became witnessed.
+
+    lacks_quorum: too few witnesses have answered for the newest checkpoint
+    """
 
     node: Node
     publisher: LogPublisher
     policy: Policy
     progress: Callable[[], None]
+    lacks_quorum: bool = False
     _links: dict[bytes, _Link] = field(default_factory=dict)
 
     async def _meet(self) -> None:
@@ -88,7 +92,8 @@ class Gatherer:
         while True:
             signed.clear()
             goal = await self.node.store.read(self._unwitnessed)
-            if goal is None or not await self._gather(goal):
+            self.lacks_quorum = goal is not None and not await self._gather(goal)
+            if goal is None or self.lacks_quorum:
                 await self._pause(signed, waiting=goal is not None)
 
     def voters(self) -> tuple[Witness, ...]:

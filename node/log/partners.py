@@ -51,9 +51,10 @@ def origin_hash(origin: str) -> str:
     return sha256(origin.encode()).hex()
 
 
-async def _call(
-    node: Node, witness: Witness, method: str, path: str, body: bytes, deadline: float
+async def ask(
+    node: Node, witness: Witness, method: str, path: str, body: bytes = b"", *, deadline: float
 ) -> Answer:
+    """A signed call to the member that holds a witness key; raises UnavailableError."""
     members = node.members.current
     did = did_of(members, witness.key) if members else None
     if did is None:
@@ -74,7 +75,7 @@ async def ask_state(
     network = members.network if members else bytes(32)
     asked = WitnessState(network, secrets.token_bytes(NONCE_SIZE), origin)
     path = f"/witness/1/{origin_hash(origin)}/state?nonce={asked.nonce.hex()}"
-    answer = await _call(node, witness, "GET", path, b"", deadline)
+    answer = await ask(node, witness, "GET", path, deadline=deadline)
     if answer.status != 200:
         raise UnavailableError("peer_unreachable", f"the witness answered {answer.status}")
     return open_state(answer.body, asked, witness.key, log_key)
@@ -95,8 +96,8 @@ async def ask_cosignature(
 
     Raises UnavailableError when the outcome is unknown, RefusedError when the witness refuses.
     """
-    answer = await _call(
-        node, witness, "POST", "/witness/1/add-checkpoint", request.to_bytes(), deadline
+    answer = await ask(
+        node, witness, "POST", "/witness/1/add-checkpoint", request.to_bytes(), deadline=deadline
     )
     if answer.status == 409:
         return parse_size_answer(answer.body)
@@ -112,7 +113,7 @@ async def ask_cosignature(
 
 async def ask_mirror(node: Node, witness: Witness, body: bytes, *, deadline: float) -> Answer:
     """The answer of a witness, as the log's mirror, to an ``add-entries`` request."""
-    return await _call(node, witness, "POST", "/witness/1/add-entries", body, deadline)
+    return await ask(node, witness, "POST", "/witness/1/add-entries", body, deadline=deadline)
 
 
 def _refusal(answer: Answer) -> TradeError:

@@ -40,6 +40,7 @@ _INTEGER = {"type": "integer", "minimum": 0}
 _TEXT = {"type": "string"}
 AUDIT_BUDGET = 3.0
 AUDIT_DEADLINE = 30.0
+RECOVER_DEADLINE = 300.0
 
 
 def log_routes(service: LogService) -> list[Route]:
@@ -111,8 +112,9 @@ def _for_peers(service: LogService) -> list[Route]:
         hashes = service.publisher.tree.consistency_proof(old, new) if service.publisher else ()
         return json_response([note.encode64(item) for item in hashes])
 
-    async def changes(_request: web.Request) -> web.Response:
-        proven = await service.node.store.read(hand_overs.all_of, service.origin)
+    async def changes(request: web.Request) -> web.Response:
+        origin = query_text(request, "origin") or service.origin
+        proven = await service.node.store.read(hand_overs.all_of, origin)
         return json_response([one.to_bytes().decode() for one in proven])
 
     return [
@@ -121,8 +123,9 @@ def _for_peers(service: LogService) -> list[Route]:
             "/log/hand-overs",
             changes,
             Auth.PEER,
-            "The proven changes of this log's witnesses, oldest first",
+            "The proven changes of a log's witnesses that are known here, oldest first",
             "log",
+            parameters=(Parameter("origin", "of which log; default: this node's", _TEXT),),
         ),
         Route(
             "GET",
@@ -192,7 +195,28 @@ def _for_operator(service: LogService) -> list[Route]:
         progress = await auditor.advance(origin, genesis=genesis, budget=AUDIT_BUDGET)
         return json_response(progress.to_json())
 
+    async def recover(request: web.Request) -> web.Response:
+        body = await read_json(request)
+        if not isinstance(body.get("newLog", False), bool):
+            raise MalformedError("log_request_malformed", "newLog is true or false")
+        if body.get("newLog", False):
+            return json_response(await service.recovering.open_next())
+        found = await service.recovering.attempt()
+        return json_response({"entries": found.entries, "moved": found.moved})
+
     return [
+        Route(
+            "POST",
+            "/v1/log/recover",
+            recover,
+            Auth.OPERATOR,
+            "Take a sealed log back to the last state that partners hold, or open the next log",
+            "log",
+            request={
+                JSON: {"type": "object", "properties": {"newLog": {"type": "boolean"}}},
+            },
+            deadline=RECOVER_DEADLINE,
+        ),
         Route("GET", "/v1/log", show, Auth.OPERATOR, "The node's log at a glance", "log"),
         Route(
             "POST",

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ledger import checkpoints, forks, log
+from ledger import hand_overs
 from ledger.publisher import LogIdentity, LogPublisher
 from ledger.tiles import TileFolder
-from node.log import partners
+from node.log import partners, standing
 from node.log.gathering import Gatherer
+from node.log.handing_over import HandingOver
 from node.log.mirroring import Mirroring
+from node.log.receipts import EndedLogs, LogReceipt, covered
+from node.log.recovering import Recovering
 from protocols import log_policy, note
-from protocols.log_proof import LogProof
 from schemas.errors import SettingsError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from ledger.checkpoints import StoredCheckpoint
-    from ledger.log import StoredLeaf
     from node.http.routes import Route
     from node.runtime import Node
     from protocols.checkpoint import Checkpoint
@@ -37,23 +36,6 @@ if TYPE_CHECKING:
 
 CONFIRM_PAUSE = 0.5
 CALL_DEADLINE = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class LogReceipt:
-    """A leaf's place under a signed checkpoint: the tlog-proof text and whether a quorum signed.
-
-    entry:  the entry bytes whose leaf hash is `leaf_hash`
-    origin: the log's origin line
-    """
-
-    leaf_hash: bytes
-    entry: bytes
-    origin: str
-    index: int
-    size: int
-    text: str
-    witnessed: bool
 
 
 class LogService:
@@ -68,7 +50,7 @@ class LogService:
         self.fault: TradeError | None = None
         self.confirmed = False
         self._policy: Policy = partners.NO_POLICY
-        self._gatherer: Gatherer | None = None
+        self.gatherer: Gatherer | None = None
         self._publishing: asyncio.Task[None] | None = None
         self._gathering: asyncio.Task[None] | None = None
         self._mirroring: asyncio.Task[None] | None = None
@@ -77,6 +59,9 @@ class LogService:
         self._signed = asyncio.Event()
         self._changed = asyncio.Event()
         self._last_size = 0
+        self.handing_over = HandingOver(self)
+        self.recovering = Recovering(self)
+        self._ended = EndedLogs(node.store)
 
     def routes(self) -> Sequence[Route]:
         """The log over HTTP, see `node.log.routes`; and fsck, which needs no service."""
@@ -87,11 +72,19 @@ class LogService:
 
     async def start(self) -> None:
         """Rebuild the tree, compare it with what was signed, begin to publish."""
+        for proven in await self.node.store.read(hand_overs.all_of):
+            self.node.members.hand_over(proven)
         if not self.node.keys.has("log"):
             self.fault = SettingsError("key_missing", "this node has no log key")
             return
         self.node.members.watch(self._members_changed)
         self.node.store.after_commit(self._wake.set)
+        await self.reopen()
+
+    async def reopen(self) -> None:
+        """Begin again from the store; a log that cannot go on is sealed."""
+        await self.halt()
+        self.fault, self.confirmed = None, False
         try:
             await self._open()
         except UnavailableError:
@@ -103,7 +96,12 @@ class LogService:
         self._publishing = asyncio.create_task(self._run(), name="log.publish")
 
     async def stop(self) -> None:
-        """End the loops; nothing is left half-way, see R14."""
+        """End the loops."""
+        await self.recovering.stop()
+        await self.halt()
+
+    async def halt(self) -> None:
+        """Sign nothing more for now; nothing is left half-way, see R14."""
         running = (self._publishing, self._gathering, self._mirroring)
         tasks = [task for task in running if task is not None]
         self._publishing = self._gathering = self._mirroring = None
@@ -135,10 +133,15 @@ class LogService:
         raw = self.node.keys.signer("log").public().raw()
         for entry in members.logs_of(self.node.did) if members else ():
             if partners.log_key_of(entry).public_key == raw:
-                return entry
+                return members.log(entry.origin) if members else None
         return None
 
-    def _identity(self) -> LogIdentity:
+    def listed_policy(self) -> Policy:
+        """The witness policy as listed, also while the log is sealed."""
+        return partners.policy_of(self.entry())
+
+    def identity(self) -> LogIdentity:
+        """The log's key and origin, also while it is sealed."""
         signer, entry = self.node.keys.signer("log"), self.entry()
         if entry is not None:
             return LogIdentity(partners.log_key_of(entry), signer.sign, named=entry.origin)
@@ -147,7 +150,7 @@ class LogService:
         return LogIdentity(key, signer.sign)
 
     async def _open(self) -> None:
-        identity = self._identity()
+        identity = self.identity()
         publisher = LogPublisher(identity, TileFolder(self.node.home.log))
         while found := await self.node.store.read(publisher.pending_hashes):
             publisher.extend(found)
@@ -159,7 +162,7 @@ class LogService:
         self._take_policy()
 
     def _take_policy(self) -> None:
-        policy = partners.policy_of(self.entry())
+        policy = self.listed_policy()
         log_policy.check(policy, self.origin)
         self._policy = policy
 
@@ -169,7 +172,7 @@ class LogService:
             return
         before = (self.publisher.identity.origin, self._policy)
         try:
-            identity = self._identity()
+            identity = self.identity()
             if identity.origin != before[0] and self._last_size:
                 raise SettingsError("log_sealed", "the member list names this log differently")
             self.publisher.identity = identity
@@ -180,13 +183,14 @@ class LogService:
         if (self.origin, self._policy) != before:
             self.confirmed = False
             self._restart_gathering()
+        self._wake.set()  # an epoch may wait to be handed over to
 
     def _restart_gathering(self) -> None:
         for task in filter(None, (self._gathering, self._mirroring)):
             task.cancel()
         self._gathering = self._mirroring = None
         assert self.publisher is not None
-        self._gatherer = Gatherer(self.node, self.publisher, self._policy, self._progress)
+        self.gatherer = Gatherer(self.node, self.publisher, self._policy, self._progress)
         self._wake.set()
         if self._policy.quorum != log_policy.NONE:
             self._gathering = asyncio.create_task(self._gather(), name="log.gather")
@@ -201,12 +205,12 @@ class LogService:
         self.fault = error
         self.node.telemetry.log.error("log.sealed", code=error.code, detail=error.detail)
         self._progress()
+        self.recovering.begin(error)
 
     async def _run(self) -> None:
         interval = self.node.settings.log.checkpoint_interval
         while self.fault is None:
-            await self._wake.wait()
-            self._wake.clear()
+            await self._woken()
             pause = interval
             try:
                 if not await self._turn():
@@ -219,11 +223,20 @@ class LogService:
                 self._seal(error)
             await asyncio.sleep(pause)
 
+    async def _woken(self) -> None:
+        """Until there is something new, or a hand-over is due."""
+        try:
+            async with asyncio.timeout(self.handing_over.seconds_left()):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        self._wake.clear()
+
     async def _gather(self) -> None:
-        assert self._gatherer is not None
+        assert self.gatherer is not None
         while True:
             try:
-                await self._gatherer.run(self._signed)
+                await self.gatherer.run(self._signed)
             except UnavailableError as error:
                 self.node.telemetry.log.warning("log.gather_failed", error=str(error))
                 await asyncio.sleep(CONFIRM_PAUSE)
@@ -239,12 +252,22 @@ class LogService:
         while found := await self.node.store.read(publisher.pending_hashes):
             publisher.extend(found)
         if publisher.tree.size > self._last_size:
-            await self._publish(publisher)
-        return True
+            await self._publish(publisher, publisher.head())
+        # After a hand-over the new witnesses have to confirm the last state.
+        return not await self.handing_over.attempt()
 
-    async def _publish(self, publisher: LogPublisher) -> None:
+    async def publish_exactly(self, size: int) -> None:
+        """Sign the checkpoint of `size` leaves next, whatever has been appended since (R16)."""
+        publisher = self.publisher
+        assert publisher is not None
+        while publisher.tree.size < size and (
+            found := await self.node.store.read(publisher.pending_hashes)
+        ):
+            publisher.extend(found)
+        await self._publish(publisher, publisher.head(size))
+
+    async def _publish(self, publisher: LogPublisher, head: Checkpoint) -> None:
         """The steps of R14, each durable before the next."""
-        head = publisher.head()
         await asyncio.to_thread(publisher.write_tiles, head.size)
         await self.node.store.write(publisher.intend, head, self.node.clock.now_ms())
         text = publisher.sign(head)
@@ -311,29 +334,10 @@ class LogService:
         publisher = self.publisher
         if publisher is None:
             return None
-        found = await self.node.store.read(self._covered, leaf_hash)
-        if found is None or publisher.tree.size < found[1].size:
-            return None
-        leaf, stored, text = found
-        hashes = publisher.tree.inclusion_proof(leaf.index, stored.size)
-        return LogReceipt(
-            leaf_hash=leaf.hash,
-            entry=leaf.entry,
-            origin=self.origin,
-            index=leaf.index,
-            size=stored.size,
-            text=LogProof(leaf.index, hashes, text).to_text(),
-            witnessed=stored.witnessed_at is not None,
-        )
-
-    def _covered(
-        self, conn: Connection, leaf_hash: bytes
-    ) -> tuple[StoredLeaf, StoredCheckpoint, str] | None:
-        leaf = log.find(conn, leaf_hash)
-        stored = checkpoints.covering(conn, leaf.index) if leaf else None
-        if leaf is None or stored is None:
-            return None
-        return leaf, stored, checkpoints.cosigned_note(conn, stored)
+        found = await self.node.store.read(covered, leaf_hash)
+        if found is None:
+            return await self._ended.receipt(leaf_hash)
+        return found.receipt(publisher.tree, self.origin)
 
     async def wait_for(
         self, leaf_hash: bytes, deadline: float = 5.0, *, witnessed: bool = True
@@ -355,33 +359,15 @@ class LogService:
 
     # -- for people ----------------------------------------------------------------------------
 
+    @property
+    def lacks_quorum(self) -> bool:
+        """Whether too few witnesses answer for the newest checkpoint."""
+        return self.gatherer is not None and self.gatherer.lacks_quorum
+
+    def notice(self) -> str | None:
+        """What people should know although the node works; see `node.log.standing`."""
+        return standing.notice(self)
+
     async def show(self) -> dict[str, Any]:
         """The log at a glance."""
-        publisher = self.publisher
-        leaves = await self.node.store.read(log.size)
-        signed = await self.node.store.read(checkpoints.newest, signed=True)
-        witnessed = await self.node.store.read(checkpoints.newest, witnessed=True)
-        marked = await self.node.store.read(forks.marks)
-        return {
-            "origin": self.origin,
-            "vkey": publisher.identity.key.to_text() if publisher else None,
-            "leaves": leaves,
-            "signed": _head(signed),
-            "witnessed": _head(witnessed),
-            "confirmed": self.confirmed,
-            "policy": _policy_json(self._policy),
-            "witnesses": self._gatherer.standing() if self._gatherer else [],
-            "mirrors": self.mirrors.standing() if self.mirrors else [],
-            "marked": [{"did": mark.did, "code": mark.code, "at": mark.at} for mark in marked],
-            "fault": None if self.fault is None else self.fault.problem(),
-        }
-
-
-def _head(stored: StoredCheckpoint | None) -> dict[str, Any] | None:
-    if stored is None:
-        return None
-    return {"size": stored.size, "root": stored.root.hex(), "at": stored.intended_at}
-
-
-def _policy_json(policy: Policy) -> dict[str, Any]:
-    return {"quorum": policy.smallest_quorum(), "witnesses": len(policy.witnesses)}
+        return await standing.show(self)
