@@ -14,12 +14,15 @@ from protocols.status_list import MAX_AGE
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime, timedelta
 
+    from protocols.canonical_forms import Rdf
     from protocols.credential import CredentialClaims, DocumentFile
     from protocols.jws import Jws
     from protocols.key_binding import Challenge
     from protocols.log_proof import ProofResult
+    from protocols.log_receipt import ReceiptFile
     from protocols.member_list import Agreement, ListedKey, MemberList
     from protocols.sd_credential import Presentation
     from protocols.status_list import StatusList, StatusLists
@@ -46,10 +49,16 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A log receipt: the leaf's bytes and the C2SP tlog-proof text that places it in a log."""
+    """A log receipt: the leaf's bytes and the C2SP tlog-proof text that places it in a log.
+
+    anchor: where its log was anchored on a chain, in JSON (`protocols.anchor_proof`)
+    file:   the receipt file that it came in, for its renewals
+    """
 
     entry: bytes
     proof: str
+    anchor: Mapping[str, JsonValue] | None = None
+    file: ReceiptFile | None = None
 
 
 @dataclass(slots=True)
@@ -66,6 +75,7 @@ class Case:
     rdf:         imported contexts and canonical forms, for foreign proofs over RDF
     timestamp:   an RFC 3161 response over the credential's signature
     stamped_until: when a later time-stamp covered that one; None where none does
+    blocks:      hashes of blocks that the verifier got elsewhere and relies on
     """
 
     data: bytes
@@ -82,6 +92,7 @@ class Case:
     rdf: Rdf | None = None
     timestamp: bytes | None = None
     stamped_until: datetime | None = None
+    blocks: frozenset[bytes] = frozenset()
     faults: dict[str, TradeError] = field(default_factory=dict)
     jws: Jws | None = None
     claims: CredentialClaims | None = None
@@ -90,6 +101,7 @@ class Case:
     presentation: Presentation | None = None
     key: ListedKey | None = None
     proof: ProofResult | None = None
+    anchored_at: datetime | None = None
     stamp: TimeStamp | None = None
     path: CertificatePath | None = None
     certified: ListedKey | None = None
@@ -133,11 +145,13 @@ class Case:
 
     @property
     def proven_at(self) -> datetime | None:
-        """An upper bound of when it was signed: a quorum had seen its leaf, or it was stamped."""
+        """An upper bound of when it was signed: a quorum saw its leaf, a stamp or an anchor."""
         seconds = self.proof.witness_time if self.proof else None
         moments = [] if seconds is None else [end_of_second(seconds)]
         if self.stamp is not None:
             moments.append(self.stamp.at)
+        if self.anchored_at is not None:
+            moments.append(self.anchored_at)
         return min(moments, default=None)
 
     @property

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from protocols.verify.case import Case
 
 #: The anchor is not listed: nothing is known of it, nothing is wrong with what is stamped.
-_UNLISTED = "certificate_unknown_root"
+UNLISTED = "certificate_unknown_root"
 
 
 def revoked_by(entries: Iterable[AnchorEntry]) -> Mapping[bytes, datetime]:
@@ -153,7 +153,7 @@ def tst_01_stamp(case: Case, response: bytes) -> Check:
             judged=case.stamped_until or case.at,
         )
     except TradeError as error:
-        return fault("TST-01", error, UNKNOWN if error.code == _UNLISTED else FAILED)
+        return fault("TST-01", error, UNKNOWN if error.code == UNLISTED else FAILED)
     case.stamp = stamp
     return Check("TST-01", PASSED, evidence={"time": times.to_text(stamp.made)})
 

@@ -1,4 +1,4 @@
-"""LOG-01 … LOG-04: the steps over a log receipt.
+"""LOG-01 … LOG-04: the steps over a log receipt; LOG-09: over its renewals.
 
 The log, its key and its witness policy come from the verifier's member list, never from beside the
 receipt (R5). A receipt that no quorum cosigned is marked `unwitnessed`: it proves no time (R17),
@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from protocols import checkpoint, leaf, log_epochs, log_proof, merkle, note, times
+from protocols import checkpoint, leaf, log_epochs, log_proof, merkle, note, times, timestamp
+from protocols.evidence.renewal import read_record
 from protocols.members.entries import KeyStanding
+from protocols.verify import anchor_steps
+from protocols.verify.certificate_steps import UNLISTED, verify_stamp
 from protocols.verify.credential_steps import FAILED, PASSED, UNKNOWN, fault, not_reached
 from schemas.errors import MalformedError, RefusedError, TradeError
 from schemas.findings import Check
@@ -20,10 +23,12 @@ from schemas.findings import Check
 if TYPE_CHECKING:
     from protocols.log_policy import Witness
     from protocols.log_proof import CheckedCheckpoint, ProofResult
+    from protocols.log_receipt import ReceiptFile
     from protocols.member_list import LogEntry, MemberList
     from protocols.verify.case import Case, Receipt
 
 STEPS = ("LOG-01", "LOG-02", "LOG-03", "LOG-04")
+RENEWED = "LOG-09"
 
 
 def logs_at(members: MemberList, origin: str) -> list[LogEntry]:
@@ -82,22 +87,53 @@ def origin_of(proof: str) -> str:
 
 
 def receipt_checks(case: Case) -> tuple[Check, ...]:
-    """The four checks in order. Sets `case.proof` when the receipt is sound.
+    """The checks in order. Sets `case.proof` when the receipt is sound.
 
-    Without a receipt there is nothing to check, unless witnesses are asked for.
+    Without a receipt there is nothing to check, unless witnesses are asked for. Anchor and
+    renewals are checked where it has them.
     """
     if case.receipt is None:
         if not case.require_witnesses:
             return ()
         return (Check("LOG-01", UNKNOWN, code="receipt_missing"), *map(not_reached, STEPS[1:]))
-    first = log_01_leaf(case, case.receipt)
+    placed = _placed(case, case.receipt)
+    origin = origin_of(case.receipt.proof) if case.proof else ""
+    anchored = anchor_steps.anchor_checks(case, origin)
+    return (*placed, *anchored, *_renewed(case, case.receipt))
+
+
+def _placed(case: Case, receipt: Receipt) -> tuple[Check, ...]:
+    first = log_01_leaf(case, receipt)
     if first.outcome is not PASSED:
         return (first, *map(not_reached, STEPS[1:]))
-    listed = log_02_listed(case, case.receipt)
+    listed = log_02_listed(case, receipt)
     if listed.outcome is not PASSED:
         return (first, listed, *map(not_reached, STEPS[2:]))
-    placed = log_03_inclusion(case, case.receipt)
+    placed = log_03_inclusion(case, receipt)
     return (first, listed, placed, log_04_witnesses(case))
+
+
+def _renewed(case: Case, receipt: Receipt) -> tuple[Check, ...]:
+    if receipt.file is None or not receipt.file.renewals:
+        return ()
+    try:
+        return (log_09_renewals(case, receipt.file),)
+    except TradeError as error:
+        return (fault(RENEWED, error, UNKNOWN if error.code == UNLISTED else FAILED),)
+
+
+def log_09_renewals(case: Case, file: ReceiptFile) -> Check:
+    """LOG-09: each renewal's time-stamp covers the receipt as it was, while the last one held."""
+    stamps = [renewal.stamp for renewal in file.renewals]
+    moments = [timestamp.read(stamp).made for stamp in stamps]
+    if moments != sorted(moments):
+        return Check(RENEWED, FAILED, code="evidence_renewal_order")
+    anchors = (case.logs or case.members).anchors
+    judged = (*moments[1:], case.at)
+    for number, (renewal, until) in enumerate(zip(file.renewals, judged, strict=True), start=1):
+        stamped = read_record(renewal.record).stamped(file.covered(number))
+        verify_stamp(renewal.stamp, stamped, anchors, judged=until)
+    return Check(RENEWED, PASSED, evidence={"renewed": list(map(times.to_text, moments))})
 
 
 def log_01_leaf(case: Case, receipt: Receipt) -> Check:

@@ -61,6 +61,7 @@ def verify_document(
     logs: MemberList | None = None,
     rdf: Rdf | None = None,
     timestamp: bytes | None = None,
+    blocks: frozenset[bytes] = frozenset(),
 ) -> tuple[Report, Verified[Document] | None]:
     """Verify one document file (DocumentFile bytes) at the moment `at`.
 
@@ -73,6 +74,7 @@ def verify_document(
     logs:             the newest list held, where `members` is the one of another moment
     rdf:              imported contexts and canonical forms, for foreign proofs over RDF
     timestamp:        an RFC 3161 response over the credential's signature (TST-01, TST-02)
+    blocks:           hashes of blocks got elsewhere, for a receipt's anchor (LOG-07)
 
     Never raises for a bad file: every fault is a check. The second value is there only when the
     verdict is PASSED.
@@ -90,6 +92,7 @@ def verify_document(
         logs=logs,
         rdf=rdf,
         timestamp=timestamp,
+        blocks=blocks,
     )
     report, _, verified = verify_case(case, historical=historical)
     return report, verified
