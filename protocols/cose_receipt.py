@@ -64,9 +64,10 @@ def _to_be_signed(protected: bytes, root: bytes) -> bytes:
 def parse(data: bytes) -> CoseReceipt:
     """Raises MalformedError `cose_receipt_malformed`."""
     tag = _loads(data)
-    members = tag.value if isinstance(tag, cbor2.CBORTag) and tag.tag == _SIGN1 else None
+    if not isinstance(tag, cbor2.CBORTag) or tag.tag != _SIGN1:
+        raise _malformed()
     try:
-        protected, unprotected, payload, signature = members
+        protected, unprotected, payload, signature = tag.value
         header, (proof,) = _loads(protected), unprotected[_VDP][_INCLUSION]
         size, index, hashes = _loads(proof)
         receipt = CoseReceipt(
