@@ -4,7 +4,8 @@ The algorithm belongs to the key (R3): a key knows the one algorithm it verifies
 names that algorithm may carry in a JOSE header. ECDSA is P-256 with SHA-256 or P-384 with SHA-384
 (RFC 7518 §3.4), raw r‖s; our own signatures are deterministic (RFC 6979) and low-S, the high-S of
 others verifies because JOSE allows it: identity is the payload's digest, never the signature (R2).
-P-521 with SHA-512 is read in what strangers sign; no member, node or holder of ours has such a key.
+P-521 with SHA-512 and ML-DSA-44 are read in what strangers sign; no member, node or holder has such
+a key.
 Ed25519 follows libsodium's rule everywhere (R2). ML-DSA-65 is RFC 9964's, with an empty context.
 No symmetric algorithm exists here. Whoever adds an algorithm adds one row; nobody else changes.
 """
@@ -37,12 +38,16 @@ ES256 = "ES256"
 ES384 = "ES384"
 ES512 = "ES512"
 ED25519 = "Ed25519"
+ML_DSA_44 = "ML-DSA-44"
 ML_DSA_65 = "ML-DSA-65"
 
 Jwk: TypeAlias = Mapping[str, str]
 Check: TypeAlias = Callable[[bytes, bytes], bool]
 PrivateKey: TypeAlias = (
-    ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | mldsa.MLDSA65PrivateKey
+    ec.EllipticCurvePrivateKey
+    | ed25519.Ed25519PrivateKey
+    | mldsa.MLDSA44PrivateKey
+    | mldsa.MLDSA65PrivateKey
 )
 #: The public members of a private key (raw bytes by JWK name), and how it signs.
 Signing: TypeAlias = tuple[Mapping[str, bytes], Callable[[bytes], bytes]]
@@ -183,23 +188,34 @@ def _sign_ed25519(key: object) -> Signing | None:
     return {"x": key.public_key().public_bytes_raw()}, lambda data: signing.sign(data).signature
 
 
-def _load_mldsa65(jwk: Jwk) -> Check:
-    key = mldsa.MLDSA65PublicKey.from_public_bytes(base64url.decode(jwk["pub"]))
+@dataclass(frozen=True, slots=True)
+class _MlDsa:
+    """One size of ML-DSA (FIPS 204): its classes of keys."""
 
-    def check(signature: bytes, data: bytes) -> bool:
-        try:
-            key.verify(signature, data)
-        except InvalidSignature:
-            return False
-        return True
+    public: type[mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey]
+    private: type[mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey]
 
-    return check
+    def load(self, jwk: Jwk) -> Check:
+        key = self.public.from_public_bytes(base64url.decode(jwk["pub"]))
+
+        def check(signature: bytes, data: bytes) -> bool:
+            try:
+                key.verify(signature, data)
+            except InvalidSignature:
+                return False
+            return True
+
+        return check
+
+    def sign(self, key: object) -> Signing | None:
+        if not isinstance(key, self.private):
+            return None
+        return {"pub": key.public_key().public_bytes_raw()}, key.sign
 
 
-def _sign_mldsa65(key: object) -> Signing | None:
-    if not isinstance(key, mldsa.MLDSA65PrivateKey):
-        return None
-    return {"pub": key.public_key().public_bytes_raw()}, key.sign
+_ML_DSA_44 = _MlDsa(mldsa.MLDSA44PublicKey, mldsa.MLDSA44PrivateKey)
+_ML_DSA_65 = _MlDsa(mldsa.MLDSA65PublicKey, mldsa.MLDSA65PrivateKey)
+_RFC_9964 = datetime(2026, 5, 1, tzinfo=UTC)  # published in this month
 
 
 _TABLE = {
@@ -246,9 +262,19 @@ _TABLE = {
             {"kty": "AKP", "alg": "ML-DSA-65"},
             ("pub",),
             frozenset({"ML-DSA-65"}),
-            _load_mldsa65,
-            _sign_mldsa65,
-            since=datetime(2026, 5, 1, tzinfo=UTC),  # RFC 9964 was published in this month
+            _ML_DSA_65.load,
+            _ML_DSA_65.sign,
+            since=_RFC_9964,
+        ),
+        Algorithm(
+            ML_DSA_44,
+            {"kty": "AKP", "alg": "ML-DSA-44"},
+            ("pub",),
+            frozenset({"ML-DSA-44"}),
+            _ML_DSA_44.load,
+            _ML_DSA_44.sign,
+            since=_RFC_9964,
+            foreign=True,
         ),
     )
 }

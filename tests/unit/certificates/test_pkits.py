@@ -16,18 +16,9 @@ from protocols.x509_policy import ANY_POLICY, PolicyInput
 from schemas.errors import TradeError
 from tests.corpora import files
 from tests.shared import shared_path
+from tests.support.vectors import BY_CRL, BY_DSA
 
 AT = datetime(2020, 1, 1, tzinfo=UTC)
-#: Sections 4.4, 4.14, 4.15 and one of 4.5 refuse by a CRL. Here the member list revokes, and no
-#: CRL is read (R5, R7): for these the path itself must hold, and does.
-BY_CRL = frozenset(
-    {
-        *("40401", "40402", "40404", "40410", "40412", "40420", "40507", "41406", "41408"),
-        *("41411", "41415", "41427", "41432", "41434", "41509"),
-    }
-)
-#: DSA is none of the algorithms in use here, so these are refused although they are valid.
-DSA = frozenset({"40104", "40105"})
 
 
 def cases() -> list[dict[str, Any]]:
@@ -73,7 +64,7 @@ def holds(case: dict[str, Any]) -> bool:
 @pytest.mark.parametrize("case", cases(), ids=lambda case: f"{case['id']}-{case['name']}")
 def test_group_04_a_path_of_the_suite_gets_its_verdict(case: dict[str, Any]) -> None:
     wanted = "error" not in case or case["id"] in BY_CRL
-    assert holds(case) is (wanted and case["id"] not in DSA)
+    assert holds(case) is (wanted and case["id"] not in BY_DSA)
 
 
 def test_the_suite_is_whole() -> None:
