@@ -133,13 +133,12 @@ class Relayer:
         if not sent:
             return
         final = await self.client.final_number()
-        spent = await self.client.nonce(self.account.sender, at=final)
         for entry in sent:
             attempts = await self._store.read(journal.attempts_of, self.account, entry.nonce)
             seen = await self._seen(entry, attempts)
             settled = [receipt for receipt in seen if receipt.block <= final]
             if not seen:
-                await self._missing(entry, spent)
+                await self._missing(entry, final)
             elif settled:
                 await self._conclude(entry, settled)
             else:
@@ -193,13 +192,20 @@ class Relayer:
         if listener is not None:
             listener(conn, News(entry, receipt, proven))
 
-    async def _missing(self, entry: Entry, spent: int) -> None:
+    async def _missing(self, entry: Entry, final: int) -> None:
         """In no block: not yet, no longer, or its nonce went to something else for good."""
-        if entry.nonce < spent:
+        if entry.nonce < await self._spent(final):
             self._alarm(Alarm("chain_nonce_taken", f"nonce {entry.nonce} of the relayer's key"))
             await self._store.write(self._again, entry)
         elif entry.state == journal.INCLUDED:
             await self._store.write(self._mark, entry, journal.SUBMITTED, None, None)
+
+    async def _spent(self, final: int) -> int:
+        """Nonces used up for good; none where servers have dropped that block's state."""
+        try:
+            return await self.client.nonce(self.account.sender, at=final)
+        except UnavailableError:
+            return 0
 
     def _again(self, conn: Connection, entry: Entry) -> None:
         journal.mark(conn, entry, journal.LOST)

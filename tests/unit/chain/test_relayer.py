@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection
 
 from ledger import chain_journal as journal
-from ledger import chain_tables
 from ledger.chain_client import Alarm, ChainClient
 from ledger.chain_journal import Job
 from ledger.chain_relayer import News, Relayer
@@ -22,38 +21,12 @@ from protocols.evm_keys import SoftwareEvmSigner, keccak256
 from protocols.evm_title import word
 from protocols.evm_transaction import Fee, Transaction, sign
 from schemas.errors import UnavailableError
+from tests.support.chain_store import MemoryStore
 from tests.support.model_chain import BASE_FEE, CHAIN_ID, CONTRACT, ModelChain, ModelRpc, read
 
 SIGNER = SoftwareEvmSigner(keccak256(b"relayer"))
 GWEI = 10**9
 DEPTH = 2
-
-
-class MemoryStore:
-    """Each job in a transaction of its own."""
-
-    def __init__(self) -> None:
-        self.engine = create_engine("sqlite://")
-        self.connection: Connection = self.engine.connect()
-        chain_tables.metadata.create_all(self.connection)
-        self.connection.commit()
-        self.fails = False
-
-    async def read(self, job: Callable[..., Any], *args: Any) -> Any:
-        found = job(self.connection, *args)
-        self.connection.rollback()
-        return found
-
-    async def write(self, job: Callable[..., Any], *args: Any) -> Any:
-        if self.fails:
-            raise UnavailableError("store_unavailable", "killed")
-        made = job(self.connection, *args)
-        self.connection.commit()
-        return made
-
-    def close(self) -> None:
-        self.connection.close()
-        self.engine.dispose()
 
 
 class World:
