@@ -55,8 +55,9 @@ class TitleHandler:
 
     async def prepare(self, message: InboundMessage) -> TitleNews:
         """Check everything against our own member list (R5)."""
-        members = partners.members_of(self._follower.node)
-        return messages.read_news(message.body, members)
+        node = self._follower.node
+        vouch = await node.title.evm.voucher(message.body)
+        return messages.read_news(message.body, partners.members_of(node), vouch)
 
     def apply(self, conn: Connection, message: InboundMessage, prepared: TitleNews) -> None:
         """Take it in; the sender needs no telling."""
@@ -77,7 +78,11 @@ class Follower:
         title = news.state.title
         if news.issuance is not None and news.manifest is not None:
             rows.put_bill(conn, news.manifest, news.issuance, None, now)
+        for statement, text in news.keys:
+            rows.put_statement(conn, statement, text)
         proof = strict_json.canonical(news.proof.to_json()).decode()
+        if rows.named(conn, news.state, proof):
+            self._reconsider_title(conn, title)
         before = rows.put(conn, news.arbiter, news.state, news.at, proof, now)
         bill = self._linked(conn, title)
         if before is None or before == news.state.seq:
@@ -115,6 +120,11 @@ class Follower:
             rows.link(conn, title, document)
             self._reconsider(conn, held.consignment)
         return len(arrived) + sum(self.tell(conn, title) for title in rows.untold(conn))
+
+    def _reconsider_title(self, conn: Connection, title: bytes) -> None:
+        bill = rows.bill(conn, title)
+        document = documents.get(conn, bill.document) if bill and bill.document else None
+        self._reconsider(conn, document.consignment if document else None)
 
     def _reconsider(self, conn: Connection, consignment: str | None) -> None:
         release = getattr(self.node, "release", None)
@@ -203,22 +213,29 @@ class Follower:
         body: dict[str, strict_json.JsonValue] = {
             "arbiter": held.arbiter.hex(),
             "proof": strict_json.loads(held.proof.encode()),
-            "history": list(rows.texts(conn, title)),
         }
+        if not self._on_chain(held.arbiter):
+            # A chain's proof holds the operations itself.
+            body["history"] = list(rows.texts(conn, title))
         if bill is not None:
             body["issuance"] = bill.issuance
         return strict_json.canonical(body)
 
+    def _on_chain(self, arbiter: bytes) -> bool:
+        members = self.node.members.current
+        return members is not None and members.arbiter(arbiter) is not None
+
     def _goals(self, conn: Connection, title: bytes) -> list[str]:
         """Whom this node tells: those to whom it sent the bill; as the registry or the carrier,
-        also the nodes of everybody in the state."""
+        and on a chain as who handed an operation in, also the nodes of everybody in the state."""
         members, held = self.node.members.current, rows.find(conn, title)
         assert members is not None
         assert held is not None
         goals, bill = set[str](), rows.bill(conn, title)
         if bill is not None and bill.document is not None:
             goals |= set(documents.recipients_of(conn, bill.document))
-        if self.node.did in {held.state.issuer.did, _sequencer(members, held.arbiter)}:
+        acted = self._on_chain(held.arbiter) and bool(rows.submissions_of(conn, title))
+        if acted or self.node.did in {held.state.issuer.did, _sequencer(members, held.arbiter)}:
             goals |= _hosts(members, _parties(held.state))
         return sorted(did for did in goals if did != self.node.did and members.node(did))
 

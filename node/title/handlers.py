@@ -56,6 +56,7 @@ class TitleRoutes:
             holder=_TEXT,
             endorsee=_TEXT,
             replaces=_DIGEST,
+            arbiter=_TEXT,
         )
         operate = _object(
             [], kind=_TEXT, to=_TEXT, by=_TEXT, ending=_TEXT, entry=_DIGEST, operation=_TEXT
@@ -140,6 +141,7 @@ class TitleRoutes:
             holder=fields.text("holder", pattern=DID),
             endorsee=fields.optional_text("endorsee", pattern=DID),
             replaces=fields.optional_digest("replaces"),
+            arbiter=fields.optional_text("arbiter", max_length=300) or "",
         )
         body = await self._service.issue(order)
         return json_response(body, 201 if body["outcome"] == "final" else 202)

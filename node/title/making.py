@@ -38,14 +38,15 @@ if TYPE_CHECKING:
     from node.runtime import Node
     from protocols.keys import SoftwareSigner
     from protocols.member_list import ListedKey, MemberList, RegistryEntry
+    from protocols.members.arbiters import ArbiterEntry
     from protocols.title import TitleState
 
 DEADLINE = timedelta(hours=24)
 OFFER_DEADLINE = timedelta(hours=1)
 NOTHING = bytes(32)
-_CARRIER = frozenset({Kind.ACCEPT_SURRENDER, Kind.REJECT_SURRENDER, Kind.END})
+CARRIER = frozenset({Kind.ACCEPT_SURRENDER, Kind.REJECT_SURRENDER, Kind.END})
 _OFFEREE = frozenset({Kind.ACCEPT_OFFER, Kind.DECLINE_OFFER})
-_SURRENDER = frozenset({Kind.SURRENDER_FOR_DELIVERY, Kind.SURRENDER_FOR_AMENDMENT})
+SURRENDER = frozenset({Kind.SURRENDER_FOR_DELIVERY, Kind.SURRENDER_FOR_AMENDMENT})
 _RECIPIENT = frozenset({Kind.TRANSFER, Kind.OFFER, Kind.ENDORSE, Kind.ENDORSE_TO_ORDER})
 
 
@@ -65,12 +66,14 @@ class IssueOrder:
     """Which bill is to get a title: holder takes possession; endorsee is the titleholder.
 
     endorsee: of an order bill; the named consignee of a straight one; none makes a blank bill
+    arbiter:  name of a listed arbiter, `evm` or `log` for the first of its kind; "": the default
     """
 
     document: bytes
     holder: str
     endorsee: str | None = None
     replaces: bytes | None = None
+    arbiter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,28 +118,43 @@ def signer_for(node: Node, party: Party) -> SoftwareSigner:
     raise ForbiddenError("title_key_not_held", f"the title key of {party.did} is not here")
 
 
-def registry_of(node: Node) -> RegistryEntry:
-    """The registry for new titles: our own, else the first that the list names."""
+def arbiter_named(node: Node, name: str) -> RegistryEntry | ArbiterEntry:
+    """The arbiter for a new title: by name or origin; `log` and `evm` take the first of the kind.
+
+    Without a name our own registry, else the first registry, else the first chain that the list
+    names. Raises RefusedError `title_arbiter_unknown`.
+    """
     members = partners.members_of(node)
-    entries = sorted(members.registries, key=lambda entry: entry.did != node.did)
-    if not entries:
-        raise RefusedError("title_arbiter_unknown", "the member list names no title registry")
-    return entries[0]
+    logs = sorted(members.registries, key=lambda entry: entry.did != node.did)
+    chosen: list[RegistryEntry | ArbiterEntry] = [*logs, *members.arbiters]
+    if name == "log":
+        chosen = [*logs]
+    elif name == "evm":
+        chosen = [*members.arbiters]
+    elif name:
+        chosen = [entry for entry in logs if entry.origin == name]
+        chosen += [entry for entry in members.arbiters if entry.name == name]
+    if not chosen:
+        asked = f"no arbiter {name}" if name else "no title arbiter"
+        raise RefusedError("title_arbiter_unknown", f"the member list names {asked}")
+    return chosen[0]
 
 
 # -- issuing -----------------------------------------------------------------------------------
 
 
-def prepare_issue(conn: Connection, node: Node, order: IssueOrder) -> Issue:
+def prepare_issue(
+    conn: Connection, node: Node, order: IssueOrder, registry: RegistryEntry
+) -> Issue:
     """Manifest and ISSUE for an own bill; reads the store, writes nothing.
 
     Raises RefusedError `title_not_a_bill`, `title_recipient_not_listed`, ConflictError
     `title_document_taken`, ForbiddenError `title_key_not_held`.
     """
     members, now = partners.members_of(node), node.clock.now()
-    document, bill = _bill(conn, order)
+    document, bill = bill_of(conn, order)
     require_untitled(conn, order.document)
-    arbiter = arbiter_of(registry_of(node))
+    arbiter = arbiter_of(registry)
     holder = recipient(members, order.holder, now)
     endorsee = recipient(members, order.endorsee, now) if order.endorsee else None
     checksum = checksum_of(document)
@@ -173,7 +191,7 @@ def prepare_issue(conn: Connection, node: Node, order: IssueOrder) -> Issue:
     )
 
 
-def _bill(conn: Connection, order: IssueOrder) -> tuple[StoredDocument, Bill]:
+def bill_of(conn: Connection, order: IssueOrder) -> tuple[StoredDocument, Bill]:
     """The bill of lading and its kind by DCSA: isToOrder, and whether an endorsee is named."""
     document = documents.require(conn, order.document)
     if document.type != BILL or document.origin != documents.ISSUED:
@@ -219,55 +237,63 @@ def make_operation(node: Node, arbiter: bytes, state: TitleState, order: Order) 
         kind=order.kind,
         sender=sender,
         recipient=named,
-        entry=_entry(state, order),
+        entry=entry_of(state, order),
         deadline=now + DEADLINE,
         expires=now + OFFER_DEADLINE if order.kind is Kind.OFFER else None,
-        ending=_ending(state, order),
+        ending=ending_of(state, order),
     )
     return sign_operation(operation, signer_for(node, sender))
 
 
 def _recipient(members: MemberList, state: TitleState, order: Order, now: datetime) -> Party | None:
     """Whom the operation names; a surrender may name its own carrier, which it goes to anyhow."""
-    if (order.to is not None) != (order.kind in _RECIPIENT) and order.kind not in _SURRENDER:
+    require_recipient(order)
+    if order.to is None:
+        return None
+    if order.kind in SURRENDER and order.to == state.issuer.did:
+        return state.issuer
+    return recipient(members, order.to, now)
+
+
+def require_recipient(order: Order) -> None:
+    """Raises MalformedError `title_request_malformed` where one is missing or does not belong."""
+    if (order.to is not None) != (order.kind in _RECIPIENT) and order.kind not in SURRENDER:
         takes = "needs" if order.kind in _RECIPIENT else "does not take"
         raise MalformedError(
             "title_request_malformed", f"{order.kind.value} {takes} a recipient", pointer="/to"
         )
-    if order.to is None:
-        return None
-    if order.kind in _SURRENDER and order.to == state.issuer.did:
-        return state.issuer
-    return recipient(members, order.to, now)
 
 
 def _sender(
     node: Node, members: MemberList, state: TitleState, order: Order, now: datetime
 ) -> Party:
     """Who acts: the party asked for, with the key that the state knows it by."""
-    expected = _expected(state, order.kind)
-    if order.by is None and expected is not None:
-        return expected if order.kind not in _CARRIER else recipient(members, node.did, now)
+    known = expected(state, order.kind)
+    if order.by is None and known is not None:
+        return known if order.kind not in CARRIER else recipient(members, node.did, now)
     did = order.by or node.did
-    if expected is not None and expected.did == did and order.kind not in _CARRIER:
-        return expected
+    if known is not None and known.did == did and order.kind not in CARRIER:
+        return known
     return recipient(members, did, now)
 
 
-def _expected(state: TitleState, kind: Kind) -> Party | None:
-    if kind in _CARRIER:
+def expected(state: TitleState, kind: Kind) -> Party | None:
+    """Who is to act by the state."""
+    if kind in CARRIER:
         return state.issuer
     if kind in _OFFEREE:
         return state.offer.recipient if state.offer else None
     return state.possessor
 
 
-def _entry(state: TitleState, order: Order) -> bytes:
+def entry_of(state: TitleState, order: Order) -> bytes:
+    """The entry digest; whoever accepts repeats that of the offer."""
     offered = order.kind is Kind.ACCEPT_OFFER and order.entry == NOTHING and state.offer
     return state.offer.entry if offered and state.offer else order.entry
 
 
-def _ending(state: TitleState, order: Order) -> Ending | None:
+def ending_of(state: TitleState, order: Order) -> Ending | None:
+    """How END ends it: as asked, else as the surrender was for."""
     if order.kind is not Kind.END:
         return None
     delivery = state.purpose is Kind.SURRENDER_FOR_DELIVERY

@@ -7,10 +7,11 @@ title stands. The receiver believes none of it: everything is checked against it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from protocols import jws
+from protocols import evm_title_proof, jws
+from protocols.evm_title_proof import is_chain_proof, no_voucher
 from protocols.fields import Fields
 from protocols.registry import Arbiter, arbiter_of
 from protocols.times import to_ms
@@ -20,9 +21,12 @@ from schemas import strict_json
 from schemas.errors import RefusedError, UnavailableError
 
 if TYPE_CHECKING:
+    from protocols.evm_holder_keys import HolderKey
+    from protocols.evm_title_proof import EvmTitleProof, Vouch
     from protocols.jws import Jws
     from protocols.member_list import MemberList, RegistryEntry
     from protocols.title import Operation, TitleState
+    from protocols.title_json import Json
     from protocols.title_operation import IssuanceManifest
 
 TYPE = "urn:pratique:title"
@@ -33,31 +37,29 @@ MAX_HISTORY = 1_000
 
 @dataclass(frozen=True, slots=True)
 class TitleNews:
-    """Checked news: the arbiter's id, the proof, the whole history and perhaps the manifest."""
+    """Checked news: the arbiter's id, the proof, the whole history and perhaps the manifest.
+
+    state: the final state; at: the time of the proven batch or block, ms UTC
+    keys:  of a chain, who stands behind its addresses, each with its statement
+    """
 
     arbiter: bytes
-    proof: TitleProof
+    proof: TitleProof | EvmTitleProof
+    state: TitleState
+    at: int
     operations: tuple[tuple[Operation, str], ...]
     issuance: str | None = None
     manifest: IssuanceManifest | None = None
-
-    @property
-    def state(self) -> TitleState:
-        """The final state."""
-        return self.proof.state
-
-    @property
-    def at(self) -> int:
-        """The time of the proven batch, ms UTC."""
-        return to_ms(self.proof.at)
+    keys: tuple[tuple[HolderKey, str], ...] = ()
 
     def to_bytes(self) -> bytes:
         """The message's body."""
         body: dict[str, strict_json.JsonValue] = {
             "arbiter": self.arbiter.hex(),
             "proof": self.proof.to_json(),
-            "history": [text for _, text in self.operations],
         }
+        if isinstance(self.proof, TitleProof):
+            body["history"] = [text for _, text in self.operations]
         if self.issuance is not None:
             body["issuance"] = self.issuance
         return strict_json.canonical(body)
@@ -72,28 +74,57 @@ def registry_with(members: MemberList, arbiter: bytes) -> tuple[RegistryEntry, A
     raise RefusedError("title_arbiter_unknown", "no listed registry has that arbiter id")
 
 
-def read_news(body: bytes, members: MemberList) -> TitleNews:
+def read_news(body: bytes, members: MemberList, vouch: Vouch = no_voucher) -> TitleNews:
     """News from a message's body, checked; raises as `check_news` and MalformedError json_*."""
     fields = Fields(strict_json.loads_object(body), CODE)
-    return check_news(fields, fields.digest("arbiter"), members)
+    return check_news(fields, fields.digest("arbiter"), members, vouch)
 
 
-def check_news(fields: Fields, arbiter: bytes, members: MemberList) -> TitleNews:
+def check_news(
+    fields: Fields, arbiter: bytes, members: MemberList, vouch: Vouch = no_voucher
+) -> TitleNews:
     """The members proof, history and issuance of a JSON object, checked against our own list.
+
+    vouch: of a chain's proof, whether a header that no listed validators sealed is known
 
     Raises MalformedError `title_proof_malformed`, RefusedError `title_arbiter_unknown`,
     `title_proof_unwitnessed`, `title_history_mismatch`, `title_manifest_foreign` and what the
     proof's parts raise.
     """
-    proof = read_proof_json(dict(fields.child("proof").members))  # type: ignore[arg-type]
+    told: Json = dict(fields.child("proof").members)  # type: ignore[arg-type]
+    issuance = fields.optional_text("issuance", max_length=16 * 1024)
+    if is_chain_proof(told):
+        proven = chain_news(evm_title_proof.read_proof_json(told), members, vouch)
+        return replace(proven, **_disclosed(issuance, proven.operations[0][0], members))
+    proof = read_proof_json(told)
     _, judge = registry_with(members, arbiter)
     verify_proof(proof, arbiter=judge, network=members.network)
     texts = _history(fields)
     verify_history(proof.state, texts)
     operations = tuple((_signed_operation(text, members), text) for text in texts)
-    issuance = fields.optional_text("issuance", max_length=16 * 1024)
-    manifest = _manifest(issuance, operations[0][0], members) if issuance else None
-    return TitleNews(arbiter, proof, operations, issuance, manifest)
+    disclosed = _disclosed(issuance, operations[0][0], members)
+    return TitleNews(arbiter, proof, proof.state, to_ms(proof.at), operations, **disclosed)
+
+
+def chain_news(proof: EvmTitleProof, members: MemberList, vouch: Vouch) -> TitleNews:
+    """A chain's proof, checked under the arbiter of our own list; without the manifest.
+
+    Raises RefusedError `title_arbiter_unknown` and what `evm_title_proof.verify_proof` raises.
+    """
+    entry = members.arbiter(proof.arbiter)
+    if entry is None:
+        raise RefusedError("title_arbiter_unknown", "no listed arbiter has that id")
+    proven = evm_title_proof.verify_proof(proof, entry=entry, members=members, vouch=vouch)
+    keys = tuple(zip(proven.keys, proof.keys, strict=True))
+    operations, at = proven.operations, to_ms(proven.at)
+    return TitleNews(proof.arbiter, proof, proven.state, at, operations, keys=keys)
+
+
+def _disclosed(issuance: str | None, issue: Operation, members: MemberList) -> dict[str, Any]:
+    """The manifest's text and the manifest, where the news has one."""
+    if issuance is None:
+        return {}
+    return {"issuance": issuance, "manifest": _manifest(issuance, issue, members)}
 
 
 def _signed_operation(text: str, members: MemberList) -> Operation:

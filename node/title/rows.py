@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, Select, delete, insert, or_, select, union, update
 
 from node.documents.tables import documents, recipients
 from node.store import dialect
-from node.title.tables import bills, history, notices, submissions, titles
+from node.title.tables import bills, history, keys, notices, submissions, titles
+from protocols import checkpoint, log_proof, note
 from protocols.title_json import read_state_bytes, state_bytes
+from schemas import strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from protocols.evm_holder_keys import HolderKey
     from protocols.title import Operation, TitleState
     from protocols.title_operation import IssuanceManifest
 
@@ -134,6 +137,47 @@ def put(
     }
     dialect.upsert(conn, titles, values, key=["title"])
     return held.state.seq if held else 0
+
+
+def void_after(conn: Connection, arbiter: bytes, size: int) -> list[bytes]:
+    """Forget final states that are proven only beyond the end of their registry: they are void.
+
+    What the title was before is asked for again, of whoever continues the registry (R21).
+    """
+    found = conn.execute(select(*_TITLE).where(titles.c.arbiter == arbiter)).all()
+    void = [row[0] for row in found if _proven_size(row[4]) > size]
+    for title in void:
+        for table in (titles, history, notices):
+            conn.execute(delete(table).where(table.c.title == title))
+    return [bytes(title) for title in void]
+
+
+def _proven_size(proof: str) -> int:
+    """Entries under the checkpoint of a registry's proof; 0 for a chain's, which is no log."""
+    text = strict_json.loads_object(proof.encode()).get("proof")
+    return _head_size(text) if isinstance(text, str) else 0
+
+
+def _head_size(proof: str) -> int:
+    return checkpoint.parse_body(note.parse(log_proof.parse(proof).checkpoint).text).size
+
+
+def named(conn: Connection, state: TitleState, proof: str) -> bool:
+    """Put names to addresses of a state on a chain that is held already: when its statements come
+    later than its events, nothing has happened but that it is known who they are."""
+    held = find(conn, state.title)
+    if held is None or held.state.head != state.head or _strangers(held.state) <= _strangers(state):
+        return False
+    values = {"state": state_bytes(state).decode(), "proof": proof}
+    conn.execute(update(titles).where(titles.c.title == state.title).values(values))
+    return True
+
+
+def _strangers(state: TitleState) -> int:
+    offered = state.offer.recipient if state.offer else None
+    parties = (state.possessor, state.holder, state.shipper, state.surrendered_by, offered)
+    named = [state.issuer, *(party for party in parties if party is not None)]
+    return sum(party.did.startswith("did:pkh:") for party in named)
 
 
 def put_history(conn: Connection, operations: Sequence[tuple[Operation, str]]) -> list[Operation]:
@@ -284,12 +328,12 @@ def decide(
     code: str | None = None,
     refusal: str | None = None,
 ) -> None:
-    """What became of a submission; what was decided stays."""
-    conn.execute(
-        update(submissions)
-        .where(submissions.c.digest == digest, submissions.c.status.in_(OPEN))
-        .values(status=status, code=code, refusal=refusal)
-    )
+    """What became of a submission; what was decided stays, unless the operation is final after all:
+    a chain may apply what it refused before, when somebody hands it in again."""
+    settled = update(submissions).where(submissions.c.digest == digest)
+    if status != "final":
+        settled = settled.where(submissions.c.status.in_(OPEN))
+    conn.execute(settled.values(status=status, code=code, refusal=refusal))
 
 
 def postpone(conn: Connection, held: Submission, code: str, now_ms: int) -> None:
@@ -335,6 +379,54 @@ def submissions_of(conn: Connection, title: bytes) -> list[Submission]:
     """What was handed in here for a title, oldest first."""
     query = select(*_SUBMISSION).where(submissions.c.title == title)
     return [_submission(*row) for row in conn.execute(query.order_by(submissions.c.created_at))]
+
+
+# -- keys on chains ----------------------------------------------------------------------------
+
+CARRIERS = bytes(32)
+"""Stands for the title in the statement of a carrier's key, which serves all its titles."""
+
+
+def put_statement(conn: Connection, statement: HolderKey, text: str) -> bool:
+    """Keep whose an address is; False when it was known."""
+    values = {
+        "title": statement.title or CARRIERS,
+        "address": statement.address,
+        "did": statement.did,
+        "text": text,
+    }
+    return dialect.insert_or_ignore(conn, keys, values)
+
+
+def statements(conn: Connection, title: bytes) -> list[str]:
+    """The statements about a title's addresses, and those of carriers' keys."""
+    query = select(keys.c.text).where(keys.c.title.in_((title, CARRIERS)))
+    return list(conn.execute(query.order_by(keys.c.title, keys.c.address, keys.c.did)).scalars())
+
+
+def statements_about(conn: Connection, title: bytes, addresses: Sequence[bytes]) -> list[str]:
+    """The statements about these addresses alone."""
+    query = select(keys.c.text).where(
+        keys.c.title.in_((title, CARRIERS)), keys.c.address.in_(addresses)
+    )
+    return list(conn.execute(query.order_by(keys.c.title, keys.c.address, keys.c.did)).scalars())
+
+
+def text_of(conn: Connection, title: bytes, digest: bytes) -> str | None:
+    """A title's signed operation with that digest, if it is here: final, or handed in."""
+    for table in (history, submissions):
+        text: str | None = conn.execute(
+            select(table.c.text).where(table.c.title == title, table.c.digest == digest)
+        ).scalar()
+        if text is not None:
+            return text
+    return None
+
+
+def known_titles() -> Select[tuple[bytes]]:
+    """Every title that concerns this node: a bill, a state, an operation or a key is here."""
+    held = (bills.c.title, titles.c.title, submissions.c.title, keys.c.title)
+    return union(*(select(column) for column in held))  # type: ignore[return-value]
 
 
 # -- notices -----------------------------------------------------------------------------------

@@ -6,15 +6,20 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from node.title import making, partners, rows
+from node.title import evm_making, making, partners, rows
 from node.title.arbiter import LogArbiter, refused
+from node.title.evm_arbiter import refused as evm_refused
+from node.title.evm_service import EvmTitles, disclosed
 from node.title.following import BILL, Follower, TitleHandler
+from node.title.forms import reader
 from node.title.handlers import TitleRoutes
 from node.title.news import TYPE
 from node.title.submitting import FINAL_WAIT, Submitter
 from node.title.tasks import end
 from node.title.views import operation_json, title_json
-from protocols.title_operation import read_operation
+from protocols.evm_refusal import is_chain_refusal
+from protocols.evm_title_text import is_text
+from protocols.members.arbiters import ArbiterEntry
 from schemas.catalogue import explain
 from schemas.errors import FAMILIES, NotFoundError, RefusedError, TradeError
 
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 
     from node.http.routes import Route
     from node.runtime import Node
+    from node.title.evm_making import Statements
     from node.title.making import Issue, IssueOrder, Order
     from node.title.rows import StoredTitle, Submission
 
@@ -41,14 +47,15 @@ class TitleService:
         """Nothing runs before `start`."""
         self.node = node
         self.follower = Follower(node)
-        self.submitter = Submitter(node, self.follower)
+        self.evm = EvmTitles(node, self.follower)
+        self.submitter = Submitter(node, self.follower, self.evm)
         self._wake = asyncio.Event()
         self._final: asyncio.Queue[Sequence[bytes]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
 
     def routes(self) -> Sequence[Route]:
-        """/v1/titles, /v1/parties."""
-        return TitleRoutes(self).routes()
+        """/v1/titles, /v1/parties, /v1/arbiters, /title-keys/1."""
+        return [*TitleRoutes(self).routes(), *self.evm.routes()]
 
     async def start(self) -> None:
         """Take part in the exchange, repeat what is undecided, tell what is to be told."""
@@ -56,6 +63,7 @@ class TitleService:
         if exchange is not None:
             exchange.on(TYPE, TitleHandler(self.follower))
         self.node.store.after_commit(self._wake.set)
+        self.evm.start()
         self.submitter.start()
         self._tasks = [
             asyncio.create_task(self._sweep(), name="title.sweep"),
@@ -65,37 +73,54 @@ class TitleService:
     async def stop(self) -> None:
         """End the loops."""
         await self.submitter.stop()
+        await self.evm.stop()
         await end(self._tasks)
 
     def ready(self) -> str | None:
-        """Always ready: an unreachable registry is said per operation, and is no fault here."""
-        return None
+        """An unreachable log registry is said per operation and is no fault here; a chain that is
+        cut off halts all titles on it at this node, which is said here."""
+        return self.evm.ready()
 
     # -- for others ----------------------------------------------------------------------------
 
     async def issue(self, order: IssueOrder) -> dict[str, Any]:
         """Give an own bill of lading its title; see `outcome`."""
-        prepared = await self.node.store.read(making.prepare_issue, self.node, order)
-        await self.node.store.write(self._keep_issue, prepared, order)
+        entry = making.arbiter_named(self.node, order.arbiter)
+        said: Statements = ()
+        if isinstance(entry, ArbiterEntry):
+            self.evm.require_chain(entry)
+            drafted = await self.node.store.read(evm_making.prepare, self.node, entry, order)
+            prepared, said = await evm_making.issue(self.node, entry, order, drafted)
+        else:
+            prepared = await self.node.store.read(making.prepare_issue, self.node, order, entry)
+        await self.node.store.write(self._keep_issue, prepared, order, said)
         return await self._submit(prepared.operation)
 
-    def _keep_issue(self, conn: Connection, prepared: Issue, order: IssueOrder) -> None:
+    def _keep_issue(
+        self, conn: Connection, prepared: Issue, order: IssueOrder, said: Statements
+    ) -> None:
         # Checked again here, in the one transaction that also takes the document.
         making.require_untitled(conn, order.document)
         now = self.node.clock.now_ms()
         rows.put_bill(conn, prepared.manifest, prepared.issuance, order.document, now)
-        operation = read_operation(prepared.operation).operation
+        disclosed(conn, said)
+        operation = self.submitter.read(prepared.operation)
         rows.submit(conn, operation, prepared.operation, now)
 
     async def operate(self, title: bytes, order: Order) -> dict[str, Any]:
         """Sign an operation for a party hosted here and hand it in; see `outcome`."""
         held = await self.require(title, refresh=True)
-        text = making.make_operation(self.node, held.arbiter, held.state, order)
+        entry = partners.members_of(self.node).arbiter(held.arbiter)
+        if entry is None:
+            text = making.make_operation(self.node, held.arbiter, held.state, order)
+        else:
+            text, said = await evm_making.operate(self.node, entry, held.state, order)
+            await self.node.store.write(disclosed, said)
         return await self._submit(text)
 
     async def relay(self, title: bytes | None, text: str) -> dict[str, Any]:
         """Hand in an operation that somebody else has signed; see `outcome`."""
-        operation = read_operation(text).operation
+        operation = self.submitter.read(text)
         if title is not None and operation.title != title:
             raise RefusedError("title_request_malformed", "the operation is about another title")
         return await self._submit(text)
@@ -110,15 +135,27 @@ class TitleService:
         Raises the refusal as an error that carries the signed evidence.
         """
         if found.status == "refused" and found.refusal is not None:
-            raise refused(found.refusal)
+            on_chain = is_chain_refusal(found.refusal)
+            raise evm_refused(found.refusal) if on_chain else refused(found.refusal)
         if found.status == "failed":
             raise _failed(found)
-        body: dict[str, Any] = {"title": found.title.hex(), "operation": operation_json(found.text)}
+        body: dict[str, Any] = await self.node.store.read(self._outcome, found)
+        return body
+
+    def _outcome(self, conn: Connection, found: Submission) -> dict[str, Any]:
+        read = reader(conn, partners.members_of(self.node), found.title)
+        shown = operation_json(found.text, read)
+        body: dict[str, Any] = {"title": found.title.hex(), "operation": shown}
         if found.status != "final":
-            return body | {"outcome": "pending", "final": False, **_why(found)}
-        held = await self.node.store.read(rows.find, found.title)
-        shown = title_json(held, None, [], []) if held else {}
-        return body | {"outcome": "final"} | shown
+            stage = self._stage(conn, found)
+            return body | {"outcome": "pending", "final": False, **stage, **_why(found)}
+        held = rows.find(conn, found.title)
+        state = title_json(held, None, [], [], read) if held else {}
+        return body | {"outcome": "final"} | state
+
+    def _stage(self, conn: Connection, found: Submission) -> dict[str, Any]:
+        """signed → relayed → included → final, on a chain."""
+        return self.evm.stage(conn, found.digest, found.status) if is_text(found.text) else {}
 
     async def find(self, title: bytes, *, refresh: bool = False) -> StoredTitle | None:
         """A title's final state as known here; the registries are asked when it is not."""
@@ -126,11 +163,11 @@ class TitleService:
         if held is not None and not refresh:
             return held
         members = partners.members_of(self.node)
-        for entry in members.registries:
-            arbiter = LogArbiter(self.node, entry).arbiter
-            if held is None or held.arbiter == arbiter.id:
+        listed = [LogArbiter(self.node, entry).arbiter.id for entry in members.registries]
+        for arbiter in (*listed, *(entry.id for entry in members.arbiters)):
+            if held is None or held.arbiter == arbiter:
                 after = held.state.seq if held else 0
-                await self.submitter.refresh(title, arbiter.id, after=after)
+                await self.submitter.refresh(title, arbiter, after=after)
         return await self.node.store.read(rows.find, title)
 
     async def require(self, title: bytes, *, refresh: bool = False) -> StoredTitle:
@@ -150,8 +187,24 @@ class TitleService:
         tried = rows.submissions_of(conn, title)
         if held is None and not tried:
             raise NotFoundError("title_never_issued", "no final state of that title is known")
-        body = title_json(held, rows.bill(conn, title), rows.texts(conn, title), tried)
+        read, bill = reader(conn, partners.members_of(self.node), title), rows.bill(conn, title)
+        body = title_json(held, bill, rows.texts(conn, title), tried, read)
+        self._place(conn, title, body, tried)
         return {"title": title.hex()} | body
+
+    def _place(
+        self, conn: Connection, title: bytes, body: dict[str, Any], tried: Sequence[Submission]
+    ) -> None:
+        """On a chain: which arbiter, where the last operation stands, how far others came."""
+        arbiter = body.get("arbiter")
+        if arbiter is None and tried and is_text(tried[0].text):
+            arbiter = self.submitter.read(tried[0].text).arbiter.hex()
+        place = self.evm.place(conn, bytes.fromhex(arbiter), title) if arbiter else None
+        if place is not None:
+            body["registry"] = place
+        others = [item for item in tried if item.status != "final"]
+        for item, shown in zip(others, body.get("submitted", ()), strict=True):
+            shown |= self._stage(conn, item)
 
     def of_document(self, conn: Connection, document: bytes) -> StoredTitle | None:
         """The final title state of a bill of lading, inside the caller's transaction."""

@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING
 
 from node.title import partners, rows
 from node.title.arbiter import Handed, LogArbiter
+from node.title.evm_arbiter import EvmArbiter
+from node.title.forms import read_signed
 from node.title.news import registry_with
 from node.title.tasks import end
-from protocols.title_operation import read_operation, read_refusal
+from protocols import evm_refusal
+from protocols.title_operation import read_refusal
 from schemas.errors import RefusedError, TradeError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from node.runtime import Node
+    from node.title.evm_service import EvmTitles
     from node.title.following import Follower
     from node.title.news import TitleNews
     from node.title.rows import Submission
+    from protocols.title import Operation
 
 FINAL_WAIT = 3
 """Seconds for which a caller waits for an operation to become final."""
@@ -34,10 +39,11 @@ _EARLY = frozenset({"title_seq_ahead", "title_never_issued", "registry_not_here"
 class Submitter:
     """Hands in what this node's operator, or a party hosted here, has signed."""
 
-    def __init__(self, node: Node, follower: Follower) -> None:
+    def __init__(self, node: Node, follower: Follower, evm: EvmTitles) -> None:
         """Nothing runs before `start`."""
         self.node = node
         self._follower = follower
+        self._evm = evm
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -49,8 +55,11 @@ class Submitter:
         if self._task is not None:
             await end([self._task])
 
-    def arbiter_with(self, arbiter: bytes) -> LogArbiter:
-        """The listed registry with that arbiter id; raises `title_arbiter_unknown`."""
+    def arbiter_with(self, arbiter: bytes) -> LogArbiter | EvmArbiter:
+        """The listed arbiter with that id; raises `title_arbiter_unknown`."""
+        listed = partners.members_of(self.node).arbiter(arbiter)
+        if listed is not None:
+            return EvmArbiter(self.node, listed, self._evm)
         entry, _ = registry_with(partners.members_of(self.node), arbiter)
         return LogArbiter(self.node, entry)
 
@@ -60,7 +69,7 @@ class Submitter:
         Raises RefusedError `title_other_network`, `title_arbiter_unknown` and what
         `read_operation` raises; never because the registry does not answer.
         """
-        operation = read_operation(text).operation
+        operation = self.read(text)
         if operation.network != partners.members_of(self.node).network:
             raise RefusedError("title_other_network", "the operation is for another network")
         self.arbiter_with(operation.arbiter)
@@ -78,9 +87,13 @@ class Submitter:
                 await asyncio.sleep(AGAIN_SECONDS)
         return held
 
+    def read(self, text: str) -> Operation:
+        """The operation of either arbiter's form."""
+        return read_signed(text, partners.members_of(self.node))
+
     async def _try(self, held: Submission, wait: int) -> None:
-        operation = read_operation(held.text).operation
         try:
+            operation = self.read(held.text)
             handed = await self.arbiter_with(operation.arbiter).hand_in(held.text, wait=wait)
         except TradeError as error:
             handed = Handed("failed", error=error)
@@ -91,7 +104,7 @@ class Submitter:
         if handed.news is not None:
             await self.node.store.write(self._final, held, handed.news)
         elif handed.refusal is not None:
-            code = read_refusal(handed.refusal)[1].code
+            code = refusal_code(handed.refusal)
             await self.node.store.write(
                 rows.decide, held.digest, "refused", code=code, refusal=handed.refusal
             )
@@ -124,7 +137,7 @@ class Submitter:
         since = now - CATCH_UP_MS
         behind = await self.node.store.read(rows.overtaken, "title_seq_conflict", since, AT_ONCE)
         asked = (
-            self.refresh(held.title, read_operation(held.text).operation.arbiter, after=held.seq)
+            self.refresh(held.title, self.read(held.text).arbiter, after=held.seq)
             for held in behind
         )
         await asyncio.gather(*asked)
@@ -141,3 +154,10 @@ class Submitter:
                 self.node.telemetry.log.warning("title.submit_failed", code=error.code)
             if len(due) < AT_ONCE:
                 await asyncio.sleep(POLL_SECONDS)
+
+
+def refusal_code(text: str) -> str:
+    """The stable code of a refusal of either kind of arbiter."""
+    if evm_refusal.is_chain_refusal(text):
+        return evm_refusal.read_refusal(text).refused.code
+    return read_refusal(text)[1].code

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 from node.title.rows import OPEN
 from protocols import times
 from protocols.title_json import party_json, state_json
-from protocols.title_operation import read_operation
 from schemas import strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from node.title.forms import Reader
     from node.title.rows import StoredBill, StoredTitle, Submission
 
 
-def operation_json(text: str) -> dict[str, Any]:
+def operation_json(text: str, read: Reader) -> dict[str, Any]:
     """One signed operation, read."""
-    operation = read_operation(text).operation
+    operation = read(text)
     return {
         "digest": operation.digest.hex(),
         "kind": operation.kind.value,
@@ -31,9 +31,10 @@ def operation_json(text: str) -> dict[str, Any]:
     }
 
 
-def submission_json(found: Submission) -> dict[str, Any]:
+def submission_json(found: Submission, read: Reader) -> dict[str, Any]:
     """What was handed in here and is not final: its state, and the evidence if it lost."""
-    body = {"status": found.status, "code": found.code, "operation": operation_json(found.text)}
+    shown = operation_json(found.text, read)
+    body = {"status": found.status, "code": found.code, "operation": shown}
     return body | ({"refusal": found.refusal} if found.refusal else {})
 
 
@@ -52,6 +53,7 @@ def title_json(
     bill: StoredBill | None,
     history: Sequence[str],
     tried: Sequence[Submission],
+    read: Reader,
 ) -> dict[str, Any]:
     """A title whole. final: the state is the last word and nothing handed in here is open."""
     undecided = [item for item in tried if item.status in OPEN]
@@ -65,6 +67,6 @@ def title_json(
             "issuance": bill.issuance,
         }
     if history:
-        body["history"] = [operation_json(text) for text in history]
-    others = [submission_json(item) for item in tried if item.status != "final"]
+        body["history"] = [operation_json(text, read) for text in history]
+    others = [submission_json(item, read) for item in tried if item.status != "final"]
     return body | ({"submitted": others} if others else {})

@@ -18,7 +18,6 @@ from node.http.routes import Auth, Route
 from node.store import events
 from node.trace.picture import history_svg
 from protocols import times
-from protocols.title_operation import read_operation
 from protocols.trace import TraceEvent, ordered
 from schemas.errors import NotFoundError
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from node.documents.documents import StoredDocument
     from node.runtime import Node
     from node.store.events import Event
+    from protocols.title import Operation
 
 MAX_EVENTS = 5_000
 MAX_PROOFS = 500
@@ -181,13 +181,17 @@ class TraceService:
     def _titles(self, conn: Connection, digests: list[bytes]) -> list[dict[str, Any]]:
         """The titles of the documents with every signed operation, first to last."""
         from node.title import rows as title_rows
+        from node.title.forms import reader
 
+        members = self._node.members.current
+        assert members is not None  # without a network there are no titles
         told = []
         for digest in digests:
             found = title_rows.of_document(conn, digest)
             if found is None:
                 continue
             texts = title_rows.texts(conn, found.title)
+            read = reader(conn, members, found.title)
             told.append(
                 {
                     "title": found.title.hex(),
@@ -196,7 +200,7 @@ class TraceService:
                     "seq": found.state.seq,
                     "asOf": times.to_text(times.from_ms(found.at)),
                     "proof": f"/v1/titles/{found.title.hex()}",
-                    "operations": [_operation_json(text) for text in texts],
+                    "operations": [_operation_json(read(text)) for text in texts],
                 }
             )
         return told
@@ -207,8 +211,7 @@ def _recipient(event: Event) -> str | None:
     return to if isinstance(to, str) else None
 
 
-def _operation_json(text: str) -> dict[str, Any]:
-    operation = read_operation(text).operation
+def _operation_json(operation: Operation) -> dict[str, Any]:
     return {
         "seq": operation.seq,
         "kind": operation.kind.value,

@@ -1,0 +1,129 @@
+"""A title registry on a chain as a node speaks to it: the second arbiter behind the one seam."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from ledger import evm_title
+from node.title.arbiter import Handed, unreachable
+from protocols.evm_refusal import read_refusal
+from protocols.evm_title_text import read_text
+from protocols.seams import TitleArbiter
+from schemas.catalogue import explain
+from schemas.errors import FAMILIES, ConflictError, NotFoundError, TradeError, UnavailableError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from ledger.evm_title import Move, StoredRefusal
+    from node.runtime import Node
+    from node.title.evm_service import EvmTitles
+    from node.title.news import TitleNews
+    from protocols.members.arbiters import ArbiterEntry
+    from protocols.title import TitleState
+
+LOOK_SECONDS = 0.1
+
+
+class EvmArbiter(TitleArbiter):
+    """One listed contract, reached through this node's chain."""
+
+    def __init__(self, node: Node, entry: ArbiterEntry, titles: EvmTitles) -> None:
+        """`entry` comes from the member list."""
+        self._node, self._titles = node, titles
+        self.entry = entry
+
+    @property
+    @override
+    def id(self) -> bytes:
+        """See `TitleArbiter.id`."""
+        return self.entry.id
+
+    @override
+    async def submit(self, operation: str) -> None:
+        """See `TitleArbiter.submit`."""
+        handed = await self.hand_in(operation, wait=0)
+        if handed.refusal is not None:
+            raise refused(handed.refusal)
+        if handed.error is not None:
+            raise handed.error
+
+    @override
+    async def state(self, title: bytes) -> TitleState | None:
+        """See `TitleArbiter.state`."""
+        news = await self.fetch(title)
+        return news.state if news else None
+
+    async def hand_in(self, text: str, *, wait: int) -> Handed:
+        """Relay an operation and wait up to that many seconds for it to be final.
+
+        It is relayed even while the chain is cut off: it then waits in the journal. Raises
+        UnavailableError `registry_unreachable` when nothing is known (R13), RefusedError
+        `bad_signature`, ConflictError `title_registry_frozen`.
+        """
+        signed = read_text(text)
+        network = self._titles.members().network
+        digest = signed.verify(self.entry.registry(network).domain)
+        self._titles.require_chain(self.entry)
+        self._titles.relay.put(self.entry, digest, text)
+        end = time.monotonic() + wait
+        while True:
+            move, refusal = await self._node.store.read(_decided, digest)
+            if move is not None:
+                return Handed("final", news=await self._news(move.title))
+            if refusal is not None:
+                return Handed("refused", refusal=refusal.text)
+            self._titles.require_reachable(self.entry)
+            if time.monotonic() >= end:
+                return Handed("accepted")
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _news(self, title: bytes) -> TitleNews:
+        return await self._titles.following.learn(self.entry, self._titles.client(), title)
+
+    async def fetch(self, title: bytes, *, after: int = 0, wait: int = 0) -> TitleNews | None:
+        """The title's final state with its proof, or None when none is final yet.
+
+        Raises UnavailableError `registry_unreachable`.
+        """
+        self._titles.require_chain(self.entry)
+        end = time.monotonic() + wait
+        try:
+            await self._titles.look(self.entry)
+            while wait and time.monotonic() < end:
+                last = await self._node.store.read(evm_title.last_move, self.id, title)
+                if last is not None and last.seq > after:
+                    break
+                await asyncio.sleep(LOOK_SECONDS)
+            return await self._news(title)
+        except NotFoundError:
+            return None
+        except UnavailableError as error:
+            raise unreachable(f"{error.code}: {error.detail}") from error
+
+
+def _decided(conn: Connection, digest: bytes) -> tuple[Move | None, StoredRefusal | None]:
+    return evm_title.move_of(conn, digest), evm_title.refusal(conn, digest)
+
+
+def refused(text: str) -> TradeError:
+    """A chain's refusal as the error it is, with the evidence in its context."""
+    told = read_refusal(text)
+    said, winner = told.refused, told.winner
+    entry = explain(said.code)
+    context: dict[str, Any] = {
+        "refusal": text,
+        "winner": winner.hex() if winner else None,
+        "operation": said.digest.hex(),
+        "title": said.title.hex(),
+        "seq": said.seq,
+    }
+    detail = "the contract refused the operation"
+    if winner is not None:
+        detail = f"operation {winner.hex()[:16]}… took its place"
+    family = FAMILIES[entry.family] if entry and entry.kind == "error" else ConflictError
+    return family(said.code if entry else "title_refused", detail, **context)
