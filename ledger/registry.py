@@ -3,8 +3,8 @@
 `sequence` runs inside one writing transaction: operations are executed in the order in which they
 were handed in, accepted ones become entries of the registry's own log with the state root behind
 them, refused ones get a signed refusal that names the winner. There is exactly one sequencer; it
-has no fail-over (R21). What it accepted becomes final when a quorum of witnesses has re-executed
-the batch and cosigned the checkpoint over it (R22); nothing before that is shown as final.
+has no automatic fail-over (R21). What it accepted becomes final when a quorum of witnesses has
+re-executed the batch and cosigned the checkpoint over it (R22); nothing before that is final.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ledger import log as leaves
 from ledger import registry_store as stored
 from ledger.log import AppendedLeaf
 from protocols import times
-from protocols.registry import MAX_OPERATIONS, Execution, Registry, open_batch
+from protocols.registry import MAX_OPERATIONS, Execution, Registry, open_batch, restate
 from protocols.title_operation import (
     Refusal,
     SignedOperation,
@@ -104,10 +104,36 @@ class Sequencer:
         outcomes = tuple(self._one(conn, run, text) for text in texts[:MAX_OPERATIONS])
         if not run.applied:
             return Sequenced(outcomes)
+        return self._close(conn, base, run, now_ms, outcomes)
+
+    def _close(
+        self,
+        conn: Connection,
+        base: Registry,
+        run: Execution,
+        now_ms: int,
+        outcomes: tuple[Outcome, ...] = (),
+    ) -> Sequenced:
         added = leaves.append_all(conn, run.entries(), now_ms, log=self.log)
-        _, after = run.close()
-        stored.put_batch(conn, self.log, after, run.applied, added[-1].index + 1)
-        return Sequenced(outcomes, after, tuple(added))
+        step = run.step()
+        stored.put_step(conn, self.log, base, step)
+        return Sequenced(outcomes, step.registry, tuple(added))
+
+    def restate(
+        self, conn: Connection, base: Registry, members: MemberList, now_ms: int
+    ) -> Sequenced:
+        """Take back the last batch and judge its operations at `now_ms` (see `registry_dating`).
+
+        Operations that no longer hold get a signed refusal. Raises RefusedError
+        `registry_members_stale`.
+        """
+        moment = open_batch(base, members, now_ms, restates=True)
+        run = restate(base, moment, members, lambda title: stored.state_of(conn, self.log, title))
+        done = self._close(conn, base, run, now_ms)
+        for signed, error in run.voided:
+            if error.code in BINDING and self.known(conn, signed.operation.digest) is None:
+                self._refused(conn, run, signed, error)
+        return done
 
     def _one(self, conn: Connection, run: Execution, text: str) -> Outcome:
         try:

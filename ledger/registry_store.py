@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
+from ledger import log as leaves
 from ledger.registry_tables import batches, operations, refusals
-from protocols.registry import Applied, Registry, marks
+from protocols.registry import LastBatch, Registry, Step, marks
+from protocols.registry_entries import OperationEntry, decode
 from protocols.sparse_map import SparseMap
 from protocols.title import TitleState
 from protocols.title_json import map_key, read_state_bytes, state_bytes, state_digest
@@ -56,9 +58,9 @@ def _stored(
 
 
 def newest_batch(
-    conn: Connection, log: str, *, up_to_size: int | None = None
+    conn: Connection, log: str, *, up_to_size: int | None = None, below: int | None = None
 ) -> StoredBatch | None:
-    """The last batch, or the last that a checkpoint of `up_to_size` entries covers."""
+    """The last batch; that a checkpoint of `up_to_size` entries covers; before number `below`."""
     query = select(
         batches.c.number,
         batches.c.at,
@@ -68,6 +70,8 @@ def newest_batch(
     ).where(batches.c.log == log)
     if up_to_size is not None:
         query = query.where(batches.c.size <= up_to_size)
+    if below is not None:
+        query = query.where(batches.c.number < below)
     row = conn.execute(query.order_by(batches.c.number.desc()).limit(1)).one_or_none()
     return None if row is None else StoredBatch(row[0], row[1], row[2], bytes(row[3]), row[4])
 
@@ -75,27 +79,58 @@ def newest_batch(
 def load(conn: Connection, log: str, base: Registry, batch: StoredBatch | None) -> Registry:
     """The registry after `batch`, its map rebuilt from what is stored.
 
-    Raises SettingsError `registry_damaged` when the rebuilt map has another root: then nothing
-    may be signed.
+    base: the empty registry at the start of the log (`protocols.registry.beginning`). Raises
+    SettingsError `registry_damaged` when the rebuilt map has another root: then nothing may be
+    signed.
     """
     if batch is None:
         return base
-    titles = SparseMap()
-    for key, value in _map_entries(conn, log, batch.number):
-        titles = titles.set(key, value)
+    earlier = newest_batch(conn, log, below=batch.number)
+    before = base
+    if earlier is not None:
+        before = _registry(base, earlier, _map(conn, log, earlier.number))
+    titles = before.titles
+    for operation in _of_batch(conn, log, batch.number):
+        titles = _with(titles, operation)
     if titles.root != batch.state_root:
         raise SettingsError("registry_damaged", "the stored titles lead to another state root")
+    last = _last(conn, log, before, batch)
+    return _registry(base, batch, titles, last)
+
+
+def _registry(
+    base: Registry, batch: StoredBatch, titles: SparseMap, last: LastBatch | None = None
+) -> Registry:
+    lineage = base.lineage
     return Registry(
         network=base.network,
-        arbiter=base.arbiter,
+        arbiter=lineage.arbiters[lineage.position(batch.size)] if lineage else base.arbiter,
         number=batch.number,
         at_ms=batch.at,
         members_version=batch.members_version,
         titles=titles,
+        size=batch.size,
+        last=last,
+        lineage=lineage,
     )
 
 
-def _map_entries(conn: Connection, log: str, number: int) -> Iterable[tuple[bytes, bytes]]:
+def _last(conn: Connection, log: str, before: Registry, batch: StoredBatch) -> LastBatch | None:
+    """What it takes to restate the batch; its operations are those of the log, in their order."""
+    entries = leaves.read(conn, before.size, batch.size, log=log)
+    read = (decode(leaf.entry) for leaf in entries)
+    texts = tuple(entry.text for entry in read if isinstance(entry, OperationEntry))
+    if not texts:
+        return None
+    previous = {}
+    for title in titles_between(conn, log, batch.number, batch.number):
+        found = last_operation(conn, log, title, up_to_batch=before.number)
+        previous[title] = found.state if found else None
+    return LastBatch(before, texts, previous)
+
+
+def _map(conn: Connection, log: str, number: int) -> SparseMap:
+    titles = SparseMap()
     mine = (operations.c.log == log, operations.c.batch <= number)
     last = (
         select(operations.c.title, func.max(operations.c.seq).label("seq"))
@@ -108,44 +143,70 @@ def _map_entries(conn: Connection, log: str, number: int) -> Iterable[tuple[byte
     )
     for row in conn.execute(joined.where(*mine)):
         operation = _stored(*row)
-        yield map_key(operation.title), state_digest(operation.state)
+        titles = titles.set(map_key(operation.title), state_digest(operation.state))
     issues = select(operations.c.text).where(*mine, operations.c.seq == 0)
     for text in conn.execute(issues).scalars():
-        issued = read_operation(text).operation
-        assert issued.issuance is not None
-        for key in marks(issued.entry, issued.issuance.replaces):
-            yield key, issued.title
+        titles = _marked(titles, text)
+    return titles
 
 
-def put_batch(
-    conn: Connection, log: str, after: Registry, applied: Sequence[Applied], size: int
-) -> None:
-    """Store an executed batch; `size` is that of the log after its root entry."""
+def _of_batch(conn: Connection, log: str, number: int) -> Iterable[StoredOperation]:
+    query = select(*_OPERATION).where(operations.c.log == log, operations.c.batch == number)
+    return [_stored(*row) for row in conn.execute(query.order_by(operations.c.seq))]
+
+
+def _with(titles: SparseMap, operation: StoredOperation) -> SparseMap:
+    titles = titles.set(map_key(operation.title), state_digest(operation.state))
+    return _marked(titles, operation.text) if operation.seq == 0 else titles
+
+
+def _marked(titles: SparseMap, text: str) -> SparseMap:
+    issued = read_operation(text).operation
+    assert issued.issuance is not None
+    for key in marks(issued.entry, issued.issuance.replaces):
+        titles = titles.set(key, issued.title)
+    return titles
+
+
+def put_step(conn: Connection, log: str, before: Registry, step: Step) -> None:
+    """Store an executed batch; a restatement takes the place of the one before it."""
+    if step.moment.restates:
+        stale = before.number
+        for table in (operations, batches):
+            number = table.c.batch if table is operations else table.c.number
+            conn.execute(delete(table).where(table.c.log == log, number == stale))
+    after = step.registry
     conn.execute(
         insert(batches).values(
             log=log,
             number=after.number,
             at=after.at_ms,
-            size=size,
+            size=after.size,
             state_root=after.titles.root,
             members_version=after.members_version,
         )
     )
-    conn.execute(
-        insert(operations),
-        [
-            {
-                "log": log,
-                "title": done.state.title,
-                "seq": done.signed.operation.seq,
-                "digest": done.signed.operation.digest,
-                "text": done.signed.text,
-                "batch": after.number,
-                "state": state_bytes(done.state).decode(),
-            }
-            for done in applied
-        ],
-    )
+    rows = [
+        {
+            "log": log,
+            "title": done.state.title,
+            "seq": done.signed.operation.seq,
+            "digest": done.signed.operation.digest,
+            "text": done.signed.text,
+            "batch": after.number,
+            "state": state_bytes(done.state).decode(),
+        }
+        for done in step.applied
+    ]
+    if rows:
+        conn.execute(insert(operations), rows)
+
+
+def put_steps(conn: Connection, log: str, before: Registry, steps: Sequence[Step]) -> None:
+    """Store batches that were executed one after the other on top of `before`."""
+    for step in steps:
+        put_step(conn, log, before, step)
+        before = step.registry
 
 
 def by_digest(conn: Connection, log: str, digest: bytes) -> StoredOperation | None:

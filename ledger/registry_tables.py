@@ -10,7 +10,16 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, 
 
 from ledger.tables import metadata
 
-__all__ = ["batches", "metadata", "mirrors", "operations", "refusals"]
+__all__ = [
+    "batches",
+    "disputes",
+    "freezes",
+    "metadata",
+    "mirrors",
+    "operations",
+    "refusals",
+    "stops",
+]
 
 batches = Table(
     "registry_batches",
@@ -53,5 +62,33 @@ mirrors = Table(
     Column("size", BigInteger, nullable=False),
     Column("root", LargeBinary(32), nullable=False),
     Column("note", Text, nullable=False),  # signed by the registry, cosigned by us
+    Column("at", BigInteger, nullable=False),
+)
+
+# Arbiters that have ended (R21): the signed document, its one word for ever but for the successor.
+freezes = Table(
+    "registry_freezes",
+    metadata,
+    Column("arbiter", LargeBinary(32), primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+# What two histories were shown of: one title, or with 32 zero bytes everything of an arbiter.
+disputes = Table(
+    "registry_disputes",
+    metadata,
+    Column("arbiter", LargeBinary(32), primary_key=True),
+    Column("title", LargeBinary(32), primary_key=True),
+    Column("code", String(64), nullable=False),
+    Column("evidence", Text, nullable=False),  # the file's name in the node's evidence folder
+    Column("at", BigInteger, nullable=False),
+)
+
+# Registries that their operator has stopped, before a planned hand-over.
+stops = Table(
+    "registry_stops",
+    metadata,
+    Column("log", String(64), primary_key=True),
     Column("at", BigInteger, nullable=False),
 )

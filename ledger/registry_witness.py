@@ -17,10 +17,14 @@ from ledger import log as leaves
 from ledger import registry_store as stored
 from ledger.registry_tables import mirrors
 from ledger.witness import Cosigner
-from protocols import checkpoint, cosignature, merkle, note
+from protocols import checkpoint, cosignature, log_proof, merkle, note
 from protocols.checkpoint import Checkpoint, SignedCheckpoint
+from protocols.log_proof import CheckedCheckpoint
+from protocols.member_list import MemberList
 from protocols.note import Signature
-from protocols.registry import Arbiter, Executed, MembersOf, Registry, execute
+from protocols.registry import Executed, MembersOf, beginning, execute
+from protocols.registry_dating import Judge
+from protocols.registry_freeze import Freeze, Lineage
 from protocols.registry_wire import AddBatch, origin_hash
 from schemas.errors import (
     ConflictError,
@@ -30,9 +34,6 @@ from schemas.errors import (
     SettingsError,
     TradeError,
 )
-
-MAX_AHEAD_MS = 60_000
-"""How far a batch's time may lie ahead of the witness's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,25 @@ class MirrorAnswer:
     proof: tuple[bytes, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the witness knows beside its mirror.
+
+    newest:     the member list in force here
+    members_of: a held version by its digest
+    floor:      the most that partners confirmed after a start (R15)
+    binding:    the size up to which this witness may have cosigned before it forgot
+    freeze:     the end of this arbiter, once it is known (R21)
+    """
+
+    now_ms: int
+    newest: MemberList
+    members_of: MembersOf
+    floor: Checkpoint | None = None
+    binding: int = 0
+    freeze: Freeze | None = None
+
+
 def mirror_log(origin: str) -> str:
     """The name of the mirror's log inside this node."""
     return f"mirror:{origin_hash(origin)[:32]}"
@@ -78,12 +98,13 @@ def held(conn: Connection, origin: str) -> HeldMirror | None:
 class Mirror:
     """One registry, re-executed. Memory follows the database; after any failure it is reloaded."""
 
-    def __init__(self, network: bytes, arbiter: Arbiter, cosigner: Cosigner) -> None:
-        """Knows nothing yet: the first `add` loads."""
-        self.arbiter = arbiter
-        self.log = mirror_log(arbiter.origin)
+    def __init__(self, network: bytes, lineage: Lineage, cosigner: Cosigner) -> None:
+        """Knows nothing yet: the first `add` loads. The last arbiter of `lineage` is cosigned."""
+        self.lineage = lineage
+        self.arbiter = lineage.arbiters[-1]
+        self.log = mirror_log(self.arbiter.origin)
         self._cosigner = cosigner
-        self._empty = Registry(network=network, arbiter=arbiter)
+        self._empty = beginning(network, lineage)
         self._registry = self._empty
         self._tree: merkle.Tree | None = None
 
@@ -109,15 +130,8 @@ class Mirror:
         if mine is not None and (tree.size < mine.size or tree.root(mine.size) != mine.root):
             raise SettingsError("registry_damaged", "the mirror is not what was cosigned here")
 
-    def add(
-        self,
-        conn: Connection,
-        request: AddBatch,
-        members_of: MembersOf,
-        now_ms: int,
-        floor: Checkpoint | None = None,
-    ) -> MirrorAnswer:
-        """Re-execute and cosign. `floor` is what partners confirmed after a start (R15).
+    def add(self, conn: Connection, request: AddBatch, view: View) -> MirrorAnswer:
+        """Re-execute, hold to the time, cosign.
 
         Raises UnavailableError `registry_members_unknown` when nothing can be said yet.
         """
@@ -128,19 +142,25 @@ class Mirror:
         except RefusedError as error:
             return MirrorAnswer(refusal=ForbiddenError("witness_bad_signature", error.detail))
         tree, head = self.load(conn), opened.checkpoint
-        placed = self._place(conn, request, head, tree)
+        placed = self._place(conn, request, head, tree, view.freeze)
         if placed is not None:
             return placed
         try:
-            executed = self._execute(conn, request.entries, members_of, now_ms)
-            self._extend(tree, head, request.entries, floor)
+            executed = self._execute(conn, request.entries, view.members_of)
+            self._extend(tree, head, request.entries, view.floor)
+            self._judge(conn, request, executed, tree, view)
         except (RefusedError, MalformedError, ConflictError) as error:
             self.forget()
             return MirrorAnswer(refusal=error)
-        return self._accept(conn, opened, executed, request.entries, now_ms, floor)
+        return self._accept(conn, opened, executed, request.entries, view)
 
     def _place(
-        self, conn: Connection, request: AddBatch, head: Checkpoint, tree: merkle.Tree
+        self,
+        conn: Connection,
+        request: AddBatch,
+        head: Checkpoint,
+        tree: merkle.Tree,
+        freeze: Freeze | None,
     ) -> MirrorAnswer | None:
         """An answer when the request does not start where this mirror ends."""
         if head.size <= tree.size and head.root != tree.root(head.size):
@@ -151,6 +171,9 @@ class Mirror:
             sizes = sorted((head.size, mine.size))
             proof = tree.consistency_proof(*sizes)
             return MirrorAnswer(refusal=refusal, forked_with=mine.note, proof=proof)
+        if freeze is not None and head.size > freeze.at:
+            ended = RefusedError("arbiter_frozen", f"this arbiter ended at {freeze.at} entries")
+            return MirrorAnswer(refusal=ended)
         if request.old != tree.size:
             return MirrorAnswer(old_size=tree.size)
         if head.size != tree.size + len(request.entries):
@@ -159,17 +182,14 @@ class Mirror:
         return None
 
     def _execute(
-        self, conn: Connection, entries: Sequence[bytes], members_of: MembersOf, now_ms: int
+        self, conn: Connection, entries: Sequence[bytes], members_of: MembersOf
     ) -> Executed:
-        executed = execute(
+        return execute(
             self._registry,
             entries,
             members_of,
             lambda title: stored.state_of(conn, self.log, title),
         )
-        if executed.registry.at_ms > now_ms + MAX_AHEAD_MS:
-            raise RefusedError("registry_batch_invalid", "its time lies in the future")
-        return executed
 
     def _extend(
         self,
@@ -183,6 +203,41 @@ class Mirror:
             raise RefusedError("registry_batch_invalid", "the entries lead to another log root")
         if floor and floor.size <= tree.size and tree.root(floor.size) != floor.root:
             raise RefusedError("registry_forked", "partners have confirmed another history")
+        require_inherited(tree, self.lineage)
+
+    def _judge(
+        self,
+        conn: Connection,
+        request: AddBatch,
+        executed: Executed,
+        tree: merkle.Tree,
+        view: View,
+    ) -> None:
+        """Hold what no quorum has cosigned yet to the time (`protocols.registry_dating`)."""
+        asked = self._checked(request.checkpoint)
+        settled = asked.checkpoint.size if asked.witnessed else self.lineage.carried
+        if request.witnessed:
+            shown = self._checked(request.witnessed)
+            head = shown.checkpoint
+            if head.size > tree.size or tree.root(head.size) != head.root:
+                raise RefusedError("registry_batch_invalid", "it was witnessed as another log")
+            settled = max(settled, head.size if shown.witnessed else 0)
+        mine = held(conn, self.arbiter.origin)
+        policy = self.arbiter.policy
+        Judge(
+            now_ms=view.now_ms,
+            newest=view.newest,
+            vouchers=tuple(asked.witness_times.values()),
+            liars=(len(policy.voters(self.arbiter.origin)) - 1) // 3,
+            settled=settled,
+            binding=max(view.binding, mine.size if mine else 0),
+        ).judge(
+            self._registry, executed.steps, lambda title: stored.state_of(conn, self.log, title)
+        )
+
+    def _checked(self, text: str) -> CheckedCheckpoint:
+        arbiter = self.arbiter
+        return log_proof.check_checkpoint(text, arbiter.key, arbiter.policy, strict=False)
 
     def _accept(
         self,
@@ -190,23 +245,38 @@ class Mirror:
         opened: SignedCheckpoint,
         executed: Executed,
         entries: Sequence[bytes],
-        now_ms: int,
-        floor: Checkpoint | None,
+        view: View,
     ) -> MirrorAnswer:
         head = opened.checkpoint
-        leaves.append_all(conn, entries, now_ms, log=self.log)
-        for after, applied, size in executed.steps:
-            stored.put_batch(conn, self.log, after, applied, size + head.size - len(entries))
+        leaves.append_all(conn, entries, view.now_ms, log=self.log)
+        stored.put_steps(conn, self.log, self._registry, executed.steps)
         self._registry = executed.registry
-        if floor is not None and head.size < floor.size:
-            # Mirrored, but not cosigned: partners have seen more, so this is not the newest.
+        below = view.floor is not None and head.size < view.floor.size
+        if below or (self.lineage.documents and head.size <= self.lineage.carried):
+            # Mirrored, but not cosigned: partners have seen more, so this is not the newest; and
+            # a successor says nothing before it has taken over whole.
             return MirrorAnswer(old_size=head.size)
+        mine = held(conn, head.origin)
+        if mine is not None and mine.size == head.size:
+            return MirrorAnswer(cosignature=self._own_line(mine))  # with the time of the first
         key = self._cosigner.key
-        line = cosignature.sign(opened.note.text, now_ms // 1000, key, self._cosigner.sign)
+        line = cosignature.sign(opened.note.text, view.now_ms // 1000, key, self._cosigner.sign)
         own = [item for item in opened.note.signatures if item.names(self.arbiter.key)]
         text = note.Note(opened.note.text, ()).with_signatures([*own, line]).to_text()
-        _hold(conn, head, text, now_ms)
+        _hold(conn, head, text, view.now_ms)
         return MirrorAnswer(cosignature=line)
+
+    def _own_line(self, mine: HeldMirror) -> Signature:
+        lines = note.parse(mine.note).signatures
+        return next(line for line in lines if line.names(self._cosigner.key))
+
+
+def require_inherited(tree: merkle.Tree, lineage: Lineage) -> None:
+    """Raise RefusedError `freeze_lineage_invalid` unless the log begins with what was frozen."""
+    for document in lineage.documents:
+        said = document.freeze
+        if said.at <= tree.size and tree.root(said.at) != said.root:
+            raise RefusedError("freeze_lineage_invalid", "it does not begin with the frozen log")
 
 
 def _hold(conn: Connection, head: Checkpoint, text: str, now_ms: int) -> None:

@@ -4,26 +4,28 @@ The sequencer and every witness run this same code over the same entries and com
 state root, or the witness does not cosign. First operation with the next seq in log order wins;
 there is no other order. The map holds, per title, the digest of its state, and two kinds of marks
 that make a second ISSUE of one manifest, and a second successor of one title, impossible.
+
+A batch that no quorum saw in its time is restated: its operations are judged again at the time of
+a later batch, which the log shows. A log that continues a frozen one begins with its entries (R21).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-import cbor2
-
-from protocols import log_policy, note, times
+from protocols import registry_freeze, times
 from protocols.digest import sha256
 from protocols.member_list import Freshness
-from protocols.note import VerifierKey
 from protocols.registry_entries import (
     BatchEntry,
+    HandOverEntry,
     OperationEntry,
     RootEntry,
     decode,
 )
+from protocols.registry_freeze import Arbiter, Lineage, MembersOf, arbiter_of
 from protocols.sparse_map import SparseMap
 from protocols.title import TitleState, apply
 from protocols.title_json import map_key, state_digest
@@ -34,53 +36,35 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from protocols.keys import PublicKey
-    from protocols.log_policy import Policy
-    from protocols.member_list import MemberList, RegistryEntry
+    from protocols.member_list import MemberList
     from protocols.title import Operation, Party
+
+__all__ = [
+    "MAX_OPERATIONS",
+    "Applied",
+    "Arbiter",
+    "Executed",
+    "Execution",
+    "LastBatch",
+    "MembersOf",
+    "Registry",
+    "Step",
+    "arbiter_of",
+    "beginning",
+    "execute",
+    "hand_over",
+    "marks",
+    "open_batch",
+    "restate",
+]
 
 MAX_OPERATIONS = 200
 """Operations in one batch; a batch is re-executed and refused or cosigned as a whole."""
 
-_ARBITER_TAG = "pratique/arbiter/log/1"
 _MANIFEST_MARK = b"pratique/registry-map/manifest/1\n"
 _SUCCESSOR_MARK = b"pratique/registry-map/successor/1\n"
 
 StateOf: TypeAlias = Callable[[bytes], TitleState | None]
-MembersOf: TypeAlias = Callable[[bytes], "MemberList | None"]
-
-
-@dataclass(frozen=True, slots=True)
-class Arbiter:
-    """A log arbiter as its network's member list names it: origin, log key, witness policy."""
-
-    origin: str
-    vkey: str
-    policy_text: str
-
-    @property
-    def id(self) -> bytes:
-        """Arbiter id: SHA-256 over the registry's vkey and the policy text (R19)."""
-        return sha256(cbor2.dumps([_ARBITER_TAG, self.vkey, self.policy_text], canonical=True))
-
-    @property
-    def policy_digest(self) -> bytes:
-        """SHA-256 of the policy text."""
-        return sha256(self.policy_text.encode())
-
-    @property
-    def key(self) -> VerifierKey:
-        """The key of the registry's log; raises MalformedError `vkey_malformed`."""
-        return note.parse_vkey(self.vkey)
-
-    @property
-    def policy(self) -> Policy:
-        """The parsed policy; raises MalformedError `policy_malformed`."""
-        return log_policy.parse(self.policy_text)
-
-
-def arbiter_of(entry: RegistryEntry) -> Arbiter:
-    """The arbiter of a registry in the member list."""
-    return Arbiter(entry.origin, entry.vkey, entry.policy)
 
 
 class MemberTitleKeys:
@@ -118,7 +102,11 @@ class MemberTitleKeys:
 class Registry:
     """A registry between two batches: the last batch's number and time, and the map.
 
+    arbiter:         whose turn it is
+    size:            entries of the log up to here
     members_version: the version of the member list of the last batch; it never goes back
+    last:            what it takes to restate the last batch
+    lineage:         all the arbiters of this log in turn; None when there is only one
     """
 
     network: bytes
@@ -127,6 +115,23 @@ class Registry:
     at_ms: int = 0
     members_version: int = 0
     titles: SparseMap = SparseMap()  # noqa: RUF009  (immutable)
+    size: int = 0
+    last: LastBatch | None = field(default=None, compare=False, repr=False)
+    lineage: Lineage | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LastBatch:
+    """A batch that can be restated: the registry before it, its operations, the states before."""
+
+    before: Registry
+    texts: tuple[str, ...]
+    previous: Mapping[bytes, TitleState | None]
+
+
+def beginning(network: bytes, lineage: Lineage) -> Registry:
+    """The empty registry at the start of that log."""
+    return Registry(network=network, arbiter=lineage.arbiters[0], lineage=lineage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,20 @@ class Execution:
     `state_of` gives the state of a title before the batch.
     """
 
-    __slots__ = ("_at", "_base", "_changed", "_keys", "_state_of", "_titles", "applied", "batch")
+    __slots__ = (
+        "_at",
+        "_base",
+        "_changed",
+        "_keys",
+        "_previous",
+        "_state_of",
+        "_texts",
+        "_titles",
+        "applied",
+        "batch",
+        "size",
+        "voided",
+    )
 
     def __init__(
         self, base: Registry, batch: BatchEntry, members: MemberList, state_of: StateOf
@@ -166,9 +184,13 @@ class Execution:
         self._keys = MemberTitleKeys(members)
         self._state_of = state_of
         self._changed: dict[bytes, TitleState] = {}
+        self._previous: dict[bytes, TitleState | None] = {}
+        self._texts: tuple[str, ...] | None = None
         self._titles = base.titles
         self.batch = batch
         self.applied: list[Applied] = []
+        self.voided: list[tuple[SignedOperation, TradeError]] = []
+        self.size = base.size
         if members.freshness(self._at) is not Freshness.FRESH:
             raise RefusedError("registry_members_stale", "title has no grace after expiry (R6)")
         self._base = replace(base, members_version=members.version)
@@ -182,7 +204,7 @@ class Execution:
 
         Raises as `read_operation`, `verify_operation` and `title.apply`; RefusedError
         `title_other_network`, `title_other_arbiter`; ConflictError `title_manifest_reused`,
-        `title_already_replaced`; `registry_batch_full`.
+        `title_already_replaced`; `registry_batch_full`, `arbiter_frozen`.
         """
         if len(self.applied) >= MAX_OPERATIONS:
             raise UnavailableError("registry_batch_full", "the batch is full")
@@ -190,15 +212,33 @@ class Execution:
         operation = signed.operation
         if operation.network != self._base.network:
             raise RefusedError("title_other_network", "the operation is for another network")
-        if operation.arbiter != self._base.arbiter.id:
-            raise RefusedError("title_other_arbiter", "the operation names another arbiter")
+        self._require_arbiter(operation.arbiter)
         verify_operation(signed, self._keys, self._at)
+        before = self.state_of(operation.title)
         state = self._next(operation)
+        self._previous.setdefault(operation.title, before)
         self._changed[operation.title] = state
         self._titles = self._titles.set(map_key(operation.title), state_digest(state))
         done = Applied(signed, state)
         self.applied.append(done)
         return done
+
+    def judge_again(self, last: LastBatch) -> None:
+        """Execute the operations of the batch that this one restates; some no longer hold."""
+        self._texts = last.texts
+        for text in last.texts:
+            try:
+                self.apply(text)
+            except TradeError as error:
+                self.voided.append((read_operation(text), error))
+
+    def _require_arbiter(self, named: bytes) -> None:
+        if named == self._base.arbiter.id:
+            return
+        lineage = self._base.lineage
+        if lineage and named in {arbiter.id for arbiter in lineage.arbiters}:
+            raise RefusedError("arbiter_frozen", "it is for an arbiter whose turn is over")
+        raise RefusedError("title_other_arbiter", "the operation names another arbiter")
 
     def _next(self, operation: Operation) -> TitleState:
         issuance = operation.issuance
@@ -220,13 +260,30 @@ class Execution:
         """The root entry that ends the batch, and the registry after it."""
         batch = self.batch
         root = RootEntry(self._base.network, batch.number, batch.at_ms, self._titles.root)
-        after = replace(self._base, number=batch.number, at_ms=batch.at_ms, titles=self._titles)
+        texts = self._texts
+        if texts is None:
+            texts = tuple(done.signed.text for done in self.applied)
+        after = replace(
+            self._base,
+            number=batch.number,
+            at_ms=batch.at_ms,
+            titles=self._titles,
+            size=self.size + (2 if batch.restates else len(self.applied) + 2),
+            last=LastBatch(replace(self._base, last=None), texts, self._previous),
+        )
         return root, after
+
+    def step(self) -> Step:
+        """The closed batch, to be stored."""
+        _, after = self.close()
+        entries = after.size - self.size
+        return Step(after, tuple(self.applied), entries, self.batch, tuple(self.voided))
 
     def entries(self) -> tuple[bytes, ...]:
         """The log entries of the closed batch, in order."""
         operations = (OperationEntry(done.signed.text).encode() for done in self.applied)
-        return (self.batch.encode(), *operations, self.close()[0].encode())
+        between = () if self.batch.restates else operations
+        return (self.batch.encode(), *between, self.close()[0].encode())
 
 
 def _require_batch(base: Registry, batch: BatchEntry, members: MemberList) -> None:
@@ -243,23 +300,94 @@ def _require_batch(base: Registry, batch: BatchEntry, members: MemberList) -> No
             raise RefusedError("registry_batch_invalid", detail)
 
 
-def open_batch(base: Registry, members: MemberList, at_ms: int) -> BatchEntry:
+def open_batch(
+    base: Registry, members: MemberList, at_ms: int, *, restates: bool = False
+) -> BatchEntry:
     """The entry that opens the next batch at `at_ms`, never before the last one's time."""
-    return BatchEntry(
-        base.number + 1, max(at_ms, base.at_ms), members.digest, base.arbiter.policy_digest
-    )
+    policy = base.arbiter.policy_digest
+    return BatchEntry(base.number + 1, max(at_ms, base.at_ms), members.digest, policy, restates)
+
+
+def restate(base: Registry, batch: BatchEntry, members: MemberList, state_of: StateOf) -> Execution:
+    """The last batch of `base` taken back and its operations judged at the time of `batch`.
+
+    `state_of` gives states after `base`. Raises as `Execution`.
+    """
+    last = base.last
+    if last is None:
+        raise RefusedError("registry_batch_invalid", "there is no batch to restate")
+    moment = {"number": base.number, "at_ms": base.at_ms, "members_version": base.members_version}
+
+    def before(title: bytes) -> TitleState | None:
+        return last.previous[title] if title in last.previous else state_of(title)
+
+    run = Execution(replace(last.before, **moment), batch, members, before)  # type: ignore[arg-type]
+    run.size = base.size
+    run.judge_again(last)
+    return run
+
+
+def hand_over(base: Registry, entry: HandOverEntry, members: MemberList) -> Registry:
+    """The registry in the hands of the successor that the signed freeze names (R21).
+
+    members: the list that the freeze names. The root of the log at the frozen size is the
+    caller's to compare, who has the log. Raises RefusedError `registry_batch_invalid` and as
+    `SignedFreeze.verify`, MalformedError `freeze_malformed`.
+    """
+    said = registry_freeze.read(entry.document).verify(members)
+    lineage, batch = base.lineage or Lineage((base.arbiter,)), entry.batch
+    turn = lineage.position(base.size)
+    following = lineage.arbiters[turn + 1 :]
+    faults = {
+        "nobody follows this arbiter": not following,
+        "the document ends another arbiter": said.arbiter != base.arbiter,
+        "it ends at another place": (said.at, said.state_root) != (base.size, base.titles.root),
+        "it names another successor": bool(following) and said.successor != following[0].id,
+        "its number does not follow": batch.number != base.number + 1,
+        "its time lies before the last batch": batch.at_ms < base.at_ms,
+        "it names another policy": bool(following)
+        and batch.policy_digest != following[0].policy_digest,
+    }
+    for detail, wrong in faults.items():
+        if wrong:
+            raise RefusedError("registry_batch_invalid", detail)
+    moved = replace(base, arbiter=following[0], number=batch.number, at_ms=batch.at_ms)
+    return replace(moved, size=base.size + 2, last=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One batch that was re-executed: the registry after it and its operations.
+
+    size:     entries up to its end, of those that were given
+    voided:   of a restatement, the operations that no longer hold, and why
+    moment:   what opened it
+    """
+
+    registry: Registry
+    applied: tuple[Applied, ...]
+    size: int
+    moment: BatchEntry
+    voided: tuple[tuple[SignedOperation, TradeError], ...] = ()
+
+    def changes(self, before: Registry) -> dict[bytes, TitleState | None]:
+        """The states that it changed, with those that a restatement took back."""
+        changed: dict[bytes, TitleState | None] = {}
+        if self.moment.restates and before.last is not None:
+            changed |= before.last.previous
+        return changed | {done.state.title: done.state for done in self.applied}
 
 
 @dataclass(frozen=True, slots=True)
 class Executed:
     """Whole batches that were re-executed: the registry after all, and each step.
 
-    steps: per batch, the registry after it, its operations, and the entries up to its end
+    changed: the states of the titles they touched; None for one that is not issued after all
     """
 
     registry: Registry
-    changed: Mapping[bytes, TitleState]
-    steps: tuple[tuple[Registry, tuple[Applied, ...], int], ...]
+    changed: Mapping[bytes, TitleState | None]
+    steps: tuple[Step, ...]
 
 
 def execute(
@@ -272,26 +400,63 @@ def execute(
     `registry_members_unknown` when a batch's member list is not held here yet.
     """
     registry, size = base, 0
-    steps: list[tuple[Registry, tuple[Applied, ...], int]] = []
-    changed: dict[bytes, TitleState] = {}
+    steps: list[Step] = []
+    changed: dict[bytes, TitleState | None] = {}
 
     def current(title: bytes) -> TitleState | None:
-        return changed.get(title) or state_of(title)
+        return changed[title] if title in changed else state_of(title)
 
-    for batch, operations, root in _batches(entries):
-        members = members_of(batch.members_digest)
-        if members is None:
-            raise UnavailableError("registry_members_unknown", "its member list is not held here")
-        run = Execution(registry, batch, members, current)
+    for opening, operations, root in _batches(entries):
+        size += len(operations) + 2
+        step = _step(registry, opening, operations, members_of, current, size)
+        if root != _root(step.registry):
+            raise RefusedError("registry_batch_invalid", "its state root is another one")
+        changed |= step.changes(registry)
+        registry = step.registry
+        steps.append(step)
+    return Executed(registry, changed, tuple(steps))
+
+
+def _step(
+    base: Registry,
+    opening: BatchEntry | HandOverEntry,
+    operations: Sequence[OperationEntry],
+    members_of: MembersOf,
+    state_of: StateOf,
+    size: int,
+) -> Step:
+    """One batch, whatever its kind; its root entry is the caller's to compare."""
+    if isinstance(opening, HandOverEntry):
+        named = _members(members_of, registry_freeze.read(opening.document).freeze.members)
+        return Step(hand_over(base, opening, named), (), size, opening.batch)
+    members = _members(members_of, opening.members_digest)
+    if opening.restates:
+        run = restate(base, opening, members, state_of)
+    else:
+        _require_turn(base)
+        run = Execution(base, opening, members, state_of)
         for operation in operations:
             _apply_strictly(run, operation.text)
-        closing, registry = run.close()
-        if closing != root:
-            raise RefusedError("registry_batch_invalid", "its state root is another one")
-        size += len(operations) + 2
-        steps.append((registry, tuple(run.applied), size))
-        changed |= {done.state.title: done.state for done in run.applied}
-    return Executed(registry, changed, tuple(steps))
+    _, after = run.close()
+    return Step(after, tuple(run.applied), size, opening, tuple(run.voided))
+
+
+def _require_turn(base: Registry) -> None:
+    """Nothing but its hand-over comes after the end of an arbiter (R21)."""
+    lineage = base.lineage
+    if lineage is not None and any(one.freeze.at == base.size for one in lineage.documents):
+        raise RefusedError("registry_batch_invalid", "the arbiter ends here")
+
+
+def _members(members_of: MembersOf, digest: bytes) -> MemberList:
+    members = members_of(digest)
+    if members is None:
+        raise UnavailableError("registry_members_unknown", "its member list is not held here")
+    return members
+
+
+def _root(after: Registry) -> RootEntry:
+    return RootEntry(after.network, after.number, after.at_ms, after.titles.root)
 
 
 def _apply_strictly(run: Execution, text: str) -> None:
@@ -303,23 +468,29 @@ def _apply_strictly(run: Execution, text: str) -> None:
         ) from error
 
 
-_Batch: TypeAlias = tuple[BatchEntry, list[OperationEntry], RootEntry]
+_Batch: TypeAlias = tuple[BatchEntry | HandOverEntry, list[OperationEntry], RootEntry]
 
 
-def _batches(entries: Sequence[bytes]) -> list[_Batch]:
+def _batches(entries: Iterable[bytes]) -> list[_Batch]:
     batches: list[_Batch] = []
-    batch: BatchEntry | None = None
+    opening: BatchEntry | HandOverEntry | None = None
     operations: list[OperationEntry] = []
     for entry in map(decode, entries):
-        if isinstance(entry, BatchEntry) and batch is None:
-            batch, operations = entry, []
-        elif isinstance(entry, OperationEntry) and batch is not None:
+        if isinstance(entry, BatchEntry | HandOverEntry) and opening is None:
+            opening, operations = entry, []
+        elif isinstance(entry, OperationEntry) and opening is not None and _takes(opening):
             operations.append(entry)
-        elif isinstance(entry, RootEntry) and batch is not None and operations:
-            batches.append((batch, operations, entry))
-            batch = None
+        elif isinstance(entry, RootEntry) and opening is not None:
+            if _takes(opening) and not operations:
+                raise RefusedError("registry_batch_invalid", "a batch has operations")
+            batches.append((opening, operations, entry))
+            opening = None
         else:
             raise RefusedError("registry_batch_invalid", "batch, operations, root: in this order")
-    if batch is not None:
+    if opening is not None:
         raise RefusedError("registry_batch_invalid", "the last batch has no state root")
     return batches
+
+
+def _takes(opening: BatchEntry | HandOverEntry) -> bool:
+    return isinstance(opening, BatchEntry) and not opening.restates

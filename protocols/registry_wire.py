@@ -27,21 +27,29 @@ def origin_hash(origin: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AddBatch:
-    """old: the size the witness holds; entries: those after it; checkpoint: the signed note."""
+    """What a witness is asked to cosign.
+
+    old:        the size the witness holds
+    checkpoint: the signed note, with the cosignatures there are
+    entries:    those after `old`
+    witnessed:  the newest note that a quorum has cosigned; empty while there is none
+    """
 
     old: int
     checkpoint: str
     entries: tuple[bytes, ...]
+    witnessed: str = ""
 
     def to_bytes(self) -> bytes:
         """The request's body: JSON."""
-        return strict_json.canonical(
-            {
-                "old": self.old,
-                "checkpoint": self.checkpoint,
-                "entries": encode_entries(self.entries),
-            }
-        )
+        body: dict[str, strict_json.JsonValue] = {
+            "old": self.old,
+            "checkpoint": self.checkpoint,
+            "entries": encode_entries(self.entries),
+        }
+        if self.witnessed:
+            body["witnessed"] = self.witnessed
+        return strict_json.canonical(body)
 
 
 def encode_entries(entries: tuple[bytes, ...]) -> list[strict_json.JsonValue]:
@@ -68,4 +76,6 @@ def parse_add_batch(body: bytes) -> AddBatch:
     members = strict_json.loads_object(body, max_bytes=MAX_BYTES)
     fields = Fields(members, CODE)
     checkpoint = fields.text("checkpoint", max_length=note.MAX_NOTE)
-    return AddBatch(fields.integer("old", 0, 2**53 - 1), checkpoint, read_entries(fields))
+    witnessed = fields.optional_text("witnessed", max_length=note.MAX_NOTE) or ""
+    old = fields.integer("old", 0, 2**53 - 1)
+    return AddBatch(old, checkpoint, read_entries(fields), witnessed)

@@ -17,7 +17,13 @@ from ledger.registry_witness import mirror_log
 from node.fsck.logs import STEP, tree_of
 from node.fsck.stored import has, pages
 from protocols import checkpoint, jws, log_proof, note
-from protocols.registry_entries import BatchEntry, OperationEntry, RootEntry, decode
+from protocols.registry_entries import (
+    BatchEntry,
+    HandOverEntry,
+    OperationEntry,
+    RootEntry,
+    decode,
+)
 from protocols.title_operation import read_operation, read_refusal
 from schemas.errors import TradeError
 
@@ -44,25 +50,39 @@ class _Open:
 
     members: bytes = b""
     texts: set[str] = field(default_factory=set)
+    restates: bool = False
 
 
 def _batches(conn: Connection, context: Context, name: str) -> Iterator[str]:
     """Each batch that the log closes is the stored one, and no other is stored."""
     reading, number = _Open(), 0
+    closed: tuple[RootEntry, int, _Open] | None = None  # not yet known to stand
     for start, end in log.in_pieces(0, log.size(conn, log=name), STEP):
         for leaf in log.read(conn, start, end, log=name):
             entry = decode(leaf.entry)
-            if isinstance(entry, BatchEntry):
-                reading = _Open(entry.members_digest)
-            elif isinstance(entry, OperationEntry):
+            if isinstance(entry, OperationEntry):
                 reading.texts.add(entry.text)
-            else:
+            elif isinstance(entry, RootEntry):
                 context.examined += 1
-                number = entry.number
-                yield from _batch(conn, context, name, entry, leaf.index + 1, reading)
+                number, closed = entry.number, (entry, leaf.index + 1, reading)
+            else:
+                following = _opened(entry, reading)
+                if closed is not None and not following.restates:
+                    yield from _batch(conn, context, name, *closed)
+                reading, closed = following, None
+    if closed is not None:
+        yield from _batch(conn, context, name, *closed)
     newer = select(batches.c.number).where(batches.c.log == name, batches.c.number > number)
     for missing in conn.execute(newer.order_by(batches.c.number)).scalars():
         yield f"registry log {name}: batch {missing} is stored but not in the log"
+
+
+def _opened(entry: BatchEntry | HandOverEntry, before: _Open) -> _Open:
+    """What opens a batch; a restatement judges the operations of the one before it, again."""
+    if isinstance(entry, HandOverEntry):
+        return _Open()
+    texts = before.texts if entry.restates else set[str]()
+    return _Open(entry.members_digest, texts, entry.restates)
 
 
 def _batch(
@@ -89,7 +109,7 @@ def _batch(
         operations.c.log == name, operations.c.batch == root.number
     )
     stored = {text: bytes(digest) for digest, text in conn.execute(mine)}
-    if set(stored) != reading.texts:
+    if set(stored) != reading.texts and not (reading.restates and set(stored) <= reading.texts):
         yield f"{where} has other operations than the log"
     elif any(read_operation(text).operation.digest != stored[text] for text in stored):
         yield f"{where} names an operation by another digest"

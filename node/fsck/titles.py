@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
-from ledger import log, registry_store
+from ledger import log, registry_freezes, registry_store
 from ledger.registry_tables import batches, operations
 from node.fsck.stored import has, pages
-from protocols.registry import Registry, arbiter_of, execute
+from protocols import registry_freeze
+from protocols.registry import arbiter_of, beginning, execute
 from protocols.title_json import read_state_bytes
 from schemas.errors import TradeError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from node.fsck import Context
-    from protocols.registry import Arbiter, Executed
+    from protocols.registry import Executed
     from protocols.title import TitleState
 
 MAX_ENTRIES = 5_000_000
@@ -38,7 +39,7 @@ def _registry(conn: Connection, context: Context, name: str) -> Iterator[str]:
         return
     stored = log.read(conn, 0, min(newest.size, MAX_ENTRIES), log=name)
     entries = [leaf.entry for leaf in stored]
-    done, why = _execute(context, entries)
+    done, why = _execute(conn, context, entries)
     if done is None:
         yield f"registry log {name} cannot be re-executed: {why}"
         return
@@ -47,14 +48,16 @@ def _registry(conn: Connection, context: Context, name: str) -> Iterator[str]:
     yield from _states(conn, context, name, done)
 
 
-def _execute(context: Context, entries: list[bytes]) -> tuple[Executed | None, str]:
+def _execute(
+    conn: Connection, context: Context, entries: list[bytes]
+) -> tuple[Executed | None, str]:
     """Under each listed registry: its policy digest in the entries decides which one it is."""
     assert context.members is not None
-    why = "no registry is listed"
+    why, frozen = "no registry is listed", registry_freezes.held(conn)
     for entry in context.members.registries:
         try:
-            arbiter: Arbiter = arbiter_of(entry)
-            base = Registry(network=context.members.network, arbiter=arbiter)
+            line = registry_freeze.lineage(arbiter_of(entry), frozen)
+            base = beginning(context.members.network, line)
             return execute(base, entries, context.lists.get, _never), ""
         except TradeError as error:
             why = str(error)
@@ -68,8 +71,9 @@ def _never(_title: bytes) -> TitleState | None:
 def _states(conn: Connection, context: Context, name: str, done: Executed) -> Iterator[str]:
     after = {
         (applied.state.title, applied.signed.operation.seq): applied.state
-        for _, step, _ in done.steps
-        for applied in step
+        for at, step in enumerate(done.steps)
+        if at + 1 == len(done.steps) or not done.steps[at + 1].moment.restates
+        for applied in step.applied
     }
     columns = (operations.c.title, operations.c.seq, operations.c.state)
     query = select(*columns).where(operations.c.log == name)

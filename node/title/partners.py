@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from protocols.seams import Answer
 
 CALL_DEADLINE = 5.0
+_KNOWN = frozenset(
+    {
+        "arbiter_frozen",
+        "registry_batch_stale",
+        "registry_forked",
+        "registry_members_stale",
+        "registry_restatement_refused",
+    }
+)
 
 
 def did_of(members: MemberList, key: VerifierKey) -> str | None:
@@ -101,6 +110,20 @@ async def fetch_entries(
     return read_entries(Fields(_object(answer), "registry_entry_malformed"))
 
 
+async def fetch_all(
+    node: Node, witness: Witness, arbiter: Arbiter, start: int, end: int
+) -> list[bytes]:
+    """All the entries start…end−1; raises UnavailableError `registry_behind` when some are not
+    there."""
+    entries: list[bytes] = []
+    while start + len(entries) < end:
+        found = await fetch_entries(node, witness, arbiter, start + len(entries), end)
+        if not found:
+            raise UnavailableError("registry_behind", "the witness gives no entries")
+        entries += found
+    return entries
+
+
 def _object(answer: Answer) -> dict[str, Any]:
     return strict_json.loads_object(answer.body)
 
@@ -112,7 +135,7 @@ def _refusal(answer: Answer) -> TradeError:
         code = orjson.loads(answer.body).get("code")
     except (orjson.JSONDecodeError, AttributeError):
         code = None
-    known = code in {"registry_forked", "registry_members_stale"}
+    known = code in _KNOWN
     detail = f"the witness answered {answer.status} {code if isinstance(code, str) else ''}"
     return RefusedError(code if known else "registry_batch_invalid", detail.strip())
 

@@ -5,17 +5,27 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from ledger import registry_freezes
 from node.http.helpers import hex_digest, json_response, query_int, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
+from node.title import freezing
+from node.title.disputing import (
+    REGISTRY_FORK,
+    RegistryForkHandler,
+    TitleForkHandler,
+    dispute_json,
+)
+from node.title.freezing import FreezeHandler, Freezing
 from node.title.sequencing import Sequencing
 from node.title.tasks import end
 from node.title.witnessing import Witnessing
 from node.trust import rows
+from protocols import registry_freeze, title_fork
 from protocols.fields import Fields
 from protocols.member_list import advance, open_founding
-from protocols.registry import arbiter_of
+from protocols.registry_freeze import Arbiter, Freezes, Lineage, arbiter_of
 from protocols.title_operation import MAX_TEXT, read_operation
-from schemas.errors import MalformedError, NotFoundError, TradeError
+from schemas.errors import MalformedError, NotFoundError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +52,9 @@ class RegistryService:
         """Reads nothing yet."""
         self.node = node
         self.sequencing: Sequencing | None = None
-        self.witnessing = Witnessing(node, self.members_with)
+        self.freezes: Freezes = {}
+        self.freezing = Freezing(node)
+        self.witnessing = Witnessing(node, self.members_with, self.lineage_of)
         self._lists: dict[bytes, MemberList] = {}
         self._following: set[asyncio.Task[None]] = set()
         self._beginning = asyncio.Lock()
@@ -79,14 +91,56 @@ class RegistryService:
                 "/v1/registry",
                 self._show,
                 Auth.OPERATOR,
-                "The registry sequenced here and those witnessed",
+                "The registry sequenced here, those witnessed, ended arbiters and disputes",
                 tag,
             ),
+            *self._governing(tag),
             *self.witnessing.routes(),
+        ]
+
+    def _governing(self, tag: str) -> list[Route]:
+        """Ending an arbiter (R21)."""
+        where, text = Auth.OPERATOR, {"type": "string"}
+        order = {"type": "object", "properties": {"arbiter": text, "successor": text,
+                 "block": {"type": "integer"}, "blockHash": text}}  # fmt: skip
+        return [
+            Route(
+                "POST",
+                "/v1/registry/freeze",
+                self._draft,
+                where,
+                "Draft the document that ends an arbiter, for the roots to sign",
+                tag,
+                request={JSON: order},
+                deadline=_DEADLINE,
+            ),
+            Route(
+                "POST",
+                "/v1/registry/freezes",
+                self._take,
+                where,
+                "Sign such a document with the roots here (sign=1), or take in a complete one",
+                tag,
+                request={JSON: {"type": "object"}},
+                parameters=(Parameter("sign", "1: sign with the roots in this home"),),
+                max_body=registry_freeze.MAX_BYTES,
+                deadline=_DEADLINE,
+            ),
+            Route(
+                "POST",
+                "/v1/registry/stop",
+                self._stop,
+                where,
+                "Stop, or with resume go on with, the registry sequenced here",
+                tag,
+                request={JSON: {"type": "object"}},
+            ),
         ]
 
     async def start(self) -> None:
         """Begin to sequence if the member list says so, now or later."""
+        self._listen()
+        await self._load_freezes()
         self.node.members.watch(self._members_changed)
         await self._follow()
 
@@ -96,10 +150,41 @@ class RegistryService:
         if self.sequencing is not None:
             await self.sequencing.stop()
 
+    def _listen(self) -> None:
+        exchange = getattr(self.node, "exchange", None)
+        if exchange is not None:
+            exchange.on(registry_freeze.TYPE, FreezeHandler(self.node))
+            exchange.on(REGISTRY_FORK, RegistryForkHandler(self.node))
+            exchange.on(title_fork.TYPE, TitleForkHandler(self.node))
+
     def ready(self) -> str | None:
-        """Not ready when the registry is sealed; waiting for witnesses is no fault of this node."""
-        fault = self.sequencing.fault if self.sequencing else None
-        return None if fault is None else str(fault)
+        """Not ready when the registry is sealed, or halted because no quorum answers (R21)."""
+        if self.sequencing is None:
+            return None
+        if self.sequencing.fault is not None:
+            return str(self.sequencing.fault)
+        if self.sequencing.halted():
+            return "registry_awaiting_witnesses: no quorum cosigns; no title moves"
+        return None
+
+    # -- ended arbiters ------------------------------------------------------------------------
+
+    async def _load_freezes(self) -> None:
+        self.freezes = await self.node.store.read(registry_freezes.held)
+
+    async def freezes_changed(self) -> None:
+        """Take the freezes held in force: stop sequencing, or begin as a successor."""
+        await self._load_freezes()
+        await self._follow()
+
+    def freezes_change_soon(self) -> None:
+        """The same, once the transaction that runs now is committed."""
+        task = asyncio.get_running_loop().create_task
+        self._following.add(task(self.freezes_changed(), name="registry.freezes"))
+
+    def lineage_of(self, arbiter: Arbiter) -> Lineage:
+        """Whom that arbiter continues; raises RefusedError `freeze_lineage_invalid`."""
+        return registry_freeze.lineage(arbiter, self.freezes)
 
     # -- the member list -----------------------------------------------------------------------
 
@@ -129,16 +214,25 @@ class RegistryService:
         if members is None or not self.node.keys.has("registry"):
             return None
         raw = self.node.keys.signer("registry").public().raw()
-        for entry in members.registries:
-            if entry.did == self.node.did and arbiter_of(entry).key.public_key == raw:
-                return entry
-        return None
+        mine = [
+            entry
+            for entry in members.registries
+            if entry.did == self.node.did and arbiter_of(entry).key.public_key == raw
+        ]
+        # One that stands goes before one that has ended and only answers for its past.
+        return min(mine, key=lambda one: arbiter_of(one).id in self.freezes, default=None)
 
     async def _begin(self) -> None:
         entry = self.own_entry()
-        if entry is None or self.sequencing is not None:
+        if entry is None:
             return
-        sequencing = Sequencing(self.node, arbiter_of(entry), self._finalised, self.members_with)
+        line = self.lineage_of(arbiter_of(entry))
+        if self.sequencing is not None:
+            # A successor takes over before it has sequenced anything, or not at all.
+            if self.sequencing.lineage == line or self.sequencing.registry.number:
+                return
+            await self.sequencing.stop()
+        sequencing = Sequencing(self.node, line, self._finalised, self.members_with)
         await sequencing.start()
         self.sequencing = sequencing
 
@@ -174,6 +268,11 @@ class RegistryService:
         assert outcome.batch is not None
         if not await sequencing.wait_final(outcome.batch, wait):
             return body | {"outcome": "pending"}
+        again = await sequencing.known(operation.digest)
+        if again is None or again.batch is None:
+            # Its batch was restated, and then it did not hold any more.
+            refusal = again.refusal if again else None
+            return body | ({"outcome": "refused", "refusal": refusal} if refusal else _undecided())
         found = sequencing.require_known(await sequencing.title(operation.title))
         return body | {"outcome": "final"} | final_json(found)
 
@@ -205,7 +304,63 @@ class RegistryService:
 
     async def _show(self, _request: web.Request) -> web.Response:
         own = self.sequencing.standing() if self.sequencing else None
-        return json_response({"sequenced": own, "witnessed": await self.witnessing.standing()})
+        disputes = await self.node.store.read(registry_freezes.disputes_of)
+        body = {
+            "sequenced": own,
+            "witnessed": await self.witnessing.standing(),
+            "listed": self._listed(),
+            "frozen": [freezing.freeze_json(one) for one in self.freezes.values()],
+            "disputes": [dispute_json(one) for one in disputes],
+        }
+        return json_response(body)
+
+    def _listed(self) -> list[dict[str, Any]]:
+        members = self.node.members.current
+        found = [(entry, arbiter_of(entry).id) for entry in (members.registries if members else ())]
+        return [
+            {
+                "origin": entry.origin,
+                "did": entry.did,
+                "arbiter": arbiter.hex(),
+                "frozen": arbiter in self.freezes,
+            }
+            for entry, arbiter in found
+        ]
+
+    async def _draft(self, request: web.Request) -> web.Response:
+        document = await self.freezing.draft(freezing.read_wish(await read_json(request)))
+        return self._document(document)
+
+    async def _take(self, request: web.Request) -> web.Response:
+        document = registry_freeze.read(await request.read())
+        if request.query.get("sign") == "1":
+            document = await self.freezing.sign(document)
+        else:
+            await self.freezing.take(document, announce=True)
+        return self._document(document)
+
+    def _document(self, document: registry_freeze.SignedFreeze) -> web.Response:
+        members = self.node.members.current
+        assert members is not None
+        return json_response(
+            {
+                **freezing.freeze_json(document),
+                "document": document.to_bytes().decode(),
+                "counted": document.counted(members),
+                "threshold": members.roots.threshold,
+                "inForce": self.freezing.is_complete(document),
+            }
+        )
+
+    async def _stop(self, request: web.Request) -> web.Response:
+        body = await read_json(request)
+        await self.require().stop_sequencing(stop=body.get("resume") is not True)
+        return json_response(self.require().standing())
+
+
+def _undecided() -> dict[str, Any]:
+    error = UnavailableError("registry_awaiting_witnesses", "its batch was restated without it")
+    return {"outcome": "error", "problem": error.problem()}
 
 
 def final_json(found: FinalTitle) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """The sequencer of a title registry as it runs in a node: gather, execute, sign, make final.
 
 One batch at a time. An operation is answered as accepted when its batch is durable, and as final
-when a quorum of witnesses has cosigned the checkpoint over it (R21). After a start nothing is
-sequenced until enough witnesses to intersect every quorum have confirmed the last state (R15);
-what they hold beyond it is recovered from them, and two histories seal the registry for good.
+when a quorum of witnesses has cosigned the checkpoint over it (R21). Until then there is no next
+batch: without a quorum the registry halts and says so. After a start nothing is sequenced until
+enough witnesses to intersect every quorum have confirmed the last state (R15); what they hold
+beyond it is recovered from them, and two histories seal the registry for good.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ledger import checkpoints, log, registry_store
+from ledger import checkpoints, log, registry_freezes, registry_store, registry_witness
 from ledger.publisher import LogIdentity, LogPublisher
 from ledger.registry import Outcome, Sequencer
 from ledger.tiles import TileFolder
-from node.title import partners
+from node.title import inheriting, partners, restating
 from node.title.gathering import RegistryGatherer
 from node.title.tasks import end
-from protocols import log_policy
+from protocols import log_policy, registry_freeze
 from protocols.log_proof import LogProof
-from protocols.registry import MAX_OPERATIONS, Registry, execute
+from protocols.registry import MAX_OPERATIONS, Registry, beginning, execute
+from protocols.registry_freeze import Lineage
 from protocols.times import from_ms
 from protocols.title_json import map_key
 from protocols.title_proof import TitleProof
@@ -51,6 +53,9 @@ if TYPE_CHECKING:
 
 QUEUE = 5_000
 CONFIRM_PAUSE = 0.3
+AWAIT_SECONDS = 4.0
+"""For so long an operation waits for the batch before it to become final."""
+SETTLE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +79,9 @@ class Sequencing:
     """Runs one registry. `finalised` is called with the titles that became final."""
 
     node: Node
-    arbiter: Arbiter
+    lineage: Lineage
     finalised: Callable[[Sequence[bytes]], None]
     members_of: Callable[[bytes], MemberList | None]
-    log: str = "registry"
     confirmed: bool = False
     fault: TradeError | None = None
     _queue: asyncio.Queue[_Waiting] = field(default_factory=lambda: asyncio.Queue(QUEUE))
@@ -89,9 +93,26 @@ class Sequencing:
     _registry: Registry = field(init=False)
     _final: Registry = field(init=False)
     _final_note: tuple[int, str] = (0, "")
+    _open_since: float = 0.0
+    _stopped: bool = False
     _publisher: LogPublisher = field(init=False)
     _gatherer: RegistryGatherer = field(init=False)
     _sequencer: Sequencer = field(init=False)
+
+    @property
+    def arbiter(self) -> Arbiter:
+        """The arbiter whose turn it is here."""
+        return self.lineage.arbiters[-1]
+
+    @property
+    def registry(self) -> Registry:
+        """The registry after the last batch, final or not."""
+        return self._registry
+
+    @property
+    def log(self) -> str:
+        """The name of its log inside this node; `registry` for the first that a node keeps."""
+        return self.arbiter.origin.split("/", 1)[1].removesuffix("/1").replace("/", "-")
 
     async def start(self) -> None:
         """Rebuild what is stored, compare it with what was signed, begin."""
@@ -114,20 +135,24 @@ class Sequencing:
     async def _load(self) -> None:
         signer = self.node.keys.signer("registry")
         identity = LogIdentity(self.arbiter.key, signer.sign, self.log)
-        folder = TileFolder(self.node.home.path / "registry")
+        folder = TileFolder(self.node.home.path / self.log)
         self._publisher = publisher = LogPublisher(identity, folder)
         self._sequencer = Sequencer(self.log, self.node.keys.signer("exchange"))
         network = partners.members_of(self.node).network
-        self._registry = self._final = Registry(network=network, arbiter=self.arbiter)
+        self._registry = self._final = beginning(network, self.lineage)
         while found := await self.node.store.read(publisher.pending_hashes):
             publisher.extend(found)
         await self.node.store.read(publisher.verify)
         await self.node.store.write(publisher.take_over)
         await self.node.store.read(self._rebuild)
-        self._gatherer = RegistryGatherer(self.node, publisher, self.arbiter.policy, self._cosigned)
+        self._stopped = await self.node.store.read(registry_freezes.is_stopped, self.log)
+        self._gatherer = RegistryGatherer(
+            self.node, publisher, self.arbiter.policy, self._cosigned, carried=self.lineage.carried
+        )
 
     def _rebuild(self, conn: Connection) -> None:
-        empty, newest = self._registry, registry_store.newest_batch(conn, self.log)
+        empty = beginning(self._registry.network, self.lineage)
+        newest = registry_store.newest_batch(conn, self.log)
         self._registry = registry_store.load(conn, self.log, empty, newest)
         witnessed = checkpoints.newest(conn, log=self.log, witnessed=True)
         if witnessed is not None:
@@ -135,7 +160,11 @@ class Sequencing:
             self._final = registry_store.load(conn, self.log, empty, batch)
             self._final_note = self._note(conn, witnessed)
         if newest is not None and newest.number > self._final.number:
-            self._open = [(newest.size, self._registry)]
+            self._opened(self._registry)
+
+    def _opened(self, registry: Registry) -> None:
+        """There is a batch that is not final: the only one."""
+        self._open, self._open_since = [(registry.size, registry)], time.monotonic()
 
     def _note(self, conn: Connection, stored: StoredCheckpoint) -> tuple[int, str]:
         return stored.size, checkpoints.cosigned_note(conn, stored, log=self.log)
@@ -160,13 +189,48 @@ class Sequencing:
                 if not self.confirmed:
                     await asyncio.sleep(CONFIRM_PAUSE)
                     continue
+                await self._inherit()
                 await self._publish()
-                await self._batch()
+                await (self._settle() if self._open else self._batch())
             except (SettingsError, ConflictError, RefusedError) as error:
                 self._seal(error)
             except (TradeError, OSError) as error:
                 self.node.telemetry.log.warning("registry.turn_failed", error=str(error))
                 await asyncio.sleep(CONFIRM_PAUSE)
+
+    async def _inherit(self) -> None:
+        """As a successor, begin with the log that was frozen, and the document (R21)."""
+        carried = self.lineage.carried
+        if not self.lineage.documents or self._publisher.tree.size > carried:
+            return
+        entries = await inheriting.entries_for(self)
+        while (size := self._publisher.tree.size) <= carried:
+            taken = await self.node.store.write(inheriting.take_over, self, entries[size:])
+            self._publisher.extend(taken.hashes)
+            self._registry = taken.registry
+            await self._publish()
+        self._opened(self._registry)
+        self.node.telemetry.log.warning("registry.taken_over", entries=carried)
+
+    async def _settle(self) -> None:
+        """Wait for the quorum; restate what none saw in its time."""
+        if await self.wait_final(self._open[-1][1].number, SETTLE_SECONDS):
+            return
+        if await restating.is_needed(self, self._registry):
+            done = await self.node.store.write(
+                self._sequencer.restate,
+                self._registry,
+                partners.members_of(self.node),
+                self.node.clock.now_ms(),
+            )
+            self.node.telemetry.log.warning("registry.restated", batch=self._registry.number)
+            self._took(done)
+
+    def _took(self, done: Sequenced) -> None:
+        if done.registry is not None:
+            self._registry = done.registry
+            self._publisher.extend([leaf.hash for leaf in done.leaves])
+            self._opened(done.registry)
 
     async def _batch(self) -> None:
         waiting = [await self._queue.get()]
@@ -182,14 +246,12 @@ class Sequencing:
                 item.answer.set_result(outcome)
 
     async def _sequence(self, texts: Sequence[str]) -> Sequence[Outcome]:
+        self._require_turn()
         members = partners.members_of(self.node)
         done: Sequenced = await self.node.store.write(
             self._sequencer.sequence, self._registry, texts, members, self.node.clock.now_ms()
         )
-        if done.registry is not None:
-            self._registry = done.registry
-            self._publisher.extend([leaf.hash for leaf in done.leaves])
-            self._open.append((self._publisher.tree.size, done.registry))
+        self._took(done)
         return done.outcomes
 
     async def _publish(self) -> None:
@@ -269,21 +331,15 @@ class Sequencing:
     async def _recover(self, witness: Witness, text: str) -> None:
         """Take back, from its mirror, what a restore from an old copy has lost."""
         head, start = partners.head_of(text), self._publisher.tree.size
-        entries: list[bytes] = []
-        while start + len(entries) < head.size:
-            at = start + len(entries)
-            found = await partners.fetch_entries(self.node, witness, self.arbiter, at, head.size)
-            if not found:
-                raise UnavailableError("registry_behind", "the witness gives no entries")
-            entries += found
+        entries = await partners.fetch_all(self.node, witness, self.arbiter, start, head.size)
         await self.node.store.write(self._take_back, entries)
         while fresh := await self.node.store.read(self._publisher.pending_hashes):
             self._publisher.extend(fresh)
+        registry_witness.require_inherited(self._publisher.tree, self.lineage)
         await self.node.store.read(self._rebuild)
         self.node.telemetry.log.warning("registry.recovered", entries=len(entries))
 
     def _take_back(self, conn: Connection, entries: Sequence[bytes]) -> None:
-        start = log.size(conn, log=self.log)
         done = execute(
             self._registry,
             entries,
@@ -291,28 +347,57 @@ class Sequencing:
             lambda title: registry_store.state_of(conn, self.log, title),
         )
         log.append_all(conn, entries, self.node.clock.now_ms(), log=self.log)
-        for after, applied, size in done.steps:
-            registry_store.put_batch(conn, self.log, after, applied, start + size)
+        registry_store.put_steps(conn, self.log, self._registry, done.steps)
 
     # -- for others ----------------------------------------------------------------------------
 
     async def hand_in(self, text: str, digest: bytes) -> Outcome:
         """What became of an operation: accepted into a batch, refused, or not decided.
 
-        Raises UnavailableError `registry_unconfirmed`, `registry_batch_full`.
+        Raises UnavailableError `registry_unconfirmed`, `registry_batch_full`,
+        `registry_awaiting_witnesses`, `registry_stopped`; RefusedError `arbiter_frozen`.
         """
         self._require_working()
-        known = await self.node.store.read(self._sequencer.known, digest)
+        known = await self.known(digest)
         if known is not None:
             return known
+        self._require_turn()
         if not self.confirmed:
             raise UnavailableError("registry_unconfirmed", "its witnesses have not answered yet")
+        if self.halted():
+            raise _awaiting()
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         try:
             self._queue.put_nowait(_Waiting(text, answer))
         except asyncio.QueueFull:
             raise UnavailableError("registry_batch_full", "too many operations wait") from None
-        return await answer
+        try:
+            async with asyncio.timeout(AWAIT_SECONDS):
+                return await answer
+        except TimeoutError:
+            raise _awaiting() from None
+
+    async def known(self, digest: bytes) -> Outcome | None:
+        """What became of an operation that was handed in before."""
+        return await self.node.store.read(self._sequencer.known, digest)
+
+    def halted(self) -> bool:
+        """Whether a batch has been waiting for its quorum for long: nothing moves (R21)."""
+        return bool(self._open) and time.monotonic() - self._open_since > AWAIT_SECONDS
+
+    def _require_turn(self) -> None:
+        registry_freeze.require_in_force(self.arbiter.id, self.node.registry.freezes)
+        if self._stopped:
+            raise UnavailableError("registry_stopped", "its operator has stopped it")
+
+    async def stop_sequencing(self, *, stop: bool) -> None:
+        """Sequence nothing more until it is resumed; both are durable."""
+        now, name = self.node.clock.now_ms(), self.log
+        if stop:
+            await self.node.store.write(registry_freezes.stop, name, now)
+        else:
+            await self.node.store.write(registry_freezes.resume, name)
+        self._stopped = stop
 
     def _require_working(self) -> None:
         if self.fault is not None:
@@ -376,6 +461,15 @@ class Sequencing:
             "batches": self._registry.number if ready else None,
             "final": self._final.number if ready else None,
             "confirmed": self.confirmed,
+            "awaitingWitnesses": self.halted(),
+            "stopped": self._stopped,
+            "predecessors": [one.id.hex() for one in self.lineage.arbiters[:-1]],
             "witnesses": self._gatherer.standing() if ready else [],
             "fault": None if self.fault is None else self.fault.problem(),
         }
+
+
+def _awaiting() -> UnavailableError:
+    return UnavailableError(
+        "registry_awaiting_witnesses", "the batch before has no quorum of witnesses yet"
+    )

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from ledger import forks, log, registry_witness
-from ledger.registry_witness import Mirror, MirrorAnswer
-from ledger.tiles import write_durably
+from ledger.registry_witness import Mirror, MirrorAnswer, View
 from ledger.witness import Cosigner
 from node.http.helpers import json_response, query_int, query_text
 from node.http.routes import JSON, Auth, Parameter, Route
-from node.title import partners
+from node.title import disputing, partners
 from protocols import registry_wire, witness_protocol
 from protocols.fork_evidence import ForkEvidence
-from protocols.registry import Arbiter, arbiter_of
+from protocols.registry_freeze import Arbiter, Lineage, arbiter_of
 from protocols.registry_wire import AddBatch, origin_hash
 from protocols.witness_protocol import WitnessState
 from schemas.errors import NotFoundError, RefusedError, TradeError, UnavailableError
@@ -45,7 +44,11 @@ ADD_DEADLINE = 20.0
 
 @dataclass(slots=True)
 class _Watched:
-    """A registry we witness: its arbiter and sequencer, our mirror, what partners confirmed."""
+    """A registry we witness: its arbiter and sequencer, our mirror, what partners confirmed.
+
+    floor:   the most that they hold
+    binding: the size that a quorum with us in it may have cosigned, as far as they know
+    """
 
     arbiter: Arbiter
     did: str
@@ -54,6 +57,7 @@ class _Watched:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     confirmed: bool = False
     floor: Checkpoint | None = None
+    binding: int = 0
 
     def others(self) -> tuple[Witness, ...]:
         """The other witnesses that count."""
@@ -64,10 +68,16 @@ class _Watched:
 class Witnessing:
     """The registry witness of a node."""
 
-    def __init__(self, node: Node, members_of: Callable[[bytes], MemberList | None]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        members_of: Callable[[bytes], MemberList | None],
+        lineage_of: Callable[[Arbiter], Lineage],
+    ) -> None:
         """members_of: a held version of the member list by its digest."""
         self.node = node
         self._members_of = members_of
+        self._lineage_of = lineage_of
         self._watched: dict[bytes, _Watched] = {}
 
     def routes(self) -> Sequence[Route]:
@@ -127,9 +137,10 @@ class Witnessing:
         if members is None or entry is None or not self.node.keys.has("registry-witness"):
             raise _not_here()
         arbiter = arbiter_of(entry)
-        if arbiter.id not in self._watched:
+        held, line = self._watched.get(arbiter.id), self._lineage_of(arbiter)
+        if held is None or held.mirror.lineage != line:
             cosigner = self._cosigner(arbiter)
-            mirror = Mirror(members.network, arbiter, cosigner)
+            mirror = Mirror(members.network, line, cosigner)
             self._watched[arbiter.id] = _Watched(arbiter, entry.did, cosigner, mirror)
         return self._watched[arbiter.id]
 
@@ -178,30 +189,30 @@ class Witnessing:
         if forks.is_marked(conn, watched.did):
             shown = RefusedError("registry_forked", "this registry has shown two histories")
             return MirrorAnswer(refusal=shown)
-        now = self.node.clock.now_ms()
-        return watched.mirror.add(conn, asked, self._members_of, now, watched.floor)
+        frozen = self.node.registry.freezes.get(watched.arbiter.id)
+        view = View(
+            now_ms=self.node.clock.now_ms(),
+            newest=partners.members_of(self.node),
+            members_of=self._members_of,
+            floor=watched.floor,
+            binding=watched.binding,
+            freeze=frozen.freeze if frozen else None,
+        )
+        return watched.mirror.add(conn, asked, view)
 
     async def _accuse(
         self, watched: _Watched, notes: tuple[str, str], proof: tuple[bytes, ...]
     ) -> None:
-        """Keep the proof of two histories and stop cosigning for the node behind it."""
+        """Keep the proof of two histories, cosign its registry no more, tell everybody."""
         members = partners.members_of(self.node)
         evidence = ForkEvidence(members.network, watched.arbiter.origin, notes, proof)
         try:
             evidence.prove(watched.arbiter.key)
         except RefusedError:
             return
-        file = self.node.home.evidence / f"fork-{evidence.digest.hex()[:16]}.json"
-        await asyncio.to_thread(write_durably, [(file, evidence.to_bytes())])
-        await self.node.store.write(self._record, evidence, watched.did, file.name)
-
-    def _record(self, conn: Connection, evidence: ForkEvidence, did: str, file: str) -> None:
-        from node.store import events
-
-        now = self.node.clock.now_ms()
-        if forks.keep(conn, evidence, did, now):
-            detail = {"code": forks.CODE, "origin": evidence.origin, "evidence": file}
-            events.record(conn, kind="alarm", at=now, actor=did, detail=detail)
+        await disputing.keep_file(self.node, disputing.file_name(evidence), evidence.to_bytes())
+        found = disputing.Fork(evidence, watched.arbiter.id, watched.did)
+        await self.node.store.write(disputing.record_fork, self.node, found, tell=True)
 
     # -- R15 -----------------------------------------------------------------------------------
 
@@ -212,18 +223,30 @@ class Witnessing:
         others = watched.others()
         needed = min(watched.arbiter.policy.confirmations(watched.arbiter.origin), len(others))
         answers = await asyncio.gather(*(self._learn(watched, item) for item in others))
-        if sum(answers) < needed:
+        known = [size for size in answers if size is not None]
+        if len(known) < needed:
             raise UnavailableError("registry_unconfirmed", "other witnesses have not answered")
+        # A quorum is ourselves, who may have forgotten, those that did not answer, and others.
+        silent = 1 + len(others) - len(known)
+        missing = watched.arbiter.policy.smallest_quorum() - silent
+        sizes = sorted(known, reverse=True)
+        watched.binding = sizes[missing - 1] if 0 < missing <= len(sizes) else 0
         watched.confirmed = True
 
-    async def _learn(self, watched: _Watched, other: Witness) -> bool:
+    async def _learn(self, watched: _Watched, other: Witness) -> int | None:
+        """The size that the other witness holds; None when it gave no answer."""
         try:
-            head, _ = await partners.ask_state(self.node, other, watched.arbiter)
+            head, text = await partners.ask_state(self.node, other, watched.arbiter)
         except TradeError:
-            return False
-        if head is not None and (watched.floor is None or head.size > watched.floor.size):
+            return None
+        if head is None:
+            return 0
+        mine = await self.node.store.read(registry_witness.held, watched.arbiter.origin)
+        if mine is not None and mine.size == head.size and mine.root != head.root:
+            await self._accuse(watched, (mine.note, text), ())
+        if watched.floor is None or head.size > watched.floor.size:
             watched.floor = head
-        return True
+        return head.size
 
     async def _state(self, request: web.Request) -> web.Response:
         """Needs no checkpoint and no confirmation of our own (R15)."""

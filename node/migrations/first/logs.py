@@ -24,6 +24,9 @@ TABLES = (
     "registry_operations",
     "registry_refusals",
     "registry_mirrors",
+    "registry_freezes",
+    "registry_disputes",
+    "registry_stops",
 )
 
 
@@ -46,6 +49,9 @@ def create() -> None:
     _registry_operations()
     _registry_refusals()
     _registry_mirrors()
+    _registry_freezes()
+    _registry_disputes()
+    _registry_stops()
 
 
 def _log_leaves() -> None:
@@ -262,4 +268,35 @@ def _registry_mirrors() -> None:
         text("note"),
         big("at"),
         primary(None, "origin"),
+    )
+
+
+def _registry_freezes() -> None:
+    op.create_table(
+        "registry_freezes",
+        octets("arbiter", 32),
+        text("document"),
+        big("at"),
+        primary(None, "arbiter"),
+    )
+
+
+def _registry_disputes() -> None:
+    op.create_table(
+        "registry_disputes",
+        octets("arbiter", 32),
+        octets("title", 32),
+        text("code", 64),
+        text("evidence"),
+        big("at"),
+        primary(None, "arbiter", "title"),
+    )
+
+
+def _registry_stops() -> None:
+    op.create_table(
+        "registry_stops",
+        text("log", 64),
+        big("at"),
+        primary(None, "log"),
     )

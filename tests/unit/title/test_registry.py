@@ -135,7 +135,7 @@ def test_r22_re_execution_from_the_log_gives_the_same_registry() -> None:
     again = execute(EMPTY_REGISTRY, world.entries, {MEMBERS.digest: MEMBERS}.get, {}.get)
     assert again.registry == world.registry
     assert again.changed == world.states
-    assert [(len(applied), size) for _, applied, size in again.steps] == [(2, 4), (1, 7)]
+    assert [(len(step.applied), step.size) for step in again.steps] == [(2, 4), (1, 7)]
 
 
 def test_r22_re_execution_continues_from_a_state() -> None:

@@ -12,12 +12,13 @@ from sqlalchemy import Connection, create_engine, delete, update
 from ledger import log, registry, registry_store
 from ledger.registry import Sequencer
 from ledger.registry_tables import metadata, operations
-from ledger.registry_witness import Mirror, held
+from ledger.registry_witness import Mirror, View, held
 from ledger.tables import leaves
 from ledger.witness import Cosigner
 from protocols import checkpoint, cosignature, merkle, note, times
 from protocols.checkpoint import Checkpoint
 from protocols.registry import Registry
+from protocols.registry_freeze import Lineage
 from protocols.registry_wire import AddBatch, origin_hash, parse_add_batch
 from protocols.title import Kind
 from protocols.title_operation import read_operation, verify_refusal
@@ -158,7 +159,13 @@ def test_steps_end_at_checkpoints() -> None:
 
 def mirror() -> Mirror:
     signer = ed("cn-port", "registry-witness")
-    return Mirror(MEMBERS.network, ARBITER, Cosigner(witness_key("cn-port"), signer.sign))
+    return Mirror(
+        MEMBERS.network, Lineage((ARBITER,)), Cosigner(witness_key("cn-port"), signer.sign)
+    )
+
+
+def view(now_ms: int = NOW_MS, floor: Checkpoint | None = None) -> View:
+    return View(now_ms, MEMBERS, LISTS.get, floor)
 
 
 def entries_of(conn: Connection) -> list[bytes]:
@@ -190,9 +197,9 @@ def witness() -> Iterator[Connection]:
 
 def test_r22_a_witness_re_executes_then_cosigns(batches: list[bytes], witness: Connection) -> None:
     one = mirror()
-    first = one.add(witness, request(batches[:3]), LISTS.get, NOW_MS)
+    first = one.add(witness, request(batches[:3]), view())
     assert first.cosignature is not None
-    second = one.add(witness, request(batches, 3), LISTS.get, NOW_MS)
+    second = one.add(witness, request(batches, 3), view())
     assert second.cosignature is not None
     body = note.parse(request(batches).checkpoint).text
     time = cosignature.verify(body, second.cosignature, witness_key("cn-port"))
@@ -207,15 +214,15 @@ def test_r22_a_witness_re_executes_then_cosigns(batches: list[bytes], witness: C
 
 def test_a_lost_answer_is_given_again(batches: list[bytes], witness: Connection) -> None:
     one = mirror()
-    one.add(witness, request(batches), LISTS.get, NOW_MS)
-    again = one.add(witness, request(batches, 6), LISTS.get, NOW_MS + 1000)
+    one.add(witness, request(batches), view())
+    again = one.add(witness, request(batches, 6), view(NOW_MS + 1000))
     assert again.cosignature is not None
-    assert one.add(witness, request(batches), LISTS.get, NOW_MS).old_size == 6
+    assert one.add(witness, request(batches), view()).old_size == 6
 
 
 def test_a_witness_goes_on_after_a_restart(batches: list[bytes], witness: Connection) -> None:
-    mirror().add(witness, request(batches[:3]), LISTS.get, NOW_MS)
-    second = mirror().add(witness, request(batches, 3), LISTS.get, NOW_MS)
+    mirror().add(witness, request(batches[:3]), view())
+    second = mirror().add(witness, request(batches, 3), view())
     assert second.cosignature is not None
 
 
@@ -223,7 +230,7 @@ def test_r22_a_witness_without_the_member_list_says_nothing(
     batches: list[bytes], witness: Connection
 ) -> None:
     with pytest.raises(UnavailableError, match="registry_members_unknown"):
-        mirror().add(witness, request(batches), lambda _: None, NOW_MS)
+        mirror().add(witness, request(batches), replace(view(), members_of=lambda _: None))
 
 
 @pytest.mark.parametrize(
@@ -238,51 +245,51 @@ def test_r22_a_batch_that_does_not_hold_is_refused_and_leaves_nothing(
     batches: list[bytes], witness: Connection, change: object, code: str
 ) -> None:
     one = mirror()
-    one.add(witness, request(batches[:3]), LISTS.get, NOW_MS)
-    answer = one.add(witness, request(change(batches), 3), LISTS.get, NOW_MS)  # type: ignore[operator]
+    one.add(witness, request(batches[:3]), view())
+    answer = one.add(witness, request(change(batches), 3), view())  # type: ignore[operator]
     assert answer.refusal is not None
     assert answer.refusal.code == code
     assert log.size(witness, log=one.log) == 3
-    assert one.add(witness, request(batches, 3), LISTS.get, NOW_MS).cosignature is not None
+    assert one.add(witness, request(batches, 3), view()).cosignature is not None
 
 
 def test_entries_that_lead_to_another_root_are_refused(
     batches: list[bytes], witness: Connection
 ) -> None:
     asked = replace(request(batches), entries=tuple(batches[:5]))
-    answer = mirror().add(witness, asked, LISTS.get, NOW_MS)
+    answer = mirror().add(witness, asked, view())
     assert answer.refusal is not None
     assert answer.refusal.code == "registry_batch_invalid"
     other = request([*batches[:5], b"x" * 100])
     asked = replace(other, entries=tuple(batches))
-    answer = mirror().add(witness, asked, LISTS.get, NOW_MS)
+    answer = mirror().add(witness, asked, view())
     assert answer.refusal is not None
     assert "another log root" in answer.refusal.detail
 
 
 def test_a_batch_from_the_future_is_refused(batches: list[bytes], witness: Connection) -> None:
     early = NOW_MS - int(timedelta(minutes=2).total_seconds() * 1000)
-    answer = mirror().add(witness, request(batches), LISTS.get, early)
+    answer = mirror().add(witness, request(batches), view(early))
     assert answer.refusal is not None
     assert "future" in answer.refusal.detail
 
 
 def test_a_checkpoint_by_another_key_is_refused(batches: list[bytes], witness: Connection) -> None:
     one = mirror()
-    forged = one.add(witness, request(batches, signer="kz-rail"), LISTS.get, NOW_MS)
+    forged = one.add(witness, request(batches, signer="kz-rail"), view())
     assert forged.refusal is not None
     assert forged.refusal.code == "witness_bad_signature"
-    broken = one.add(witness, AddBatch(0, "no note", ()), LISTS.get, NOW_MS)
+    broken = one.add(witness, AddBatch(0, "no note", ()), view())
     assert isinstance(broken.refusal, MalformedError)
 
 
 def test_r21_two_roots_for_one_size_are_a_fork(batches: list[bytes], witness: Connection) -> None:
     one = mirror()
-    one.add(witness, request(batches), LISTS.get, NOW_MS)
-    same = one.add(witness, request([*batches[:5], b"x"], 6), LISTS.get, NOW_MS)
+    one.add(witness, request(batches), view())
+    same = one.add(witness, request([*batches[:5], b"x"], 6), view())
     assert same.refusal is not None
     assert (same.refusal.code, same.proof) == ("registry_forked", ())
-    smaller = one.add(witness, request([*batches[:4], b"x"], 5), LISTS.get, NOW_MS)
+    smaller = one.add(witness, request([*batches[:4], b"x"], 5), view())
     assert smaller.forked_with is not None
     found = checkpoint.equivocation(
         smaller.forked_with,
@@ -298,9 +305,9 @@ def test_r21_a_fork_before_anything_was_cosigned_has_no_second_note(
 ) -> None:
     one = mirror()
     floor = Checkpoint(ARBITER.origin, 9, b"f" * 32)
-    one.add(witness, request(batches), LISTS.get, NOW_MS, floor)
+    one.add(witness, request(batches), view(floor=floor))
     assert held(witness, ARBITER.origin) is None
-    answer = one.add(witness, request([*batches[:5], b"x"], 6), LISTS.get, NOW_MS)
+    answer = one.add(witness, request([*batches[:5], b"x"], 6), view())
     assert answer.refusal is not None
     assert answer.forked_with is None
 
@@ -310,9 +317,9 @@ def test_r15_nothing_below_what_partners_confirmed_is_cosigned(
 ) -> None:
     one, tree = mirror(), merkle.Tree(map(merkle.leaf_hash, batches))
     floor = Checkpoint(ARBITER.origin, 6, tree.root())
-    below = one.add(witness, request(batches[:3]), LISTS.get, NOW_MS, floor)
+    below = one.add(witness, request(batches[:3]), view(floor=floor))
     assert (below.cosignature, below.old_size) == (None, 3)
-    at = one.add(witness, request(batches, 3), LISTS.get, NOW_MS, floor)
+    at = one.add(witness, request(batches, 3), view(floor=floor))
     assert at.cosignature is not None
 
 
@@ -320,7 +327,7 @@ def test_r15_another_history_than_partners_confirmed_is_refused(
     batches: list[bytes], witness: Connection
 ) -> None:
     floor = Checkpoint(ARBITER.origin, 3, b"w" * 32)
-    answer = mirror().add(witness, request(batches), LISTS.get, NOW_MS, floor)
+    answer = mirror().add(witness, request(batches), view(floor=floor))
     assert answer.refusal is not None
     assert answer.refusal.code == "registry_forked"
 
@@ -329,10 +336,10 @@ def test_a_mirror_that_lost_what_it_cosigned_signs_no_more(
     batches: list[bytes], witness: Connection
 ) -> None:
     one = mirror()
-    one.add(witness, request(batches), LISTS.get, NOW_MS)
+    one.add(witness, request(batches), view())
     witness.execute(update(leaves).where(leaves.c.leaf_index == 1).values(leaf_hash=b"x" * 32))
     with pytest.raises(SettingsError, match="registry_damaged"):
-        mirror().add(witness, request(batches, 6), LISTS.get, NOW_MS)
+        mirror().add(witness, request(batches, 6), view())
 
 
 # -- the wire ----------------------------------------------------------------------------------
