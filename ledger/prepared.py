@@ -44,6 +44,8 @@ class Prepared:
         raw = _driver(conn)
         if raw is None:
             conn.execute(self._statement, list(rows))
+        elif len(rows) == 1:
+            raw.execute(self._text, self._tuple(rows[0]))  # half the time of executemany with one
         else:
             raw.executemany(self._text, [self._tuple(row) for row in rows])
 
