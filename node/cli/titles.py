@@ -28,13 +28,17 @@ def register(app: typer.Typer) -> None:
         "show": show,
         "issue": issue,
         "transfer": transfer,
+        "offer": offer,
+        "cancel": cancel,
         "endorse": endorse,
         "surrender": surrender,
         "accept": accept,
         "reject": reject,
         "end": end,
+        "paper": paper,
         "relay": relay,
         "party": party,
+        "arbiters": arbiters,
     }
     for name, function in commands.items():
         group.command(name)(function)
@@ -96,7 +100,7 @@ def show(
     if steps:
         output.table("History", columns, steps)
     tried = [
-        (item["status"], item["code"] or "", *_step(item["operation"]))
+        (item.get("stage", item["status"]), item["code"] or "", *_step(item["operation"]))
         for item in shown.get("submitted", ())
     ]
     if tried:
@@ -119,9 +123,24 @@ def _show_state(shown: Mapping[str, Any]) -> None:
             ("as of", shown["asOf"]),
         ]
     told.append(("final", "yes" if shown["final"] else "no, something handed in here is open"))
+    told += _registry(shown.get("registry"))
     if shown.get("document"):
         told.append(("document", shown["document"]))
     output.pairs("Title", told)
+
+
+def _registry(place: Mapping[str, Any] | None) -> list[tuple[str, object]]:
+    """Where a title on a chain stands; nothing for one in a registry's log."""
+    if place is None:
+        return []
+    told: list[tuple[str, object]] = [
+        ("arbiter", f"{place['name']}: {place['contract']} on chain {place['chainId']}"),
+        ("block", place["block"] if place["block"] is not None else "none that is final yet"),
+        ("final by", f"{place['finality']}, read up to {place['finalBlock']}"),
+    ]
+    if "unreachable" in place:
+        told.append(("now", place["unreachable"]))
+    return told
 
 
 def _ending(state: Mapping[str, Any]) -> str:
@@ -151,6 +170,13 @@ def issue(
     replaces: Annotated[
         str, typer.Option("--replaces", help="The title it replaces, ended as amended or paper.")
     ] = "",
+    arbiter: Annotated[
+        str,
+        typer.Option(
+            "--arbiter",
+            help="Who orders its operations, for good: log, evm, or a name from `title arbiters`.",
+        ),
+    ] = "",
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -158,6 +184,7 @@ def issue(
     body = {"document": document, "holder": holder}
     body |= {"endorsee": endorsee} if endorsee else {}
     body |= {"replaces": replaces} if replaces else {}
+    body |= {"arbiter": arbiter} if arbiter else {}
     _post(home, "/v1/titles", body, as_json=as_json)
 
 
@@ -170,6 +197,31 @@ def transfer(
 ) -> None:
     """Pass possession of a bill to another party."""
     _operate(home, title, {"kind": "TRANSFER", "to": to}, by, as_json=as_json)
+
+
+def offer(
+    title: TitleArgument,
+    to: ToOption,
+    entry: Annotated[
+        str, typer.Option("--entry", help="Digest of what is offered, 64 hexadecimal digits.")
+    ] = "",
+    by: ByOption = "",
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Offer possession of a bill; it passes when the recipient accepts."""
+    body = {"kind": "OFFER", "to": to} | ({"entry": entry} if entry else {})
+    _operate(home, title, body, by, as_json=as_json)
+
+
+def cancel(
+    title: TitleArgument,
+    by: ByOption = "",
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Cancel an offer that has expired."""
+    _operate(home, title, {"kind": "CANCEL_OFFER"}, by, as_json=as_json)
 
 
 def endorse(
@@ -240,9 +292,20 @@ def end(
     _operate(home, title, body, "", as_json=as_json)
 
 
+def paper(
+    title: TitleArgument,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Switch an accepted title to paper, as its carrier; the electronic title ends for good."""
+    _operate(home, title, {"kind": "END", "ending": "paper"}, "", as_json=as_json)
+
+
 def relay(
     title: TitleArgument,
-    operation: Annotated[str, typer.Argument(help="The operation as compact JWS.")],
+    operation: Annotated[
+        str, typer.Argument(help="The operation: a compact JWS, or for a chain its JSON.")
+    ],
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -263,6 +326,31 @@ def party(
         output.print_json(made)
     else:
         output.pairs("Party", [(key, made[key]) for key in ("did", "kid", "thumbprint")])
+
+
+def arbiters(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """List the title arbiters of the member list and how they stand at this node."""
+    with _operator(home) as client:
+        found = client.get("/v1/arbiters")["arbiters"]
+    if as_json:
+        output.print_json({"arbiters": found})
+        return
+    rows = [
+        (
+            item["name"],
+            item["kind"],
+            item.get("contract", ""),
+            item.get("finality", "witnesses"),
+            item.get("block") or "",
+            item.get("fault") or "",
+        )
+        for item in found
+    ]
+    columns = ("name", "kind", "contract", "final by", "read up to", "trouble")
+    output.table("Title arbiters", columns, rows)
+    for item in found:
+        if "issuingKey" in item:
+            output.line(f"{item['name']}: this carrier issues with {item['issuingKey']}")
 
 
 def _operate(home: Path, title: str, body: Mapping[str, str], by: str, *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 
 from ledger import log, registry_freezes, registry_store
 from ledger.registry_tables import batches, operations
+from node.fsck.chain_titles import chain_titles
 from node.fsck.stored import has, pages
 from protocols import registry_freeze
 from protocols.registry import arbiter_of, beginning, execute
@@ -26,6 +27,7 @@ MAX_ENTRIES = 5_000_000
 
 def titles(conn: Connection, context: Context) -> Iterator[str]:
     """FSCK-07: re-execution gives the stored states and state roots."""
+    yield from chain_titles(conn, context)
     if not has(conn, batches) or context.members is None:
         return
     names = conn.execute(select(batches.c.log).distinct().order_by(batches.c.log)).scalars().all()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from protocols import jws, member_list, status_list, times
+from protocols import evm_title_proof, jws, member_list, status_list, times
 from protocols.evidence import contents
 from protocols.fields import Fields
 from protocols.members.trust import CLOCK_SKEW
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from protocols.evm_proof import Header
+    from protocols.evm_title_proof import EvmTitleProof
     from protocols.member_list import MemberList
+    from protocols.title import TitleState
     from protocols.title_operation import IssuanceManifest
     from protocols.title_proof import ProvenTitle, TitleProof
     from protocols.verify.case import Document
@@ -230,10 +233,13 @@ def check_title(
 ) -> dict[str, str]:
     """What a title proof proves, under the registry that the list names, and of which bill.
 
-    Raises RefusedError `evidence_title` when no listed registry proves it, it is of later than
+    unsealed: first block of a chain that no listed validators sealed, if there is one: what stands
+              on it is as yet unknown, and only that chain can tell
+
+    Raises RefusedError `evidence_title` when no listed arbiter proves it, it is of later than
     the export, or it is not the title of a document in the bundle (R19).
     """
-    proven = _proven(read_proof(data), lists)
+    proven = _proven(data, lists)
     if proven.at - at > CLOCK_SKEW:
         raise RefusedError("evidence_title", "the proof is of later than the export")
     manifest = _manifest(issuance, proven, lists)
@@ -245,10 +251,20 @@ def check_title(
         "title": proven.state.title.hex(),
         "state": str(proven.state.state.value),
         "asOf": times.to_text(proven.at),
+        **({"unsealed": str(proven.unsealed[0])} if proven.unsealed else {}),
     }
 
 
-def _manifest(issuance: str, proven: ProvenTitle, lists: MemberList) -> IssuanceManifest:
+@dataclass(frozen=True, slots=True)
+class _Proven:
+    """What a proof of either kind of arbiter proves; unsealed: blocks that nobody vouches for."""
+
+    state: TitleState
+    at: datetime
+    unsealed: tuple[int, ...] = ()
+
+
+def _manifest(issuance: str, proven: _Proven, lists: MemberList) -> IssuanceManifest:
     """The carrier's word which document the title stands for, signed with its title key."""
     parsed, manifest = read_manifest(issuance)
     key = lists.key(parsed.kid)
@@ -260,8 +276,29 @@ def _manifest(issuance: str, proven: ProvenTitle, lists: MemberList) -> Issuance
     return manifest
 
 
-def _proven(proof: TitleProof, lists: MemberList) -> ProvenTitle:
-    """The proof checked under the listed registry whose log it names."""
+def _proven(data: bytes, lists: MemberList) -> _Proven:
+    """The proof checked under the listed arbiter that it names."""
+    told = strict_json.loads_object(data, max_bytes=evm_title_proof.MAX_BYTES)
+    if evm_title_proof.is_chain_proof(told):
+        return _proven_on_chain(evm_title_proof.read_proof(data), lists)
+    found = _proven_in_log(read_proof(data), lists)
+    return _Proven(found.state, found.at)
+
+
+def _proven_on_chain(proof: EvmTitleProof, lists: MemberList) -> _Proven:
+    entry = lists.arbiter(proof.arbiter)
+    if entry is None:
+        raise RefusedError("evidence_title", "its arbiter is not in the member list")
+    unsealed: list[int] = []
+
+    def vouch(header: Header) -> None:
+        unsealed.append(header.number)
+
+    found = evm_title_proof.verify_proof(proof, entry=entry, members=lists, vouch=vouch)
+    return _Proven(found.state, found.at, tuple(unsealed))
+
+
+def _proven_in_log(proof: TitleProof, lists: MemberList) -> ProvenTitle:
     origin = origin_of(proof.proof)
     registry = lists.registry(origin)
     if registry is None:

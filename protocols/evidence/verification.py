@@ -256,7 +256,8 @@ def evi_10_receipts(bundle: Bundle) -> Check:
 
 
 def evi_11_titles(bundle: Bundle) -> Check:
-    """EVI-11: every title proof leads to a witnessed root of its listed registry (R21, R22).
+    """EVI-11: every title proof leads to a witnessed root, or to sealed blocks, of its listed
+    arbiter (R21, R22).
 
     And it is, by its carrier's manifest, the title of a document in the bundle (R19).
     """
@@ -276,6 +277,10 @@ def evi_11_titles(bundle: Bundle) -> Check:
         )
         for each in numbers
     ]
+    unsealed = [each for each in proven if "unsealed" in each]
+    if unsealed:
+        told = f"title {unsealed[0]['title']}: block {unsealed[0]['unsealed']}"
+        return Check("EVI-11", UNKNOWN, told, "evm_block_unsealed", evidence={"titles": proven})
     return Check("EVI-11", PASSED, evidence={"titles": proven})
 
 
