@@ -102,11 +102,6 @@ def settle_nonce(conn: Connection, account: Account, on_chain: int) -> int:
     return max(held, on_chain)
 
 
-def settled(conn: Connection, account: Account) -> bool:
-    """Whether the account's nonce is known."""
-    return _next(conn, account) is not None
-
-
 def _next(conn: Connection, account: Account) -> int | None:
     found = conn.execute(_of(select(accounts.c.next_nonce), accounts, account)).scalar_one_or_none()
     return None if found is None else int(found)
