@@ -125,6 +125,15 @@ class LogSettings:
     mirror_interval: float = _setting(
         10.0, "Seconds between uploads of new entries to the log's mirrors.", low=0.02, high=86400
     )
+    follow_interval: float = _setting(
+        60.0, "Seconds between looks at every partner's log.", low=0.05, high=86400
+    )
+    entangle_interval: float = _setting(
+        600.0,
+        "Seconds between leaves that tell of one partner's checkpoint.",
+        low=0.05,
+        high=604800,
+    )
 
 
 @dataclass(frozen=True, slots=True)

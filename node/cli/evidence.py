@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from node.cli import output
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
+
+if TYPE_CHECKING:
+    from protocols.member_list import MemberList
 
 
 def register(app: typer.Typer) -> None:
@@ -52,11 +55,15 @@ def export(
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="The evidence bundle.")],
+    file: Annotated[Path, typer.Argument(help="The evidence bundle, or the proof of a fork.")],
     trust: Annotated[Path, typer.Option("--trust", help="The member list held here.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Verify a bundle with nothing but this file and the member list: no node, no network."""
+    """Verify a bundle with nothing but this file and the member list: no node, no network.
+
+    A file `fork-….json` of a node's `evidence/` is verified as the proof that a log showed two
+    histories; the exit code is 0 when it proves that.
+    """
     from datetime import UTC, datetime
 
     from node.verification import offline, report_view
@@ -65,6 +72,9 @@ def verify(
     now = datetime.now(UTC)
     versions = offline.read_versions(trust, now)
     data = offline.read_capped(file, offline.MAX_BUNDLE)
+    if data[:1] == b"{":
+        _verify_fork(data, versions[-1], as_json=as_json)
+        return
     report = verify_bundle(data, versions[-1], now=now, earlier=versions[:-1])
     body = report.to_json(output.lang())
     if as_json:
@@ -72,6 +82,31 @@ def verify(
     else:
         report_view.show(body)
     raise typer.Exit(report_view.exit_code(body))
+
+
+def _verify_fork(data: bytes, members: MemberList, *, as_json: bool) -> None:
+    """Raises `equivocation_not_proven` and what reading the file raises."""
+    from protocols import fork_evidence, note
+    from schemas.errors import RefusedError
+
+    evidence = fork_evidence.parse(data)
+    entry = members.log(evidence.origin) or members.registry(evidence.origin)
+    if entry is None or evidence.network != members.network:
+        raise RefusedError("equivocation_not_proven", "the member list does not name that log")
+    found = evidence.prove(note.parse_vkey(entry.vkey))
+    told = {
+        "proven": True,
+        "origin": evidence.origin,
+        "did": entry.did,
+        "digest": evidence.digest.hex(),
+        "sizes": [found.smaller.size, found.larger.size],
+        "roots": [found.smaller.root.hex(), found.larger.root.hex()],
+    }
+    if as_json:
+        output.print_json(told)
+    else:
+        output.line(f"PROVEN: {entry.did} signed two histories of {evidence.origin}")
+        output.pairs("Fork", [(name, str(value)) for name, value in told.items()])
 
 
 def timestamp(

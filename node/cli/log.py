@@ -1,4 +1,4 @@
-"""`pratique log show|audit`: the node's log, and any listed log verified from its entries."""
+"""`pratique log show|audit|compare|recover`: the node's log, and any listed log verified."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import typer
 
 from node.cli import output
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
-from schemas.errors import RefusedError
+from schemas.catalogue import explain
+from schemas.errors import NotFoundError, RefusedError
 
 if TYPE_CHECKING:
     from node.operator import OperatorClient
@@ -21,6 +22,8 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="The tamper-evident log.", no_args_is_help=True)
     group.command("show")(show)
     group.command("audit")(audit)
+    group.command("compare")(compare)
+    group.command("recover")(recover)
     app.add_typer(group, name="log")
 
 
@@ -51,6 +54,15 @@ def _show(body: dict[str, Any]) -> None:
         ("confirmed by partners", "yes" if body["confirmed"] else "not yet"),
     ]
     output.pairs("Log", told)
+    if body["trouble"] is not None and body["fault"] is None:
+        output.line(f"halted: nothing new is witnessed. {_sentence(body['trouble'])}")
+    if body["handOver"] is not None:
+        waiting = body["handOver"]
+        output.line(
+            f"new witnesses wait (epoch {waiting['epoch']}): {waiting['trouble'] or 'soon'}"
+        )
+    for ended in body["frozen"]:
+        output.line(f"ended: {ended['origin']} at {ended['size']} leaves [{ended['reason']}]")
     if body["witnesses"]:
         rows = [(item["name"], item["size"], item["error"] or "") for item in body["witnesses"]]
         output.table("Witnesses", ("witness", "cosigned", "trouble"), rows)
@@ -60,6 +72,21 @@ def _show(body: dict[str, Any]) -> None:
     if fault is not None:
         output.line(f"sealed: {fault['title']} [{fault['code']}]")
         output.line(f"next: {fault.get('next', '')}")
+        _show_recovery(body["recovery"])
+
+
+def _show_recovery(body: dict[str, Any] | None) -> None:
+    if body is None:
+        return
+    if body["automatic"]:
+        output.line("recovery: the node asks its partners again and again by itself")
+    if body["trouble"] is not None:
+        output.line(f"recovery: {body['trouble']['title']} [{body['trouble']['code']}]")
+
+
+def _sentence(code: str) -> str:
+    entry = explain(code)
+    return f"{entry.sentence(output.lang()) if entry else code} [{code}]"
 
 
 def _head(head: dict[str, Any] | None) -> str:
@@ -70,6 +97,9 @@ def audit(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
     log: Annotated[str, typer.Option("--log", help="Origin of a listed log; default: ours.")] = "",
+    partner: Annotated[
+        str, typer.Option("--partner", help="The log of this member: its DID, host or short name.")
+    ] = "",
     start: Annotated[
         str, typer.Option("--from", help="`genesis` begins again; default: where it ended.")
     ] = "",
@@ -80,7 +110,8 @@ def audit(
     if start not in ("", GENESIS):
         raise typer.BadParameter("it is genesis or left out", param_hint="--from")
     with operator(home, lang=output.lang()) as client:
-        body = _advance(client, {"origin": log} if log else {}, genesis=start == GENESIS)
+        origin = _log_of(client, partner) if partner else log
+        body = _advance(client, {"origin": origin} if origin else {}, genesis=start == GENESIS)
     if as_json:
         output.print_json(body)
     else:
@@ -90,6 +121,102 @@ def audit(
         if not as_json:
             output.report(error)
         raise typer.Exit(output.ExitCode.FAILED)
+
+
+def _member(client: OperatorClient, name: str) -> dict[str, Any]:
+    """A member by its DID, its host, the first label of its host, or its name."""
+    members = client.get("/v1/trust")["nodes"]
+    for wanted in members:
+        host = wanted["did"].removeprefix("did:web:")
+        if name in (wanted["did"], host, host.split(".")[0], wanted["name"]):
+            return dict(wanted)
+    raise NotFoundError("log_unknown", f"{name} is not in the member list")
+
+
+def _log_of(client: OperatorClient, name: str) -> str:
+    did = _member(client, name)["did"]
+    logs = [entry for entry in client.get("/v1/trust")["logs"] if entry["did"] == did]
+    if not logs:
+        raise NotFoundError("log_unknown", f"{did} has no listed log")
+    return str(logs[-1]["origin"])
+
+
+def compare(
+    partners: Annotated[
+        list[str] | None, typer.Argument(help="Members to ask: DID, host or short name.")
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask partners what they hold of each log, and find logs that show different histories.
+
+    The exit code is 1 when a log is split, or nobody can show that it is not.
+    """
+    from node.operator import operator
+
+    with operator(home, lang=output.lang()) as client:
+        dids = [_member(client, name)["did"] for name in partners or ()]
+        body = client.post("/v1/log/compare", {"partners": dids})
+    if as_json:
+        output.print_json(body)
+    else:
+        _show_compared(body)
+    if not body["ok"]:
+        raise typer.Exit(output.ExitCode.FAILED)
+    if body["unreachable"] and not body["asked"]:
+        raise typer.Exit(output.ExitCode.UNREACHABLE)
+
+
+def _show_compared(body: dict[str, Any]) -> None:
+    rows = [
+        (log["origin"], log["verdict"], view["size"], view["root"][:16], view["by"])
+        for log in body["logs"]
+        for view in log["views"]
+    ]
+    output.table("What is held", ("log", "verdict", "size", "root", "held by"), rows)
+    for log in body["logs"]:
+        for sentence in log["invalid"]:
+            output.line(f"not signed by {log['origin']}: {sentence}")
+    for did in body["unreachable"]:
+        output.line(f"no answer: {did}")
+    split = [log["origin"] for log in body["logs"] if log["verdict"] == "split"]
+    for origin in split:
+        output.line(f"split: {origin}. {_sentence('log_split_view')}")
+    for anchor in body["anchors"]:
+        if not anchor["ok"]:
+            output.line(f"the anchor of {anchor['size']} leaves has another root than our log")
+
+
+def recover(
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+    new_log: Annotated[
+        bool,
+        typer.Option(
+            "--new-log", help="Close the sealed log for good and open the next one. Not undone."
+        ),
+    ] = False,
+) -> None:
+    """Take a sealed log back to the last state that partners hold.
+
+    A node whose store was restored from an old copy does this by itself as soon as enough partners
+    answer; the command does it now and says what is lacking. Only when the missing entries are
+    lost everywhere, `--new-log` ends this log; its receipts stay valid. The next log has another
+    name and a new key, which the roots have to list: `pratique trust ask`.
+    """
+    from node.operator import operator
+
+    with operator(home, lang=output.lang()) as client:
+        body = client.post("/v1/log/recover", {"newLog": new_log})
+    if as_json:
+        output.print_json(body)
+    elif new_log:
+        output.line(f"ended: {body['frozen']}")
+        output.line(f"opened: {body['opened']}; have its key listed with `pratique trust ask`")
+    else:
+        output.line(f"{body['entries']} entries came back from partners")
+        if body["moved"]:
+            output.line(f"{body['moved']} entries of this copy were put behind them")
 
 
 def _advance(client: OperatorClient, asked: dict[str, Any], *, genesis: bool) -> dict[str, Any]:

@@ -11,14 +11,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from node.log import partners
-from protocols import note
-from schemas import strict_json
+from node.log import consistency, partners
+from protocols.checkpoint import Checkpoint
 from schemas.errors import RefusedError, TradeError
 
 if TYPE_CHECKING:
     from node.log.witness_service import Watched, WitnessService
-    from protocols.checkpoint import Checkpoint
     from protocols.log_policy import Witness
 
 INTERVAL = 2.0
@@ -83,23 +81,10 @@ class Monitor:
                 or (theirs.size, theirs.root) == (held.size, held.root)
             ):
                 return
-            proof = await self._proof(watched, held.size, theirs)
-            await self._service.accuse(watched, held.note, text, proof)
+            mine = Checkpoint(held.origin, held.size, held.root)
+            proof = await consistency.proof(self._service, watched.entry, mine, theirs)
+            await self._service.accuser.accuse(watched.entry, held.note, text, proof)
         except RefusedError:
             return  # both can be true
         except TradeError as error:
             node.telemetry.log.debug("witness.not_compared", by=other.key.name, code=error.code)
-
-    async def _proof(self, watched: Watched, size: int, theirs: Checkpoint) -> tuple[bytes, ...]:
-        """The log's own proof between two sizes, which a forked log cannot give for both."""
-        old, new = sorted((size, theirs.size))
-        if old == new:
-            return ()
-        answer = await self._service.node.client.call(
-            watched.entry.did, "GET", f"/log/consistency?old={old}&new={new}", deadline=DEADLINE
-        )
-        if answer.status != 200:
-            return ()
-        value = strict_json.loads(answer.body, max_bytes=65_536)
-        hashes = value if isinstance(value, list) else []
-        return tuple(note.decode64(item) for item in hashes[:64] if isinstance(item, str))

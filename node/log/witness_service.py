@@ -13,32 +13,35 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from ledger import forks, mirror, witness
-from ledger.tiles import write_durably
+from ledger import followed, forks, mirror, witness
 from ledger.witness import Cosigner, HeldState, WitnessAnswer
-from node.http.helpers import json_response, query_text
-from node.http.routes import Auth, Parameter, Route
+from node.http.helpers import json_response, query_text, read_json
+from node.http.routes import JSON, Auth, Parameter, Route
 from node.log import partners
+from node.log.comparing import Comparer, held_notes
 from node.log.cosigner_keys import CosignerKeys, cosigner_keys
+from node.log.equivocation import Accuser, EquivocationHandler
+from node.log.following import Follower
 from node.log.handing_over import HandOverHandler
 from node.log.mirror_service import MirrorService
 from node.log.monitor import Monitor
 from node.log.service import CALL_DEADLINE
-from protocols import fork_evidence, log_epochs, witness_protocol
-from protocols.fork_evidence import ForkEvidence
+from protocols import checkpoint, fork_evidence, log_epochs, witness_protocol
 from protocols.witness_protocol import SIZE_MEDIA_TYPE, AddCheckpoint, WitnessState
-from schemas.errors import NotFoundError, RefusedError, TradeError, UnavailableError
+from schemas.errors import MalformedError, NotFoundError, RefusedError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
+    from ledger.followed import Followed
     from node.runtime import Node
     from protocols.log_policy import Policy, Witness
     from protocols.member_list import LogEntry
     from protocols.note import VerifierKey
 
+COMPARE_DEADLINE = 120.0
 _OCTETS = "application/octet-stream"
 _NOTE = "text/plain; charset=utf-8"
 _HASH = "{origin_hash:[0-9a-f]{64}}"
@@ -70,11 +73,13 @@ class WitnessService:
         self._confirmed: set[str] = set()
         self._confirming: dict[str, asyncio.Lock] = {}
         self._keys: CosignerKeys | None = None
+        self.accuser = Accuser(node)
         self.monitor = Monitor(self)
+        self.follower = Follower(self)
         self.mirror = MirrorService(self)
         exchange = getattr(node, "exchange", None)
         if exchange is not None:
-            exchange.on(fork_evidence.TYPE, EquivocationHandler(self))
+            exchange.on(fork_evidence.TYPE, EquivocationHandler(self.accuser))
             exchange.on(log_epochs.TYPE, HandOverHandler(node))
 
     def routes(self) -> Sequence[Route]:
@@ -115,6 +120,29 @@ class WitnessService:
             ),
             Route(
                 "GET",
+                "/witness/1/views",
+                self._views,
+                Auth.PEER,
+                "The newest checkpoints held here of any log, to find split views",
+                "witness",
+            ),
+            Route(
+                "POST",
+                "/v1/log/compare",
+                self._compare,
+                Auth.OPERATOR,
+                "Ask partners what they hold of each log, and compare",
+                "log",
+                request={
+                    JSON: {
+                        "type": "object",
+                        "properties": {"partners": {"type": "array", "items": {"type": "string"}}},
+                    }
+                },
+                deadline=COMPARE_DEADLINE,
+            ),
+            Route(
+                "GET",
                 "/v1/witness",
                 self._show,
                 Auth.OPERATOR,
@@ -127,9 +155,11 @@ class WitnessService:
     async def start(self) -> None:
         """Watch for split views."""
         self.monitor.start()
+        self.follower.start()
 
     async def stop(self) -> None:
         """End the watching."""
+        await self.follower.stop()
         await self.monitor.stop()
 
     def ready(self) -> str | None:
@@ -228,9 +258,26 @@ class WitnessService:
             others = watched.others()
             needed = min(watched.policy.confirmations(origin), len(others))
             answers = await asyncio.gather(*(self._learn(watched, item) for item in others))
+            await self._learn_from_log(watched)
             if sum(answers) < needed:
                 raise UnavailableError("log_not_confirmed", "other witnesses have not answered")
             self._confirmed.add(origin)
+
+    async def _learn_from_log(self, watched: Watched) -> None:
+        """Take over what the log shows, when it is more; it is no vote for its own state."""
+        try:
+            answer = await self.node.client.call(
+                watched.entry.did, "GET", "/log/checkpoint", deadline=CALL_DEADLINE / 2
+            )
+            opened = checkpoint.open_checkpoint(
+                answer.body, watched.key, origin=watched.entry.origin
+            )
+        except TradeError:
+            return
+        text = opened.note.to_text()
+        await self.node.store.write(
+            witness.adopt, opened.checkpoint, text, self.node.clock.now_ms()
+        )
 
     async def _learn(self, watched: Watched, other: Witness) -> bool:
         """Take over what another witness holds, when it is more; whether it answered."""
@@ -247,7 +294,7 @@ class WitnessService:
         if head is not None:
             held = await self.node.store.read(witness.state, head.origin)
             if held is not None and held.size == head.size and held.root != head.root:
-                await self.accuse(watched, held.note, text)
+                await self.accuser.accuse(watched.entry, held.note, text)
             await self.node.store.write(witness.adopt, head, text, self.node.clock.now_ms())
         return True
 
@@ -278,62 +325,28 @@ class WitnessService:
     async def _examine(self, watched: Watched, held: str, asked: AddCheckpoint) -> None:
         """Accuse the log when the held and the submitted checkpoint prove a fork."""
         try:
-            await self.accuse(watched, held, asked.checkpoint, asked.proof)
+            await self.accuser.accuse(watched.entry, held, asked.checkpoint, asked.proof)
         except RefusedError:
             self.node.telemetry.log.warning("witness.unproven", origin=watched.entry.origin)
 
-    async def accuse(
-        self, watched: Watched, one: str, other: str, proof: tuple[bytes, ...] = ()
-    ) -> None:
-        """Keep, tell and announce a fork; raises RefusedError when it is not proven."""
-        members = self.node.members.current
-        assert members is not None
-        evidence = ForkEvidence(members.network, watched.entry.origin, (one, other), proof)
-        evidence.prove(watched.key)
-        if not await self.node.store.read(forks.is_marked, watched.entry.did):
-            await self.keep_file(evidence)
-            await self.node.store.write(self.record, evidence, watched.entry.did, announce=True)
-
-    async def keep_file(self, evidence: ForkEvidence) -> None:
-        """Write the evidence file into the node's home, for people and other machines."""
-        file = self.node.home.evidence / _file_name(evidence)
-        await asyncio.to_thread(write_durably, [(file, evidence.to_bytes())])
-
-    def record(self, conn: Connection, evidence: ForkEvidence, did: str, *, announce: bool) -> None:
-        """In one transaction: evidence, mark, alarm, and messages to the other members."""
-        from node.store import events
-
-        now = self.node.clock.now_ms()
-        if not forks.keep(conn, evidence, did, now):
-            return
-        name = _file_name(evidence)
-        detail = {"code": forks.CODE, "origin": evidence.origin, "evidence": name}
-        events.record(conn, kind="alarm", at=now, actor=did, detail=detail)
-        self.node.telemetry.log.error("log.equivocation", origin=evidence.origin, marked=did)
-        if announce:
-            self._announce(conn, evidence, did)
-
-    def _announce(self, conn: Connection, evidence: ForkEvidence, did: str) -> None:
-        exchange, members = getattr(self.node, "exchange", None), self.node.members.current
-        if exchange is None or members is None:
-            return
-        for entry in members.nodes:
-            if entry.did not in (self.node.did, did):
-                exchange.enqueue(
-                    conn,
-                    entry.did,
-                    fork_evidence.TYPE,
-                    evidence.to_bytes(),
-                    fork_evidence.MEDIA_TYPE,
-                    None,
-                )
-
     # -- for people ----------------------------------------------------------------------------
+
+    async def _views(self, _request: web.Request) -> web.Response:
+        held = await self.node.store.read(held_notes)
+        return json_response({"views": [{"origin": one, "note": text} for one, text in held]})
+
+    async def _compare(self, request: web.Request) -> web.Response:
+        asked = (await read_json(request)).get("partners", [])
+        dids = [one for one in asked if isinstance(one, str)] if isinstance(asked, list) else None
+        if not isinstance(asked, list) or dids is None or len(dids) != len(asked):
+            raise MalformedError("log_request_malformed", "partners is a list of DIDs")
+        return json_response(await Comparer(self).compare(dids))
 
     async def _show(self, _request: web.Request) -> web.Response:
         held = await self.node.store.read(witness.states)
         mirrored = await self.node.store.read(mirror.states)
         marked = await self.node.store.read(forks.marks)
+        followed_ = await self.node.store.read(followed.states)
         return json_response(
             {
                 "logs": [_held_json(item) for item in held],
@@ -342,6 +355,7 @@ class WitnessService:
                     for origin, state in mirrored
                 ],
                 "keys": self._key_texts(),
+                "followed": [_followed_json(item) for item in followed_],
                 "marked": [{"did": mark.did, "code": mark.code, "at": mark.at} for mark in marked],
             }
         )
@@ -353,36 +367,21 @@ class WitnessService:
         return [self.keys().second.key.to_text(), self.keys().mirror.key.to_text()]
 
 
-def _file_name(evidence: ForkEvidence) -> str:
-    return f"fork-{evidence.digest.hex()[:16]}.json"
-
-
 def _held_json(held: HeldState) -> dict[str, Any]:
     return {"origin": held.origin, "size": held.size, "root": held.root.hex(), "at": held.at}
 
 
+def _followed_json(one: Followed) -> dict[str, Any]:
+    return {
+        "origin": one.origin,
+        "size": one.size,
+        "root": one.root.hex(),
+        "witnessed": one.witnessed,
+        "at": one.at,
+        "recordedAt": one.recorded_at or None,
+        "fault": one.fault,
+    }
+
+
 def _text(text: str, content_type: str, *, status: int = 200) -> web.Response:
     return web.Response(body=text.encode(), status=status, headers={"Content-Type": content_type})
-
-
-class EquivocationHandler:
-    """Takes evidence from other members; it is believed only for the log's own signatures."""
-
-    def __init__(self, service: WitnessService) -> None:
-        """Belongs to the node's `WitnessService`."""
-        self._service = service
-
-    async def prepare(self, message: Any) -> tuple[ForkEvidence, str]:
-        """Prove the fork under our own member list (R5)."""
-        evidence = fork_evidence.parse(message.body)
-        members = self._service.node.members.current
-        entry = members.log(evidence.origin) if members else None
-        if entry is None or members is None or evidence.network != members.network:
-            raise RefusedError("equivocation_not_proven", "the log is not listed here")
-        evidence.prove(partners.log_key_of(entry))
-        await self._service.keep_file(evidence)
-        return evidence, entry.did
-
-    def apply(self, conn: Connection, _message: Any, proven: tuple[ForkEvidence, str]) -> None:
-        """Keep it as if we had seen it ourselves."""
-        self._service.record(conn, *proven, announce=False)

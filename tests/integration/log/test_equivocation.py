@@ -13,7 +13,7 @@ from ledger import forks
 from node.exchange.service import ExchangeService
 from node.log import monitor, partners
 from node.log.audit import Auditor
-from node.log.witness_service import EquivocationHandler
+from node.log.equivocation import EquivocationHandler
 from node.runtime import Node
 from node.store import events
 from protocols import fork_evidence
@@ -114,7 +114,7 @@ async def test_announced_evidence_is_believed_for_the_logs_signatures_alone(tmp_
         identity = rail.log.publisher.identity
         trees = hostile_log.continued([])
         heads = hostile_log.two_heads(identity.key, identity.sign, trees)
-        handler = EquivocationHandler(w1.witness)
+        handler = EquivocationHandler(w1.witness.accuser)
         good = fork_evidence.ForkEvidence(
             network.members.network, identity.origin, (heads.honest, heads.forged)
         )
