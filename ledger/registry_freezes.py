@@ -86,11 +86,18 @@ def dispute(conn: Connection, found: Dispute) -> bool:
 
 
 def disputed(conn: Connection, title: bytes, arbiter: bytes) -> Dispute | None:
-    """The dispute about a title, whichever arbiter showed it, or about its arbiter as a whole."""
+    """The open dispute about a title, whichever arbiter showed it, or about its arbiter as a whole.
+
+    It is settled once the roots have ended the arbiter that showed it and the title is continued
+    by another.
+    """
     whole = (disputes.c.title == EVERYTHING) & (disputes.c.arbiter == arbiter)
     query = select(disputes).where(or_(disputes.c.title == title, whole)).limit(1)
     row = conn.execute(query).one_or_none()
     if row is None:
+        return None
+    ended = find(conn, bytes(row.arbiter))
+    if ended is not None and ended.freeze.successor is not None and arbiter != row.arbiter:
         return None
     return Dispute(bytes(row.arbiter), bytes(row.title), row.code, row.evidence, row.at)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 import cbor2
@@ -242,6 +243,7 @@ def _read_arbiter(fields: Fields) -> Arbiter | EvmArbiterId:
 
 Freezes: TypeAlias = Mapping[bytes, SignedFreeze]
 """Arbiter id → the freeze that ended it, of those that are held and were verified."""
+NO_FREEZES: Freezes = MappingProxyType({})
 MembersOf: TypeAlias = Callable[[bytes], "MemberList | None"]
 
 
@@ -318,3 +320,56 @@ def may_replace(held: SignedFreeze, other: SignedFreeze) -> bool:
     """Whether `other` completes `held`: the same end, now with a successor."""
     same = held.freeze.same_place(other.freeze)
     return same and held.freeze.successor is None and other.freeze.successor is not None
+
+
+def require_turns(
+    named: Sequence[bytes], proving: bytes, size: int, freezes: Freezes
+) -> tuple[SignedFreeze, ...]:
+    """That a title's operations were each for the arbiter whose turn it was (R19, R21).
+
+    named:   the arbiters that the operations name, first to last; the first issued the title
+    proving: the arbiter under which the state is proven, as of `size` entries of its log
+
+    The documents that lead from the first to the last. Raises RefusedError `title_other_arbiter`
+    when no signed document does, `arbiter_frozen` for a state from after an arbiter's end.
+    """
+    turns, documents = [named[0]], list[SignedFreeze]()
+    while turns[-1] != proving:
+        found = freezes.get(turns[-1])
+        if found is None or found.freeze.successor is None or len(turns) > MAX_LINEAGE:
+            raise RefusedError("title_other_arbiter", "no signed hand-over leads to this arbiter")
+        turns.append(found.freeze.successor)
+        documents.append(found)
+    places = [turns.index(one) if one in turns else -1 for one in named]
+    if -1 in places or places != sorted(places):
+        raise RefusedError("title_other_arbiter", "an operation names an arbiter out of its turn")
+    if documents and size <= documents[-1].freeze.at:
+        raise RefusedError("title_other_arbiter", "the successor had not taken over yet")
+    require_before_end(proving, size, freezes)
+    return tuple(documents)
+
+
+def disclosed(items: object, members: MemberList, held: Freezes) -> Freezes:
+    """The freezes held, and those of a message that the roots of `members` have signed (R5).
+
+    items: the message's list of documents, each a text. Raises MalformedError `freeze_malformed`,
+    RefusedError `freeze_threshold`, `freeze_other_network`.
+    """
+    texts = items if isinstance(items, list) else [None]
+    known = dict(held)
+    if len(texts) > MAX_LINEAGE:
+        raise MalformedError(CODE, f"at most {MAX_LINEAGE} documents")
+    for text in texts:
+        if not isinstance(text, str):
+            raise MalformedError(CODE, "a document is a text")
+        document = read(text.encode())
+        arbiter = document.freeze.arbiter.id
+        if arbiter in known and not may_replace(known[arbiter], document):
+            continue  # what is held here holds
+        if document.freeze.network != members.network:
+            raise RefusedError("freeze_other_network", "the document is of another network")
+        counted, needed = document.counted(members), members.roots.threshold
+        if counted < needed:
+            raise RefusedError("freeze_threshold", f"{counted} of the {needed} roots have signed")
+        known[arbiter] = document
+    return known

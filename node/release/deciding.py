@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from node.documents.documents import StoredDocument
     from node.runtime import Node
+    from node.title.rows import StoredTitle
     from protocols.member_list import MemberList
     from protocols.release import Decision
     from protocols.release_rules import CountryRules
@@ -101,20 +102,27 @@ def _titles(conn: Connection, stored: list[StoredDocument], members: MemberList)
     from node.title import rows as title_rows
 
     return [
-        _title_fact(bill.digest.hex(), found.state, members)
+        _title_fact(bill.digest.hex(), found.state, members, final=_undisputed(conn, found))
         for bill in stored
         if bill.type in TRANSPORT_TYPES
         for found in title_rows.all_of_document(conn, bill.digest)
     ]
 
 
-def _title_fact(document: str, state: TitleState, members: MemberList) -> TitleFact:
+def _undisputed(conn: Connection, found: StoredTitle) -> bool:
+    """A title of which two histories were shown has no final state to release on (R21)."""
+    from ledger import registry_freezes
+
+    return registry_freezes.disputed(conn, found.title, found.arbiter) is None
+
+
+def _title_fact(document: str, state: TitleState, members: MemberList, *, final: bool) -> TitleFact:
     holder = state.surrendered_by or state.possessor
     return TitleFact(
         document=document,
         state=told_state(state),
         holder=name_of(holder, members) if holder else "",
-        final=True,
+        final=final,
         proof=state.title.hex(),
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from typing_extensions import override
 
+from node.title import partners
 from node.title.news import check_news
 from protocols import jws
 from protocols.fields import Fields
@@ -144,7 +145,7 @@ class LogArbiter(TitleArbiter):
     def _news(self, fields: Fields) -> TitleNews:
         members = self._node.members.current
         assert members is not None
-        return check_news(fields, self.arbiter.id, members)
+        return check_news(fields, self.arbiter.id, members, freezes=partners.freezes_of(self._node))
 
     def _refusal(self, fields: Fields, text: str) -> str:
         """A refusal counts only with the sequencer's signature over this very operation (R13)."""

@@ -17,15 +17,22 @@ from ledger.registry_freezes import EVERYTHING, Dispute
 from ledger.tiles import write_durably
 from node.title import partners
 from protocols import fork_evidence, title_fork
+from protocols.evm_title_proof import is_chain_proof
 from protocols.fork_evidence import ForkEvidence
 from protocols.registry_freeze import arbiter_of
-from protocols.title_fork import TitleFork
+from protocols.title_fork import History, TitleFork
+from protocols.title_operation import read_operation
+from protocols.title_proof import TitleProof, read_proof_json
+from schemas import strict_json
 from schemas.errors import ConflictError, RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
     from node.runtime import Node
+    from node.title.news import TitleNews
     from node.title.rows import StoredTitle
 
 REGISTRY_FORK = "urn:pratique:registry-fork"
@@ -125,6 +132,20 @@ def dispute_json(found: Dispute) -> dict[str, Any]:
         "evidence": found.evidence,
         "at": found.at,
     }
+
+
+def contradiction(held: StoredTitle, texts: Sequence[str], news: TitleNews) -> TitleFork | None:
+    """The evidence, when the news contradicts the history that is held; of registries only."""
+    told = strict_json.loads_object(held.proof.encode())
+    if is_chain_proof(told) or not isinstance(news.proof, TitleProof):
+        return None
+    mine = tuple(read_operation(text).operation.digest for text in texts)
+    if not title_fork.contradict(mine, tuple(one.digest for one, _ in news.operations)):
+        return None
+    return TitleFork(
+        History(held.arbiter, read_proof_json(told), tuple(texts)),
+        History(news.arbiter, news.proof, tuple(text for _, text in news.operations)),
+    )
 
 
 class RegistryForkHandler:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ledger import log
+from ledger import log, registry_freezes
 from node.documents import documents
 from node.store import events
+from node.title import disputing, partners, rows
 from node.title import news as messages
-from node.title import partners, rows
 from protocols import leaf
 from protocols.leaf import LeafKind
 from protocols.registry import arbiter_of
-from protocols.title_operation import document_checksum
+from protocols.title_operation import document_checksum, read_operation
 from schemas import strict_json
 from schemas.errors import TradeError
 
@@ -57,7 +57,8 @@ class TitleHandler:
         """Check everything against our own member list (R5)."""
         node = self._follower.node
         vouch = await node.title.evm.voucher(message.body)
-        return messages.read_news(message.body, partners.members_of(node), vouch)
+        members, freezes = partners.members_of(node), partners.freezes_of(node)
+        return messages.read_news(message.body, members, vouch, freezes)
 
     def apply(self, conn: Connection, message: InboundMessage, prepared: TitleNews) -> None:
         """Take it in; the sender needs no telling."""
@@ -80,6 +81,8 @@ class Follower:
             rows.put_bill(conn, news.manifest, news.issuance, None, now)
         for statement, text in news.keys:
             rows.put_statement(conn, statement, text)
+        if self._contradicts(conn, news):
+            return False
         proof = strict_json.canonical(news.proof.to_json()).decode()
         if rows.named(conn, news.state, proof):
             self._reconsider_title(conn, title)
@@ -96,6 +99,30 @@ class Follower:
         self._final(conn, news, document, now)
         self.tell(conn, title)
         return True
+
+    def _contradicts(self, conn: Connection, news: TitleNews) -> bool:
+        """Whether the news is not to be taken: what is held holds, and everybody is told (R21)."""
+        self._keep_freezes(conn, news)
+        held = rows.find(conn, news.state.title)
+        if held is None:
+            return False
+        if held.arbiter in {one.freeze.arbiter.id for one in news.freezes}:
+            # The roots have ended that arbiter: what its successor says is what counts.
+            rows.void(conn, held.title)
+            return False
+        found = disputing.contradiction(held, rows.texts(conn, held.title), news)
+        if found is not None:
+            disputing.record_contradiction(conn, self.node, found, tell=True)
+        disputed = registry_freezes.disputed(conn, held.title, news.arbiter)
+        return found is not None or disputed is not None
+
+    def _keep_freezes(self, conn: Connection, news: TitleNews) -> None:
+        for document in news.freezes:
+            known = partners.freezes_of(self.node).get(document.freeze.arbiter.id)
+            registry = getattr(self.node, "registry", None)
+            if registry is not None and (known is None or known.digest != document.digest):
+                registry.freezing.put(conn, document, announce=False)
+                registry.freezes_change_soon()
 
     def _linked(self, conn: Connection, title: bytes) -> StoredBill | None:
         """What the title stands for, tied to the document as soon as both are here."""
@@ -217,9 +244,22 @@ class Follower:
         if not self._on_chain(held.arbiter):
             # A chain's proof holds the operations itself.
             body["history"] = list(rows.texts(conn, title))
+        freezes = partners.freezes_of(self.node)
+        if freezes and "history" in body:
+            body["freezes"] = self._turns(conn, title, held.arbiter)
         if bill is not None:
             body["issuance"] = bill.issuance
         return strict_json.canonical(body)
+
+    def _turns(self, conn: Connection, title: bytes, arbiter: bytes) -> list[strict_json.JsonValue]:
+        """The hand-overs from the arbiter that issued the title to this one."""
+        freezes, documents_ = partners.freezes_of(self.node), list[strict_json.JsonValue]()
+        at = read_operation(rows.texts(conn, title)[0]).operation.arbiter
+        while at != arbiter and at in freezes:
+            found = freezes[at]
+            documents_.append(found.to_bytes().decode())
+            at = found.freeze.successor or arbiter
+        return documents_
 
     def _on_chain(self, arbiter: bytes) -> bool:
         members = self.node.members.current

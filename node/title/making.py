@@ -125,7 +125,9 @@ def arbiter_named(node: Node, name: str) -> RegistryEntry | ArbiterEntry:
     names. Raises RefusedError `title_arbiter_unknown`.
     """
     members = partners.members_of(node)
-    logs = sorted(members.registries, key=lambda entry: entry.did != node.did)
+    frozen = partners.freezes_of(node)
+    standing = [entry for entry in members.registries if arbiter_of(entry).id not in frozen]
+    logs = sorted(standing, key=lambda entry: entry.did != node.did)
     chosen: list[RegistryEntry | ArbiterEntry] = [*logs, *members.arbiters]
     if name == "log":
         chosen = [*logs]

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from protocols import evm_title_proof, jws
+from protocols import evm_title_proof, jws, registry_freeze
 from protocols.evm_title_proof import is_chain_proof, no_voucher
 from protocols.fields import Fields
 from protocols.registry import Arbiter, arbiter_of
+from protocols.registry_freeze import NO_FREEZES, Freezes, SignedFreeze
 from protocols.times import to_ms
 from protocols.title_operation import read_manifest, read_operation
 from protocols.title_proof import TitleProof, read_proof_json, verify_history, verify_proof
@@ -41,6 +42,7 @@ class TitleNews:
 
     state: the final state; at: the time of the proven batch or block, ms UTC
     keys:  of a chain, who stands behind its addresses, each with its statement
+    freezes: the signed hand-overs from the arbiter that issued the title to this one
     """
 
     arbiter: bytes
@@ -51,6 +53,7 @@ class TitleNews:
     issuance: str | None = None
     manifest: IssuanceManifest | None = None
     keys: tuple[tuple[HolderKey, str], ...] = ()
+    freezes: tuple[SignedFreeze, ...] = ()
 
     def to_bytes(self) -> bytes:
         """The message's body."""
@@ -60,6 +63,8 @@ class TitleNews:
         }
         if isinstance(self.proof, TitleProof):
             body["history"] = [text for _, text in self.operations]
+        if self.freezes:
+            body["freezes"] = [one.to_bytes().decode() for one in self.freezes]
         if self.issuance is not None:
             body["issuance"] = self.issuance
         return strict_json.canonical(body)
@@ -74,20 +79,28 @@ def registry_with(members: MemberList, arbiter: bytes) -> tuple[RegistryEntry, A
     raise RefusedError("title_arbiter_unknown", "no listed registry has that arbiter id")
 
 
-def read_news(body: bytes, members: MemberList, vouch: Vouch = no_voucher) -> TitleNews:
+def read_news(
+    body: bytes, members: MemberList, vouch: Vouch = no_voucher, freezes: Freezes = NO_FREEZES
+) -> TitleNews:
     """News from a message's body, checked; raises as `check_news` and MalformedError json_*."""
     fields = Fields(strict_json.loads_object(body), CODE)
-    return check_news(fields, fields.digest("arbiter"), members, vouch)
+    return check_news(fields, fields.digest("arbiter"), members, vouch, freezes)
 
 
 def check_news(
-    fields: Fields, arbiter: bytes, members: MemberList, vouch: Vouch = no_voucher
+    fields: Fields,
+    arbiter: bytes,
+    members: MemberList,
+    vouch: Vouch = no_voucher,
+    freezes: Freezes = NO_FREEZES,
 ) -> TitleNews:
     """The members proof, history and issuance of a JSON object, checked against our own list.
 
     vouch: of a chain's proof, whether a header that no listed validators sealed is known
+    freezes: the ended arbiters that are known here
 
     Raises MalformedError `title_proof_malformed`, RefusedError `title_arbiter_unknown`,
+    `title_other_arbiter`, `arbiter_frozen`,
     `title_proof_unwitnessed`, `title_history_mismatch`, `title_manifest_foreign` and what the
     proof's parts raise.
     """
@@ -98,12 +111,16 @@ def check_news(
         return replace(proven, **_disclosed(issuance, proven.operations[0][0], members))
     proof = read_proof_json(told)
     _, judge = registry_with(members, arbiter)
-    verify_proof(proof, arbiter=judge, network=members.network)
+    control = verify_proof(proof, arbiter=judge, network=members.network)
     texts = _history(fields)
     verify_history(proof.state, texts)
     operations = tuple((_signed_operation(text, members), text) for text in texts)
-    disclosed = _disclosed(issuance, operations[0][0], members)
-    return TitleNews(arbiter, proof, proof.state, to_ms(proof.at), operations, **disclosed)
+    if fields.has("freezes"):
+        freezes = registry_freeze.disclosed(fields.members.get("freezes"), members, freezes)
+    named = [operation.arbiter for operation, _ in operations]
+    turns = registry_freeze.require_turns(named, arbiter, control.log.size, freezes)
+    more = _disclosed(issuance, operations[0][0], members) | {"freezes": turns}
+    return TitleNews(arbiter, proof, proof.state, to_ms(proof.at), operations, **more)
 
 
 def chain_news(proof: EvmTitleProof, members: MemberList, vouch: Vouch) -> TitleNews:

@@ -9,6 +9,7 @@ import orjson
 
 from protocols import checkpoint, cosignature, note
 from protocols.fields import Fields
+from protocols.registry_freeze import NO_FREEZES, Freezes
 from protocols.registry_wire import AddBatch, origin_hash, read_entries
 from protocols.witness_protocol import NONCE_SIZE, WitnessState, open_state
 from schemas import strict_json
@@ -60,6 +61,12 @@ def members_of(node: Node) -> MemberList:
     if members is None:
         raise UnavailableError("member_list_missing", "this node is in no network yet")
     return members
+
+
+def freezes_of(node: Node) -> Freezes:
+    """The ended arbiters that are known here (R21)."""
+    registry = getattr(node, "registry", None)
+    return NO_FREEZES if registry is None else registry.freezes
 
 
 async def ask_state(

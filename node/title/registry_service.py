@@ -364,8 +364,11 @@ def _undecided() -> dict[str, Any]:
 
 
 def final_json(found: FinalTitle) -> dict[str, Any]:
-    """A final title as it travels: proof and history."""
-    return {"proof": found.proof.to_json(), "history": list(found.history)}
+    """A final title as it travels: proof, history and the hand-overs that led to this arbiter."""
+    body: dict[str, Any] = {"proof": found.proof.to_json(), "history": list(found.history)}
+    if found.freezes:
+        body["freezes"] = [one.to_bytes().decode() for one in found.freezes]
+    return body
 
 
 def _versions(signed: Sequence[bytes]) -> dict[bytes, MemberList]:

@@ -145,11 +145,16 @@ def void_after(conn: Connection, arbiter: bytes, size: int) -> list[bytes]:
     What the title was before is asked for again, of whoever continues the registry (R21).
     """
     found = conn.execute(select(*_TITLE).where(titles.c.arbiter == arbiter)).all()
-    void = [row[0] for row in found if _proven_size(row[4]) > size]
-    for title in void:
-        for table in (titles, history, notices):
-            conn.execute(delete(table).where(table.c.title == title))
-    return [bytes(title) for title in void]
+    beyond = [row[0] for row in found if _proven_size(row[4]) > size]
+    for title in beyond:
+        void(conn, title)
+    return [bytes(title) for title in beyond]
+
+
+def void(conn: Connection, title: bytes) -> None:
+    """Forget the final state of one title, its history, and who was told."""
+    for table in (titles, history, notices):
+        conn.execute(delete(table).where(table.c.title == title))
 
 
 def _proven_size(proof: str) -> int:

@@ -25,7 +25,7 @@ from node.title.tasks import end
 from protocols import log_policy, registry_freeze
 from protocols.log_proof import LogProof
 from protocols.registry import MAX_OPERATIONS, Registry, beginning, execute
-from protocols.registry_freeze import Lineage
+from protocols.registry_freeze import Lineage, SignedFreeze
 from protocols.times import from_ms
 from protocols.title_json import map_key
 from protocols.title_proof import TitleProof
@@ -64,6 +64,7 @@ class FinalTitle:
 
     proof: TitleProof
     history: tuple[str, ...]
+    freezes: tuple[SignedFreeze, ...] = ()
 
 
 @dataclass(slots=True)
@@ -431,7 +432,7 @@ class Sequencing:
             at=from_ms(final.at_ms),
             proof=LogProof(size - 1, hashes, text).to_text(),
         )
-        return FinalTitle(proof, tuple(history))
+        return FinalTitle(proof, tuple(history), self.lineage.documents)
 
     def _stored(
         self, conn: Connection, title: bytes, batch: int

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from node.title import evm_making, making, partners, rows
+from ledger import registry_freezes
+from node.title import disputing, evm_making, making, partners, rows
 from node.title.arbiter import LogArbiter, refused
 from node.title.evm_arbiter import refused as evm_refused
 from node.title.evm_service import EvmTitles, disclosed
@@ -17,6 +18,7 @@ from node.title.news import TYPE
 from node.title.submitting import FINAL_WAIT, Submitter
 from node.title.tasks import end
 from node.title.views import operation_json, title_json
+from protocols import registry_freeze
 from protocols.evm_refusal import is_chain_refusal
 from protocols.evm_title_text import is_text
 from protocols.members.arbiters import ArbiterEntry
@@ -110,9 +112,11 @@ class TitleService:
     async def operate(self, title: bytes, order: Order) -> dict[str, Any]:
         """Sign an operation for a party hosted here and hand it in; see `outcome`."""
         held = await self.require(title, refresh=True)
+        await self.node.store.read(disputing.require_undisputed, held)
         entry = partners.members_of(self.node).arbiter(held.arbiter)
+        arbiter = registry_freeze.in_force(held.arbiter, partners.freezes_of(self.node))
         if entry is None:
-            text = making.make_operation(self.node, held.arbiter, held.state, order)
+            text = making.make_operation(self.node, arbiter, held.state, order)
         else:
             text, said = await evm_making.operate(self.node, entry, held.state, order)
             await self.node.store.write(disclosed, said)
@@ -123,6 +127,9 @@ class TitleService:
         operation = self.submitter.read(text)
         if title is not None and operation.title != title:
             raise RefusedError("title_request_malformed", "the operation is about another title")
+        held = await self.node.store.read(rows.find, operation.title)
+        if held is not None:
+            await self.node.store.read(disputing.require_undisputed, held)
         return await self._submit(text)
 
     async def _submit(self, text: str) -> dict[str, Any]:
@@ -163,7 +170,9 @@ class TitleService:
         if held is not None and not refresh:
             return held
         members = partners.members_of(self.node)
-        listed = [LogArbiter(self.node, entry).arbiter.id for entry in members.registries]
+        frozen = partners.freezes_of(self.node)
+        ids = [LogArbiter(self.node, entry).arbiter.id for entry in members.registries]
+        listed = [one for one in ids if one not in frozen or (held and held.arbiter == one)]
         for arbiter in (*listed, *(entry.id for entry in members.arbiters)):
             if held is None or held.arbiter == arbiter:
                 after = held.state.seq if held else 0
@@ -189,6 +198,9 @@ class TitleService:
             raise NotFoundError("title_never_issued", "no final state of that title is known")
         read, bill = reader(conn, partners.members_of(self.node), title), rows.bill(conn, title)
         body = title_json(held, bill, rows.texts(conn, title), tried, read)
+        found = registry_freezes.disputed(conn, title, held.arbiter) if held else None
+        if found is not None:
+            body |= {"final": False, "disputed": disputing.dispute_json(found)}
         self._place(conn, title, body, tried)
         return {"title": title.hex()} | body
 

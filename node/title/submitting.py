@@ -12,7 +12,7 @@ from node.title.evm_arbiter import EvmArbiter
 from node.title.forms import read_signed
 from node.title.news import registry_with
 from node.title.tasks import end
-from protocols import evm_refusal
+from protocols import evm_refusal, registry_freeze
 from protocols.title_operation import read_refusal
 from schemas.errors import RefusedError, TradeError
 
@@ -66,13 +66,14 @@ class Submitter:
     async def submit(self, text: str, *, wait: int = FINAL_WAIT) -> Submission:
         """Keep and hand in a signed operation; what became of it so far.
 
-        Raises RefusedError `title_other_network`, `title_arbiter_unknown` and what
-        `read_operation` raises; never because the registry does not answer.
+        Raises RefusedError `title_other_network`, `title_arbiter_unknown`, `arbiter_frozen` and
+        what `read_operation` raises; never because the registry does not answer.
         """
         operation = self.read(text)
         if operation.network != partners.members_of(self.node).network:
             raise RefusedError("title_other_network", "the operation is for another network")
         self.arbiter_with(operation.arbiter)
+        registry_freeze.require_in_force(operation.arbiter, partners.freezes_of(self.node))
         now = self.node.clock.now_ms()
         held = await self.node.store.write(rows.submit, operation, text, now)
         end = time.monotonic() + wait
@@ -94,6 +95,7 @@ class Submitter:
     async def _try(self, held: Submission, wait: int) -> None:
         try:
             operation = self.read(held.text)
+            registry_freeze.require_in_force(operation.arbiter, partners.freezes_of(self.node))
             handed = await self.arbiter_with(operation.arbiter).hand_in(held.text, wait=wait)
         except TradeError as error:
             handed = Handed("failed", error=error)
@@ -123,8 +125,10 @@ class Submitter:
         await self.node.store.write(rows.postpone, held, code, self.node.clock.now_ms())
 
     async def refresh(self, title: bytes, arbiter: bytes, *, after: int = 0) -> None:
-        """Ask the registry for a newer final state; no answer changes nothing (R13)."""
+        """Ask the registry, or whoever continues it, for a newer final state; no answer changes
+        nothing (R13)."""
         try:
+            arbiter = registry_freeze.in_force(arbiter, partners.freezes_of(self.node))
             news = await self.arbiter_with(arbiter).fetch(title, after=after)
         except TradeError as error:
             self.node.telemetry.log.debug("title.not_refreshed", code=error.code)
