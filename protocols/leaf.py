@@ -8,7 +8,7 @@ signed credential (R18), so the log shows no document, reference, actor or schem
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -21,6 +21,8 @@ from schemas.errors import MalformedError
 
 VERSION: Final = "tx1"
 SALT_SIZE: Final = 32
+MAX_CHAIN: Final = 100_000
+"""Leaves of one subject that are looked at."""
 _MAX_MS: Final = 2**53 - 1
 # The layout is fixed, so entries of strangers never meet a general CBOR reader.
 _ENTRY: Final = re.compile(
@@ -120,7 +122,7 @@ class Chain:
 
 
 def chain(
-    newest: bytes, entry_of: Callable[[bytes], bytes | None], *, limit: int = 100_000
+    newest: bytes, entry_of: Callable[[bytes], bytes | None], *, limit: int = MAX_CHAIN
 ) -> Chain:
     """Walk back from the leaf hash `newest`; what is left out on the way shows as `missing` (R18).
 
@@ -142,6 +144,33 @@ def chain(
         found.append(one)
         wanted = one.prev
     return Chain(tuple(found), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A leaf where it was found: its index in the log and its leaf hash."""
+
+    index: int
+    hash: bytes
+    leaf: Leaf
+
+
+def gaps(found: Sequence[Located], pinned: Collection[bytes] = ()) -> list[str]:
+    """What does not hang together among all leaves of one subject, in the order of the log (R18).
+
+    pinned: leaf hashes of this subject that receipts name; each must be among them
+    """
+    faults, last = [], None
+    for item in found:
+        prev = item.leaf.prev
+        if prev != last:
+            named = "no entry before it" if prev is None else f"{prev.hex()} before it"
+            stands = "none" if last is None else last.hex()
+            faults.append(f"entry {item.index} names {named}, in the log stands {stands}")
+        last = item.hash
+    hashes = {item.hash for item in found}
+    missing = (hash_ for hash_ in pinned if hash_ not in hashes)
+    return [*faults, *(f"{hash_.hex()} has a receipt and is not in the log" for hash_ in missing)]
 
 
 def _check(leaf: Leaf) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node.cli import output
+from node.cli.log_chain import chain
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from schemas.catalogue import explain
 from schemas.errors import NotFoundError, RefusedError
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="The tamper-evident log.", no_args_is_help=True)
     group.command("show")(show)
     group.command("audit")(audit)
+    group.command("chain")(chain)
     group.command("compare")(compare)
     group.command("recover")(recover)
     app.add_typer(group, name="log")

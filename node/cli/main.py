@@ -24,7 +24,7 @@ from schemas.errors import MalformedError, TradeError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SHARED = frozenset({"changes", "main", "options", "output", "resolving"})
+_SHARED = frozenset({"changes", "log_chain", "main", "options", "output", "resolving"})
 _GROUP = "pratique.commands"
 _NAME = "pratique"
 

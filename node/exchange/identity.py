@@ -43,6 +43,12 @@ def name(message_type: str, message_id: str, manifest_digest: bytes, body: bytes
     )
 
 
+def subject_of(body: bytes) -> bytes | None:
+    """The subject under which logs remember a document, None for anything else."""
+    named = _document(body)
+    return None if named is None else named.subject
+
+
 def document_digest(body: bytes) -> bytes | None:
     """SHA-256 of the payload of the compact JWS that a document file begins with (R2)."""
     payload = _payload(body)

@@ -66,9 +66,10 @@ class LogService:
     def routes(self) -> Sequence[Route]:
         """The log over HTTP, see `node.log.routes`; and fsck, which needs no service."""
         from node.fsck.routes import fsck_routes
+        from node.log.chains import ChainScanner
         from node.log.routes import log_routes
 
-        return [*log_routes(self), *fsck_routes(self.node)]
+        return [*log_routes(self), *ChainScanner(self).routes(), *fsck_routes(self.node)]
 
     async def start(self) -> None:
         """Rebuild the tree, compare it with what was signed, begin to publish."""

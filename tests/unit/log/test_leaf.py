@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from protocols import leaf
 from protocols.digest import sha256
-from protocols.leaf import Leaf, LeafKind
+from protocols.leaf import Leaf, LeafKind, Located, encode, gaps
 from protocols.merkle import leaf_hash
 from schemas.errors import MalformedError
 
@@ -141,3 +141,33 @@ def test_a_chain_has_a_cap():
     made = a_chain(4)
     with pytest.raises(MalformedError, match="at most 3"):
         leaf.chain(list(made)[-1], made.get, limit=3)
+
+
+def located(*leaves: Leaf) -> list[Located]:
+    return [Located(7 * at, leaf_hash(encode(item)), item) for at, item in enumerate(leaves)]
+
+
+def test_r18_all_leaves_of_a_subject_hang_together_or_something_was_left_out():
+    whole, prev = [], None
+    for at in range(4):
+        whole.append(Leaf(LeafKind.STATUS, b"s" * 32, b"c" * 32, prev, at))
+        prev = leaf_hash(encode(whole[-1]))
+    assert gaps([]) == []
+    assert gaps(located(*whole), [prev]) == []
+    for place in range(3):
+        left_out = located(*whole[:place], *whole[place + 1 :])
+        faults = gaps(left_out)
+        assert len(faults) == 1
+        assert leaf_hash(encode(whole[place])).hex() in faults[0]
+    # The newest has nobody after it that names it: a receipt does.
+    assert gaps(located(*whole[:-1])) == []
+    assert gaps(located(*whole[:-1]), [prev]) == [
+        f"{prev.hex()} has a receipt and is not in the log"
+    ]
+
+
+def test_r18_a_second_beginning_shows_what_it_hides():
+    first = Leaf(LeafKind.ISSUE, b"s" * 32, b"c" * 32, None, 1)
+    again = Leaf(LeafKind.ISSUE, b"s" * 32, b"c" * 32, None, 2)
+    (fault,) = gaps(located(first, again))
+    assert "names no entry before it" in fault
