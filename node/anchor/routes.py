@@ -38,10 +38,22 @@ def _for_operator(service: AnchorService) -> list[Route]:
         made = await service.look(now=True)
         return json_response({"anchor": anchor_json(made)}, status=202 if made else 200)
 
+    async def deploy(_request: web.Request) -> web.Response:
+        return json_response(await service.deploy(), status=202)
+
     async def proof(request: web.Request) -> web.Response:
         return await _proof(service, int(request.match_info["size"]))
 
     return [
+        Route(
+            "POST",
+            "/v1/anchors/contract",
+            deploy,
+            Auth.OPERATOR,
+            "Put an anchor contract on the chain",
+            "log",
+            responses={202: "It will be sent"},
+        ),
         Route(
             "GET",
             "/v1/anchors/{size:[0-9]{1,15}}",

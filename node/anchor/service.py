@@ -24,6 +24,7 @@ from protocols.anchor_proof import origin_hash
 from protocols.evm_calls import ANCHOR, LATEST, OPEN, Anchored, call, read_event, read_latest
 from protocols.evm_keys import checksum_text, read_address
 from protocols.evm_title import padded, word
+from protocols.evm_transaction import created_address
 from schemas.errors import (
     ConflictError,
     MalformedError,
@@ -47,8 +48,10 @@ if TYPE_CHECKING:
 
 PURPOSE: Final = "anchor"
 OPENING: Final = "anchor-open"
+DEPLOYING: Final = "anchor-deploy"
 OPEN_GAS: Final = 100_000
 ANCHOR_GAS: Final = 80_000
+DEPLOY_GAS: Final = 1_000_000
 OVERDUE: Final = 3
 """Intervals after which an anchor that is not final is overdue."""
 LONGEST_PAUSE: Final = 5.0
@@ -203,6 +206,29 @@ class AnchorService:
         self.node.chain.put(conn, Job(PURPOSE, word(head.size), place.contract, data, ANCHOR_GAS))
         return anchor
 
+    async def deploy(self) -> dict[str, Any]:
+        """Put an AnchorRegistry on the chain; its address, where it stands once that is final."""
+        self.node.chain.require()
+        await self.node.store.write(self._deploy)
+        return {"contracts": await self.node.store.read(self._deployed)}
+
+    def _deploy(self, conn: Connection) -> None:
+        code = contracts.load(contracts.ANCHORS)
+        job = Job(DEPLOYING, code.runtime_hash, None, code.bytecode, DEPLOY_GAS)
+        self.node.chain.put(conn, job)
+
+    def _deployed(self, conn: Connection) -> list[dict[str, Any]]:
+        code_hash = contracts.load(contracts.ANCHORS).runtime_hash
+        return [
+            {
+                "contract": checksum_text(created_address(entry.account.sender, entry.nonce)),
+                "chain": entry.account.chain_id,
+                "state": entry.state,
+            }
+            for entry in journal.of_reference(conn, DEPLOYING, code_hash)
+            if entry.state != journal.LOST
+        ]
+
     # -- hearing -------------------------------------------------------------------------------
 
     def _heard(self, conn: Connection, news: News) -> None:
@@ -294,6 +320,7 @@ class AnchorService:
                 "final": anchor_json(final),
                 "size": head.size if head else 0,
             }
+        body["deployed"] = await self.node.store.read(self._deployed)
         body["overdue"] = self._overdue
         body["fault"] = None if self.fault is None else self.fault.problem()
         return body

@@ -1,4 +1,4 @@
-"""`pratique anchor status|now|show`: the log's size and root on a chain."""
+"""`pratique anchor status|now|show|deploy`: the log's size and root on a chain."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     group.command("status")(status)
     group.command("now")(now)
     group.command("show")(show)
+    group.command("deploy")(deploy)
     app.add_typer(group, name="anchor")
 
 
@@ -68,6 +69,8 @@ def _summary(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         yield f"transactions {state}", count
     if chain["held_back"]:
         yield "held back", chain["held_back"]
+    for item in body["deployed"]:
+        yield f"deployed {item['contract']}", item["state"]
     yield "leaves signed", body.get("size", 0)
     yield "leaves anchored", body["final"]["size"] if body["final"] else 0
 
@@ -107,3 +110,16 @@ def show(
     else:
         out.write_bytes(orjson.dumps(body, option=orjson.OPT_INDENT_2) + b"\n")
         output.line(f"{body['size']} leaves, chain {body['chainId']}: {out}")
+
+
+def deploy(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Put an anchor contract on the chain, once for a network: nobody owns it."""
+    from node.operator import operator
+
+    with operator(home, lang=output.lang()) as client:
+        body = client.post("/v1/anchors/contract", {})
+    if as_json:
+        output.print_json(body)
+        return
+    output.line(f"contract: {body['contracts'][-1]['contract']}")
+    output.line("next: once `pratique anchor status` says final, put it into chain.anchors")

@@ -241,6 +241,24 @@ async def test_a_wrong_chain_or_contract_makes_the_node_unready(tmp_path: Path) 
                 }
 
 
+async def test_an_operator_puts_the_contract_on_a_chain_that_has_none(tmp_path: Path) -> None:
+    async with devchain() as chain:
+        async with running(home_of(tmp_path / "home", chain, anchors="")) as node:
+            client = OperatorClient(node.local_url, node.token)
+            put = await asyncio.to_thread(pratique, "anchor", "deploy", "--home", node.home.path)
+            assert put.returncode == 0, put.stderr
+
+            async def final() -> Any:
+                [found] = (await asyncio.to_thread(client.get, "/v1/anchors"))["deployed"]
+                return found["state"] == "final" and found["contract"]
+
+            contract = await until(final)
+            assert contract in put.stdout
+        async with running(home_of(tmp_path / "next", chain, anchors=contract)) as node:
+            await grow(node)
+            await anchored(node, 3)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
