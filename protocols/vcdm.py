@@ -32,7 +32,8 @@ MAX_BYTES = 12 * 1024 * 1024
 MAX_DEPTH = 64
 SKEW = timedelta(seconds=60)
 _URL = re.compile(r"(?a:[A-Za-z][A-Za-z0-9+.-]{0,30}:[!#-\[\]-~]{1,1000})")
-_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+#: Bidirectional controls (Unicode TR 9), and characters that take no room.
+_UNSEEN = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 _EMBEDDED = ("credentialStatus", "termsOfUse", "evidence", "refreshService", "credentialSchema")
 _VALUE_NAMES = frozenset({"@value", "@language", "@direction"})
 _LANGUAGE = re.compile(r"(?a:[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,8})")
@@ -182,17 +183,20 @@ def _require_typed(fields: Fields, name: str) -> None:
 
 
 def display_hazards(members: Mapping[str, JsonValue]) -> Iterator[str]:
-    """JSON pointers of texts that can be shown other than they read: bidirectional controls."""
+    """JSON pointers of texts that can be shown other than they read, names of members included."""
     yield from _hazards(dict(members), "")
 
 
 def _hazards(value: JsonValue, pointer: str) -> Iterator[str]:
     if isinstance(value, str):
-        if _BIDI.search(value):
+        if _UNSEEN.search(value):
             yield pointer
     elif isinstance(value, dict):
         for name, item in value.items():
-            yield from _hazards(item, f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}")
+            place = f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
+            if _UNSEEN.search(name):
+                yield place
+            yield from _hazards(item, place)
     elif isinstance(value, list):
         for at, item in enumerate(value):
             yield from _hazards(item, f"{pointer}/{at}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from protocols import jws, rights, times, vcdm
 from protocols.member_list import Freshness, KeyStanding
 from protocols.members.trust import CLOCK_SKEW
+from protocols.verify import appearance
 from protocols.verify.status_steps import status_check
 from schemas import registry
 from schemas.errors import RefusedError, TradeError
@@ -179,7 +180,9 @@ def examine(case: Case) -> None:
     except TradeError as error:
         case.faults["CRED-09"] = error
         return
-    case.view, case.findings = examination.view, examination.findings
+    members = case.document if isinstance(case.document, dict) else examination.view.to_json()
+    case.view = examination.view
+    case.findings = examination.findings + appearance.warnings(case.file.payload, members)
 
 
 def _examination(case: Case, document_type: str, payload: bytes) -> Examination:
@@ -215,6 +218,7 @@ def cred_09_document(case: Case) -> Check:
 def _contradiction(claims: CredentialClaims, view: View) -> str:
     """The first member in which the signed claims and the document differ, or ""."""
     pairs = {
+        "type": (claims.credential_type, registry.get(claims.document_type).credential_type),
         "number": (claims.number, view.number),
         "consignment": (claims.consignment, view.consignment),
         "exportCountry": (claims.export_country, view.export_country),

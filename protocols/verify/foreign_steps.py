@@ -30,7 +30,7 @@ from protocols.fields import COUNTRY, TYPE_KEY, Fields
 from protocols.member_list import KeyStanding
 from protocols.status_list import REVOCATION, SUSPENSION
 from protocols.token_status_list import TokenStatus
-from protocols.verify import proven
+from protocols.verify import appearance, proven
 from protocols.verify.credential_steps import (
     FAILED,
     PASSED,
@@ -274,10 +274,11 @@ def cred_09_document(found: Foreign) -> Check:
     if found.document_type is None or not isinstance(document, dict):
         return not_reached("CRED-09")
     try:
-        examined = registry.examine(found.document_type.key, strict_json.canonical(document))
+        payload = strict_json.canonical(document)
+        examined = registry.examine(found.document_type.key, payload)
     except TradeError as error:
         return fault("CRED-09", error)
-    found.findings = examined.findings
+    found.findings = examined.findings + appearance.warnings(payload, document)
     errors = [item for item in examined.findings if item.severity is Severity.ERROR]
     if errors:
         told = f"{errors[0].rule} {errors[0].pointer}: {errors[0].message}"
@@ -292,7 +293,7 @@ def cred_09_document(found: Foreign) -> Check:
     for name, seen in pairs:
         if name in said and seen and said[name] != seen:
             return Check("CRED-09", FAILED, name, "claims_contradict_document")
-    return Check("CRED-09", PASSED, evidence={"warnings": len(examined.findings)})
+    return Check("CRED-09", PASSED, evidence={"warnings": len(found.findings)})
 
 
 def cred_10_status(found: Foreign) -> Check:

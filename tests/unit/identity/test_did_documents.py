@@ -102,7 +102,7 @@ def test_group_16_more_than_a_hundred_keys_are_refused() -> None:
                              authentication=[])).methods) == 100  # fmt: skip
 
 
-def test_group_7_a_document_with_a_member_twice_is_refused() -> None:
+def test_group_07_a_document_with_a_member_twice_is_refused() -> None:
     text = json.dumps(document()).replace('{"@context"', '{"id":"did:web:x.example","@context"', 1)
     with pytest.raises(MalformedError):
         did_document.read(text.encode(), A)
