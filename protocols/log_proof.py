@@ -59,7 +59,7 @@ def parse(text: str) -> LogProof:
     extra = match["extra"]
     return LogProof(
         checkpoint.parse_size(match["index"]),
-        tuple(_decode64(line) for line in lines),
+        tuple([note.decode64(line, code="log_proof_malformed") for line in lines]),
         match["checkpoint"],
         None if extra is None else _decode64(extra),
     )

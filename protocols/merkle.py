@@ -98,7 +98,7 @@ def _refuse(code: str, detail: str) -> RefusedError:
 
 
 def _check_hashes(code: str, hashes: Iterable[bytes]) -> None:
-    if any(len(item) != HASH_SIZE for item in hashes):
+    if not {*map(len, hashes)} <= {HASH_SIZE}:
         raise _refuse(code, "a hash does not have 32 bytes")
 
 

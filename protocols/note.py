@@ -8,7 +8,6 @@ keys and are ignored.
 
 from __future__ import annotations
 
-import base64
 import binascii
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -45,14 +44,14 @@ Sign: TypeAlias = Callable[[bytes], bytes]
 
 def encode64(data: bytes) -> str:
     """Standard padded base64 (RFC 4648 §4)."""
-    return base64.b64encode(data).decode("ascii")
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
 
 
 def decode64(text: str, *, code: str = "note_malformed") -> bytes:
     """The bytes of canonical padded base64; raises MalformedError `code` for any other text."""
     try:
-        data = base64.b64decode(text.encode("ascii"), validate=True)
-    except (binascii.Error, UnicodeEncodeError):
+        data = binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:  # of binascii, or for what is not ASCII
         raise MalformedError(code, "not base64") from None
     if encode64(data) != text:
         # Two texts for one value would let a changed byte pass unseen.

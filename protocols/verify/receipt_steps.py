@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 STEPS = ("LOG-01", "LOG-02", "LOG-03", "LOG-04")
 RENEWED = "LOG-09"
+MAX_CHECKED = 256
 
 
 def logs_at(members: MemberList, origin: str) -> list[LogEntry]:
@@ -36,21 +37,55 @@ def logs_at(members: MemberList, origin: str) -> list[LogEntry]:
     return sorted(members.log_epochs(origin), key=lambda entry: entry.epoch, reverse=True)
 
 
-def verify_in_listed_log(members: MemberList, entry: bytes, proof: str) -> ProofResult:
+class CheckedCheckpoints:
+    """Checkpoints whose signatures were checked under one member list, for many receipts.
+
+    It belongs to that very list: another version, or the same one with more known of its keys,
+    needs another. The oldest is forgotten first.
+    """
+
+    __slots__ = ("_found", "members")
+
+    def __init__(self, members: MemberList) -> None:
+        """Nothing is checked yet."""
+        self.members = members
+        self._found: dict[str, CheckedCheckpoint] = {}
+
+    def check(self, text: str) -> CheckedCheckpoint:
+        """The checkpoint of that text; raises as `verify_in_listed_log`, every time anew."""
+        found = self._found.get(text)
+        if found is None:
+            if len(self._found) >= MAX_CHECKED:
+                del self._found[next(iter(self._found))]
+            found = self._found[text] = _check(self.members, text)
+        return found
+
+
+def verify_in_listed_log(
+    members: MemberList, entry: bytes, proof: str, *, checked: CheckedCheckpoints | None = None
+) -> ProofResult:
     """The proof checked under the listed key of the log it names, and the policy in force there.
 
     Which epoch counts follows from the checkpoint's size; votes of keys that had ended, or were
-    in foreign hands, do not (R16). Raises RefusedError `log_not_listed`, what
+    in foreign hands, do not (R16). `checked` keeps checkpoints from one call to the next; of
+    another list than `members` it is not used. Raises RefusedError `log_not_listed`, what
     `log_proof.parse`, `log_epochs.check_checkpoint` and `log_proof.verify_under` raise.
     """
-    epochs = logs_at(members, origin_of(proof))
-    if not epochs:
-        raise RefusedError("log_not_listed", "the log is not in the member list")
     parsed = log_proof.parse(proof)
     if parsed.extra is not None:
         raise MalformedError("log_proof_malformed", "extra data is not authenticated")
-    checked = check_listed_checkpoint(members, parsed.checkpoint, epochs)
-    return log_proof.verify_under(checked, parsed, merkle.leaf_hash(entry))
+    if checked is not None and checked.members is members:
+        head = checked.check(parsed.checkpoint)
+    else:
+        head = _check(members, parsed.checkpoint)
+    return log_proof.verify_under(head, parsed, merkle.leaf_hash(entry))
+
+
+def _check(members: MemberList, text: str) -> CheckedCheckpoint:
+    epochs = logs_at(members, checkpoint.parse_body(text.partition("\n\n")[0] + "\n").origin)
+    if not epochs:
+        raise RefusedError("log_not_listed", "the log is not in the member list")
+    return check_listed_checkpoint(members, text, epochs)
 
 
 def check_listed_checkpoint(

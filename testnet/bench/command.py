@@ -34,6 +34,25 @@ def credentials(
     raise typer.Exit(_run(group.measure, seconds, as_json=as_json))
 
 
+@app.command()
+def ledger(
+    *,
+    seconds: Annotated[
+        float, typer.Option(min=0, help="How long the measures take turns; more is steadier.")
+    ] = 20,
+    leaves: Annotated[
+        int, typer.Option(min=1000, help="Leaves of the log that is started again.")
+    ] = 1_000_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Prints the result as JSON.")] = False,
+) -> None:
+    """Log, witnesses, receipts, restart and gas; exit code 0 if every target is met."""
+    from functools import partial
+
+    from testnet.bench import ledger as group
+
+    raise typer.Exit(_run(partial(group.measure, leaves=leaves), seconds, as_json=as_json))
+
+
 def _run(
     measure: Callable[[float, Callable[[float], None]], tuple[Mapping[str, float], list[Line]]],
     seconds: float,
@@ -64,8 +83,8 @@ def _show(limits: Mapping[str, float], lines: Sequence[Line], *, as_json: bool) 
     from testnet.bench.measuring import LIMITS
 
     table = Table("measured", "value", "ratio", "target", "")
-    for name, text in LIMITS.items():
-        table.add_row(text, f"{limits[name]:,.0f} /s", "", "", style="dim")
+    for name, rate in limits.items():
+        table.add_row(LIMITS[name], f"{rate:,.0f} /s", "", "", style="dim")
     table.add_section()
     for line in lines:
         table.add_row(*_cells(line))
@@ -74,8 +93,8 @@ def _show(limits: Mapping[str, float], lines: Sequence[Line], *, as_json: bool) 
 
 def _cells(line: Line) -> tuple[str, str, str, str, str]:
     ratio = "" if line.ratio is None else f"{line.ratio:.2f} of {line.limit}"
-    sign = "≤" if line.ratio is None else "≥"
-    target = "" if line.target is None else f"{sign} {line.target:g}"
+    sign = "≤" if line.ratio is None and not line.least else "≥"
+    target = "" if line.target is None else f"{sign} {line.target:,g}"
     met = {None: "", True: "[green]met[/]", False: "[red]not met[/]"}[line.met]
     value = f"{line.rate:,.0f}" if line.rate >= 100 else f"{line.rate:.1f}"
     return line.what, f"{value} {line.unit}", ratio, target, met

@@ -57,7 +57,7 @@ def measure(
         one.run()
     best = side_by_side(measures, seconds, told, raw_limits)
     lines = [*lines_of(measures, best), *poison.measure(bench.steps)]
-    return {name: best[name] for name in LIMITS}, lines
+    return {name: best[name] for name in LIMITS if name in best}, lines
 
 
 @dataclass(frozen=True, slots=True)
