@@ -53,6 +53,7 @@ class RegistryService:
         self.node = node
         self.sequencing: Sequencing | None = None
         self.freezes: Freezes = {}
+        self._stale = False
         self.freezing = Freezing(node)
         self.witnessing = Witnessing(node, self.members_with, self.lineage_of)
         self._lists: dict[bytes, MemberList] = {}
@@ -140,6 +141,7 @@ class RegistryService:
     async def start(self) -> None:
         """Begin to sequence if the member list says so, now or later."""
         self._listen()
+        self.node.store.after_commit(self._committed)
         await self._load_freezes()
         self.node.members.watch(self._members_changed)
         await self._follow()
@@ -178,9 +180,14 @@ class RegistryService:
         await self._follow()
 
     def freezes_change_soon(self) -> None:
-        """The same, once the transaction that runs now is committed."""
-        task = asyncio.get_running_loop().create_task
-        self._following.add(task(self.freezes_changed(), name="registry.freezes"))
+        """The same, once the transaction that runs now is committed; from any thread."""
+        self._stale = True
+
+    def _committed(self) -> None:
+        if self._stale:
+            self._stale = False
+            task = asyncio.create_task(self.freezes_changed(), name="registry.freezes")
+            self._following.add(task)
 
     def lineage_of(self, arbiter: Arbiter) -> Lineage:
         """Whom that arbiter continues; raises RefusedError `freeze_lineage_invalid`."""
@@ -229,7 +236,7 @@ class RegistryService:
         line = self.lineage_of(arbiter_of(entry))
         if self.sequencing is not None:
             # A successor takes over before it has sequenced anything, or not at all.
-            if self.sequencing.lineage == line or self.sequencing.registry.number:
+            if self.sequencing.lineage == line or self.sequencing.has_begun():
                 return
             await self.sequencing.stop()
         sequencing = Sequencing(self.node, line, self._finalised, self.members_with)

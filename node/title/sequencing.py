@@ -110,6 +110,10 @@ class Sequencing:
         """The registry after the last batch, final or not."""
         return self._registry
 
+    def has_begun(self) -> bool:
+        """Whether it has sequenced or taken over anything."""
+        return self.fault is None and self._registry.number > 0
+
     @property
     def log(self) -> str:
         """The name of its log inside this node; `registry` for the first that a node keeps."""

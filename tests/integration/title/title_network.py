@@ -55,8 +55,13 @@ FAST = {
 UNTIL = 20.0
 
 
-def made(folder: Path, *, witnesses: tuple[str, ...] = WITNESSES) -> Made:
-    """Homes, keys and the founding list; every trader's title key lies at its host."""
+def made(
+    folder: Path, *, witnesses: tuple[str, ...] = WITNESSES, successor: str | None = None
+) -> Made:
+    """Homes, keys and the founding list; every trader's title key lies at its host.
+
+    successor: a witness that is listed with a registry of its own, to be handed over to
+    """
 
     def change(draft: MemberListDraft, keys: Mapping[str, KeyStore]) -> MemberListDraft:
         start = datetime.now(UTC) - timedelta(days=1)
@@ -67,7 +72,11 @@ def made(folder: Path, *, witnesses: tuple[str, ...] = WITNESSES) -> Made:
             parties.append(PartyEntry(did_of(name), name, did_of(host), (listed,)))
         draft = replace(draft, parties=tuple(parties))
         dids = [did_of(name) for name in witnesses]
-        return draft.with_registry(policies.registry_of(draft, did_of(CARRIER), dids))
+        draft = draft.with_registry(policies.registry_of(draft, did_of(CARRIER), dids))
+        if successor is None:
+            return draft
+        others = [did_of(CARRIER), *dids]
+        return draft.with_registry(policies.registry_of(draft, did_of(successor), others))
 
     member = Member(purposes=PURPOSES, settings=FAST)
     carrier = replace(member, roles=("carrier",), country="SG")
