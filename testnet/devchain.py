@@ -294,6 +294,7 @@ def _transaction(evm: DevEvm, parameters: list[Any]) -> dict[str, Any] | None:
         "from": checksum_text(found.sender),
         "to": checksum_text(found.to) if found.to else None,
         "value": "0x0",
+        "input": _hex(found.data),
         "gas": _hex(found.gas),
         "gasPrice": "0x0",
         "type": _hex(found.kind),

@@ -71,6 +71,7 @@ class MinedTransaction:
 
     hash: bytes
     raw: bytes
+    data: bytes
     sender: bytes
     to: bytes | None
     nonce: int
@@ -310,8 +311,8 @@ def _transaction(
     )  # fmt: skip
     to = bytes(made.to) or None
     return MinedTransaction(
-        hash=name, raw=bytes(made.encode()), sender=bytes(made.sender), to=to,
-        nonce=int(made.nonce), gas=int(made.gas), kind=int(getattr(made, "type_id", 0) or 0),
+        hash=name, raw=bytes(made.encode()), data=bytes(made.data), sender=bytes(made.sender),
+        to=to, nonce=int(made.nonce), gas=int(made.gas), kind=int(getattr(made, "type_id", 0) or 0),
         block=block, block_hash=block_hash, position=position,
         succeeded=bool(computation.is_success), cumulative=int(receipt.gas_used),
         gas_used=int(receipt.gas_used) - before, bloom=int(receipt.bloom).to_bytes(256, "big"),

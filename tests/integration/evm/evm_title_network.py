@@ -18,9 +18,12 @@ from node.documents.service import DocumentService
 from node.exchange.service import ExchangeService
 from node.log.service import LogService
 from node.operator import OperatorClient
+from node.title.evm_keys import ask_holder, holder
 from node.title.making import IssueOrder as TitleOrder
 from node.title.registry_service import RegistryService
 from node.title.service import TitleService
+from protocols.evm_title import EvmOperation, sign_operation
+from protocols.evm_title_text import to_text
 from protocols.member_list import ListedKey, PartyEntry
 from protocols.members import policies
 from testnet.story.documents import build, load_story
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from node.runtime import Node
     from protocols.member_list import MemberListDraft
     from protocols.members.arbiters import ArbiterEntry
+    from protocols.title import Kind, TitleState
     from tests.support.network import Made
 
 CARRIER = "nhl"
@@ -156,11 +160,17 @@ async def is_final(node: Node, title: bytes) -> bool:
 
 
 async def seen(node: Node, title: bytes, seq: int) -> Any:
-    """The node's own row once it has that seq."""
+    """The node's own row once it has that seq and knows who holds the title.
+
+    The chain tells that it moved; whose the key is, the peer's news tells a moment later.
+    """
 
     async def look() -> Any:
         held = await node.title.find(title)
-        return held if held is not None and held.state.seq == seq else None
+        if held is None or held.state.seq != seq:
+            return None
+        possessor = held.state.possessor
+        return held if possessor is None or possessor.did.startswith("did:web:") else None
 
     return await eventually(look)
 
@@ -174,3 +184,28 @@ async def eventually(look: Callable[[], Awaitable[Any]], seconds: float = UNTIL)
             return found
         await asyncio.sleep(0.05)
     raise AssertionError("it did not happen in time")
+
+
+async def operation(
+    world: World, state: TitleState, kind: Kind, who: str, to: str | None, **changes: Any
+) -> str:
+    """An operation signed by the trader's own key, wherever it is then handed in."""
+    node = world.nodes[TRADERS[who]]
+    recipient = None
+    if to is not None:
+        statement, _ = await ask_holder(node, world.entry, did_of(to), state.title)
+        recipient = statement.address
+    signer = holder(node, did_of(who), state.title)
+    plain = EvmOperation(
+        title=state.title,
+        seq=state.seq,
+        kind=kind,
+        sender=signer.address,
+        recipient=recipient,
+        entry=bytes(32),
+        deadline=int(time.time()) + 3600,
+    )
+    members = node.members.current
+    assert members is not None
+    domain = world.entry.registry(members.network).domain
+    return to_text(sign_operation(replace(plain, **changes), domain, signer))

@@ -1,50 +1,245 @@
-"""The life of a bill whose title is on a chain, over three real nodes and the embedded chain."""
+"""The life of bills whose titles are on a chain, over three real nodes and the embedded chain."""
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from node.title.making import Order
-from protocols.title import Ending, Kind
+from protocols import evm_title_proof
+from protocols.evm_calls import CONTROL, call, read_control
+from protocols.evm_holder_keys import address_of
+from protocols.title import Ending, Kind, State
+from schemas.errors import ConflictError, ForbiddenError, RefusedError
 from testnet.devchain import DevChain
 from tests.integration.evm.evm_title_network import (
     CARRIER,
+    PORTS,
     Chain,
     World,
+    bill,
+    eventually,
+    is_final,
+    operation,
+    operator,
     running,
     seen,
     titled,
 )
+from tests.support.cutter import Cutter
 from tests.support.network import did_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from node.runtime import Node
+
 
 @asynccontextmanager
-async def on_embedded(folder: Path) -> AsyncIterator[World]:
+async def on_embedded(folder: Path) -> AsyncIterator[tuple[World, dict[str, Cutter]]]:
+    """The network with a wire to the chain for each node."""
     chain = DevChain()
     await chain.start()
     try:
-        urls = dict.fromkeys(("nhl", "sg-port", "nl-port"), chain.url)
-        place = Chain(chain.settings.chain_id, "finalized", urls, chain.url)
-        async with running(folder, place) as world:
-            yield world
+        async with AsyncExitStack() as stack:
+            port = int(chain.url.rpartition(":")[2])
+            wires = {
+                name: await stack.enter_async_context(Cutter(port)) for name in (CARRIER, *PORTS)
+            }
+            urls = {name: wire.url for name, wire in wires.items()}
+            place = Chain(chain.settings.chain_id, "finalized", urls, chain.url)
+            world = await stack.enter_async_context(running(folder, place))
+            yield world, wires
     finally:
         await chain.stop()
 
 
-async def test_the_road_of_a_bill(tmp_path: Path) -> None:
-    async with on_embedded(tmp_path) as world:
+async def agrees_with_contract(world: World, node: Node, title: bytes) -> None:
+    """Invariant 12: the node's own state is the contract's at the block it has read."""
+    held = await node.title.require(title)
+    client, entry = node.chain.client, world.entry
+    assert client is not None
+    asked = call(CONTROL, title)
+    row = read_control(await client.call(entry.contract, asked, at=await client.final_number()))
+    assert (row.state, row.seq, row.head) == (held.state.state, held.state.seq, held.state.head)
+    live = held.state.possessor if row.possessor else None
+    assert (address_of(live) if live else None) == row.possessor
+    holder = held.state.holder
+    assert (address_of(holder) if holder else None) == row.holder
+
+
+STEPS = (
+    (CARRIER, Order(Kind.TRANSFER, did_of("bank")), "bank"),
+    ("nl-port", Order(Kind.ENDORSE_TO_ORDER, did_of("imp-a")), "bank"),
+    ("nl-port", Order(Kind.OFFER, did_of("imp-a"), entry=bytes([7]) * 32), "bank"),
+    ("nl-port", Order(Kind.ACCEPT_OFFER), "imp-a"),
+    ("nl-port", Order(Kind.SURRENDER_FOR_DELIVERY), CARRIER),
+    (CARRIER, Order(Kind.REJECT_SURRENDER), "imp-a"),
+    ("nl-port", Order(Kind.BLANK_ENDORSE), "imp-a"),
+    ("nl-port", Order(Kind.TRANSFER, did_of("financier-2")), "financier-2"),
+    ("sg-port", Order(Kind.SURRENDER_FOR_DELIVERY), CARRIER),
+    (CARRIER, Order(Kind.ACCEPT_SURRENDER), CARRIER),
+    (CARRIER, Order(Kind.END), None),
+)
+
+
+async def test_the_whole_life_of_a_bill_is_the_same_at_every_node(tmp_path: Path) -> None:
+    async with on_embedded(tmp_path) as (world, _):
+        nodes = world.nodes
+        title = await titled(nodes[CARRIER])
+        hosts = {CARRIER, "nl-port"}
+        for seq, (who, order, possessor) in enumerate(STEPS, start=2):
+            answer = await nodes[who].title.operate(title, order)
+            assert answer["outcome"] == "final", answer
+            hosts |= {"sg-port"} if possessor == "financier-2" else set()
+            for name in sorted(hosts):
+                held = await seen(nodes[name], title, seq)
+                found = held.state.possessor
+                assert (found.did if found else None) == (did_of(possessor) if possessor else None)
+        for name in sorted(hosts):
+            await agrees_with_contract(world, nodes[name], title)
+            held = await nodes[name].title.require(title)
+            assert (held.state.state, held.state.ending) == (State.ENDED, Ending.DELIVERED)
+        await _shown_and_proven(world, title)
+
+
+async def _shown_and_proven(world: World, title: bytes) -> None:
+    node = world.nodes["sg-port"]
+    shown = await node.title.show(title)
+    assert shown["final"]
+    assert shown["registry"]["name"] == world.entry.name
+    assert shown["registry"]["finalBlock"] >= shown["registry"]["block"]
+    assert [step["kind"] for step in shown["history"]][-1] == "END"
+    assert {step["from"]["did"] for step in shown["history"]} == {
+        did_of(name) for name in (CARRIER, "exp-a", "bank", "imp-a", "financier-2")
+    }
+    held = await node.title.require(title)
+    proof = evm_title_proof.read_proof(held.proof.encode())
+    members = node.members.current
+    assert members is not None
+    seen_blocks: list[int] = []
+    proven = evm_title_proof.verify_proof(
+        proof,
+        entry=world.entry,
+        members=members,
+        vouch=lambda header: seen_blocks.append(header.number),
+    )
+    assert proven.state == held.state
+    assert len(seen_blocks) == len(STEPS) + 1
+    with pytest.raises(RefusedError) as refused:
+        # Without a chain of its own nobody has to believe blocks that no validators sealed.
+        evm_title_proof.verify_proof(
+            proof, entry=world.entry, members=members, vouch=evm_title_proof.no_voucher
+        )
+    assert refused.value.code == "evm_block_unsealed"
+
+
+async def test_r19_of_two_transfers_through_two_relayers_one_counts_and_the_loser_is_told(
+    tmp_path: Path,
+) -> None:
+    async with on_embedded(tmp_path) as (world, _):
         nhl, rotterdam = world.nodes[CARRIER], world.nodes["nl-port"]
         title = await titled(nhl)
+        await seen(rotterdam, title, 1)
+        state = (await nhl.title.require(title)).state
+        one = await operation(world, state, Kind.TRANSFER, "exp-a", "bank")
+        two = await operation(world, state, Kind.TRANSFER, "exp-a", "financier-2")
+        # Both are handed in at both nodes: four times relayed, one of them counts.
+        told: list[Any] = []
+        for node, text in ((nhl, one), (rotterdam, two), (rotterdam, one), (nhl, two)):
+            try:
+                told.append((await node.title.relay(title, text))["outcome"])
+            except ConflictError as error:
+                told.append(error)
+        won = [answer for answer in told if answer == "final"]
+        lost = [answer for answer in told if isinstance(answer, ConflictError)]
+        assert (len(won), len(lost)) == (2, 2)
+        winner = (await nhl.title.show(title))["history"][-1]["digest"]
+        assert {error.code for error in lost} == {"title_seq_conflict"}
+        assert {error.context["winner"] for error in lost} == {winner}
         for node in (nhl, rotterdam):
-            held = await seen(node, title, 1)
-            assert held.state.possessor.did == did_of("exp-a")
-            assert held.state.holder.did == did_of("bank")
-        answer = await nhl.title.operate(title, Order(Kind.TRANSFER, did_of("bank")))
-        assert answer["outcome"] == "final"
-        held = await seen(rotterdam, title, 2)
-        assert held.state.possessor.did == did_of("bank")
+            assert (await seen(node, title, 2)).state.possessor.did == did_of("bank")
+            await agrees_with_contract(world, node, title)
+
+
+async def test_r20_a_node_signs_for_nobody_whose_key_it_does_not_hold(tmp_path: Path) -> None:
+    async with on_embedded(tmp_path) as (world, _):
+        title = await titled(world.nodes[CARRIER])
+        rotterdam = world.nodes["nl-port"]
+        await seen(rotterdam, title, 1)
+        with pytest.raises(ForbiddenError) as refused:
+            await rotterdam.title.operate(title, Order(Kind.TRANSFER, did_of("bank")))
+        assert refused.value.code == "title_key_not_held"
+        # A party of its own that is not in possession signs, and the contract says why not.
+        with pytest.raises(ForbiddenError) as told:
+            await rotterdam.title.operate(
+                title, Order(Kind.TRANSFER, did_of("imp-a"), by=did_of("bank"))
+            )
+        assert told.value.code == "title_not_possessor"
+        assert told.value.context["refusal"].startswith("{")
+
+
+async def test_r21_a_node_cut_off_from_its_chain_halts_says_so_and_agrees_again(
+    tmp_path: Path,
+) -> None:
+    async with on_embedded(tmp_path) as (world, wires):
+        nhl, rotterdam = world.nodes[CARRIER], world.nodes["nl-port"]
+        title = await titled(nhl)
+        other = await titled(nhl, "ANOTHER-1", holder="bank")
+        await seen(rotterdam, other, 1)
+        wires["nl-port"].cut()
+
+        async def unready() -> bool:
+            return "title" in rotterdam.unready()
+
+        await eventually(unready)
+        assert "registry unreachable" in rotterdam.unready()["title"]
+        answer = await rotterdam.title.operate(other, Order(Kind.TRANSFER, did_of("imp-a")))
+        assert (answer["outcome"], answer["code"]) == ("pending", "registry_unreachable")
+        shown = await rotterdam.title.show(other)
+        assert not shown["final"]
+        assert shown["state"]["possessor"]["did"] == did_of("bank")
+        assert shown["registry"]["unreachable"] == "transfer pending – registry unreachable"
+        # The others go on.
+        await nhl.title.operate(title, Order(Kind.TRANSFER, did_of("financier-2")))
+        await seen(world.nodes["sg-port"], title, 2)
+        wires["nl-port"].join()
+        for node in (nhl, rotterdam):
+            assert (await seen(node, other, 2)).state.possessor.did == did_of("imp-a")
+            await agrees_with_contract(world, node, other)
+
+        async def ready() -> bool:
+            return "title" not in rotterdam.unready()
+
+        await eventually(ready)
+        assert (await seen(rotterdam, title, 2)).state.possessor.did == did_of("financier-2")
+
+
+async def test_the_operator_chooses_the_arbiter_and_sees_how_it_stands(tmp_path: Path) -> None:
+    async with on_embedded(tmp_path) as (world, _):
+        nhl = world.nodes[CARRIER]
+        document = await bill(nhl)
+
+        def talk() -> tuple[dict[str, Any], dict[str, Any]]:
+            body = {
+                "document": document.hex(),
+                "holder": did_of("exp-a"),
+                "endorsee": did_of("bank"),
+                "arbiter": world.entry.name,
+            }
+            client = operator(nhl)
+            return client.post("/v1/titles", body), client.get("/v1/arbiters")
+
+        issued, listed = await asyncio.to_thread(talk)
+        assert issued["arbiter"] == world.entry.id.hex()
+        kinds = {item["kind"]: item for item in listed["arbiters"]}
+        assert set(kinds) == {"evm", "log"}
+        assert kinds["evm"]["reachable"]
+        assert kinds["evm"]["issuingKey"].startswith("0x")
+        await eventually(lambda: is_final(nhl, bytes.fromhex(issued["title"])))
+        with pytest.raises(ConflictError):
+            await titled(nhl)

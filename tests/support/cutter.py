@@ -1,0 +1,55 @@
+"""A wire to a server on loopback that can be cut and joined again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Self
+
+
+class Cutter:
+    """Listens on a free port and passes bytes on to `port` until it is cut."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._cut = False
+        self._open: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        await asyncio.sleep(0)
+
+    def cut(self) -> None:
+        """Every connection ends and no new one gets anywhere."""
+        self._cut = True
+        for writer in self._open:
+            writer.close()
+        self._open.clear()
+
+    def join(self) -> None:
+        """Passes bytes on again."""
+        self._cut = False
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._cut:
+            writer.close()
+            return
+        there_reader, there = await asyncio.open_connection("127.0.0.1", self._port)
+        self._open |= {writer, there}
+        await asyncio.gather(self._pass(reader, there), self._pass(there_reader, writer))
+        self._open -= {writer, there}
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
