@@ -23,7 +23,7 @@ MAX_CERTIFICATE = 16 * 1024
 MAX_REVOKED = 1_000
 _SUBJECTS = {
     CREDENTIAL: DID,
-    PLATFORM: re.compile(r"(?a:[A-Z0-9]{4})"),
+    PLATFORM: re.compile(r"(?a:[A-Z0-9]{1,4})"),
     TIMESTAMP: re.compile(r"(?a:https?://[A-Za-z0-9.\[\]:-]{1,255}(?:/[A-Za-z0-9._~/-]{0,500})?)"),
 }
 

@@ -29,6 +29,7 @@ PURPOSES = frozenset(
         "title",
         "release",
         "approval",
+        "platform",
         "registry",
         "registry-witness",
     }

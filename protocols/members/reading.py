@@ -33,7 +33,7 @@ MAX_POLICY = 20_000
 _ENDPOINT = re.compile(r"(?a:https?://[A-Za-z0-9.\[\]:-]{1,255})")
 _ALGORITHM = re.compile(r"(?a:[A-Za-z0-9][A-Za-z0-9._-]{0,60})")
 _LOCODE = re.compile(r"(?a:[A-Z]{2}[A-Z2-9]{3})")
-_PLATFORM = re.compile(r"(?a:[A-Z0-9]{4})")
+_PLATFORM = re.compile(r"(?a:[A-Z0-9]{1,4})")
 
 
 def read_roots(fields: Fields) -> Roots:

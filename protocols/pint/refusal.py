@@ -1,0 +1,21 @@
+"""What a receiving platform refuses, with the signed code that says so (PINT responseCode)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schemas.errors import RefusedError
+
+if TYPE_CHECKING:
+    from protocols.pint.words import Response
+
+
+class EnvelopeRefusedError(RefusedError):
+    """A request that gets a signed answer. response: BSIG, BENV, INCD, MDOC or DISE.
+
+    What cannot be attributed to an envelope at all is a MalformedError instead, answered unsigned.
+    """
+
+    def __init__(self, response: Response, code: str, detail: str, *, pointer: str = "") -> None:
+        super().__init__(code, detail, pointer=pointer)
+        self.response = response
