@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import ssl
 from contextlib import asynccontextmanager
@@ -49,7 +50,9 @@ class Caller:
     async def post(self, path: str, body: Any) -> tuple[int, Any]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
-        async with self._session.post(self.base + path, data=data, headers=headers) as answer:
+        async with self._session.post(
+            self.base + path, data=io.BytesIO(data), headers=headers
+        ) as answer:
             return answer.status, await answer.json(content_type=None)
 
     async def get(self, path: str) -> tuple[int, Any]:
