@@ -12,40 +12,80 @@ from dataclasses import replace
 
 from protocols import log_policy, note
 from protocols.members.drafting import MemberListDraft
-from protocols.members.entries import LogEntry, NodeEntry, RegistryEntry
+from protocols.members.entries import ListedKey, LogEntry, NodeEntry, RegistryEntry
 from schemas.errors import RefusedError
 
 
 def log_of(node: NodeEntry, policy: str = "") -> LogEntry | None:
-    """The node's log, named by its newest log key; None when it lists no log key."""
-    raw = _newest(node, "log")
-    if raw is None:
+    """The node's log, named by its newest log key; None when it lists no log key.
+
+    The number in the key's id is the log's: a log's name is never used for another key (R15).
+    """
+    listed = _newest_key(node, "log")
+    if listed is None:
         return None
-    key = note.log_key(node.did, raw)
+    key = note.log_key(node.did, listed.public.raw(), _number(listed.kid))
     return LogEntry(key.name, node.did, key.to_text(), 1, policy)
 
 
+def next_log(entry: LogEntry, earlier: Sequence[LogEntry]) -> LogEntry:
+    """A node's new log, with the witnesses and the quorum of the log before it (R15).
+
+    The policy is the roots' to give, not the node's to bring.
+    """
+    before = max(earlier, key=lambda one: one.epoch, default=None)
+    if before is None or not before.policy:
+        return replace(entry, policy="")
+    policy = log_policy.parse(before.policy)
+    voters = [(item.key, item.url) for item in policy.voters(before.origin)]
+    text = log_policy.threshold_policy(
+        note.parse_vkey(entry.vkey), voters, policy.smallest_quorum()
+    )
+    return replace(entry, policy=text)
+
+
 def _newest(node: NodeEntry, purpose: str) -> bytes | None:
+    found = _newest_key(node, purpose)
+    return None if found is None else found.public.raw()
+
+
+def _newest_key(node: NodeEntry, purpose: str) -> ListedKey | None:
     fitting = [key for key in node.keys if key.purpose == purpose and key.valid_until is None]
-    return max(fitting, key=lambda key: key.valid_from).public.raw() if fitting else None
+    return max(fitting, key=lambda key: (key.valid_from, _number(key.kid)), default=None)
+
+
+def _number(kid: str) -> int:
+    number = kid.rpartition("-")[2]
+    return int(number) if number.isdecimal() else 1
 
 
 def with_witnesses(
-    draft: MemberListDraft, witnesses: Sequence[str], quorum: int | None = None
+    draft: MemberListDraft,
+    witnesses: Sequence[str],
+    quorum: int | None = None,
+    *,
+    known: Sequence[str] = (),
 ) -> MemberListDraft:
     """The draft with a policy for every log: `quorum` of the witnesses, the operator left out.
+
+    known: vkeys without a vote whose lines must verify, as `log_policy.threshold_policy` takes them
 
     quorum None takes the smallest that tolerates ⌊(n−1)/3⌋ liars. Where a log has witnesses
     already, the policy is a new epoch that waits for the log's hand-over (R16). Raises
     RefusedError `policy_*` and `witness_without_key`.
     """
+    keys = [note.parse_vkey(text) for text in known]
     for origin in dict.fromkeys(log.origin for log in draft.logs):
-        draft = _with_policy(draft, origin, witnesses, quorum)
+        draft = _with_policy(draft, origin, witnesses, quorum, keys)
     return draft
 
 
 def _with_policy(
-    draft: MemberListDraft, origin: str, witnesses: Sequence[str], quorum: int | None
+    draft: MemberListDraft,
+    origin: str,
+    witnesses: Sequence[str],
+    quorum: int | None,
+    known: Sequence[note.VerifierKey],
 ) -> MemberListDraft:
     """One log's policy: in the place of none or of one that was never in force, else as an epoch.
 
@@ -53,7 +93,7 @@ def _with_policy(
     """
     epochs = [log for log in draft.logs if log.origin == origin]
     youngest = max(epochs, key=lambda log: log.epoch)
-    policy = log_witness_policy(draft, youngest.did, youngest.vkey, witnesses, quorum)
+    policy = log_witness_policy(draft, youngest.did, youngest.vkey, witnesses, quorum, known=known)
     if policy == youngest.policy:
         return draft
     if not youngest.policy:
@@ -62,7 +102,13 @@ def _with_policy(
 
 
 def log_witness_policy(
-    draft: MemberListDraft, did: str, vkey: str, witnesses: Sequence[str], quorum: int | None
+    draft: MemberListDraft,
+    did: str,
+    vkey: str,
+    witnesses: Sequence[str],
+    quorum: int | None,
+    *,
+    known: Sequence[note.VerifierKey] = (),
 ) -> str:
     """The tlog-policy text of one log."""
     keys = [
@@ -70,7 +116,7 @@ def log_witness_policy(
         for one in witnesses
         if one != did
     ]
-    return _policy(note.parse_vkey(vkey), keys, quorum)
+    return _policy(note.parse_vkey(vkey), keys, quorum, known)
 
 
 def registry_of(
@@ -93,11 +139,15 @@ def _registry_witness(draft: MemberListDraft, did: str) -> note.VerifierKey:
 
 
 def _policy(
-    log: note.VerifierKey, witnesses: Sequence[note.VerifierKey], quorum: int | None
+    log: note.VerifierKey,
+    witnesses: Sequence[note.VerifierKey],
+    quorum: int | None,
+    known: Sequence[note.VerifierKey] = (),
 ) -> str:
     count = len(witnesses)
     wanted = log_policy.default_quorum(count) if quorum is None else min(quorum, count)
-    text = log_policy.threshold_policy(log, [(key, "") for key in witnesses], wanted)
+    voters = [(key, "") for key in witnesses]
+    text = log_policy.threshold_policy(log, voters, wanted, known=known)
     log_policy.check(log_policy.parse(text), log.name)
     return text
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols import checkpoint, cosignature, leaf, log_epochs, log_policy
 from protocols.checkpoint import Checkpoint
+from protocols.digest import sha256
 from protocols.leaf import Leaf, LeafKind
 from protocols.log_epochs import HandOver
 from protocols.log_proof import LogProof
+from protocols.member_list import ListedKey, MemberListDraft, NodeEntry, Roots
+from protocols.members import policies
 from protocols.members.entries import LogEntry
 from protocols.merkle import Tree, leaf_hash
 from schemas import strict_json
@@ -186,3 +191,55 @@ def test_a_hand_over_file_is_read_strictly():
 
 def test_an_epoch_without_a_policy_has_no_witnesses():
     assert log_epochs.policy_of(replace(EPOCHS[0], policy="")).quorum == log_policy.NONE
+
+
+def test_r16_other_witnesses_are_a_new_epoch_and_the_same_ones_are_none():
+    members = drafted("a", "b", "c", "d", "e", "f", "g")
+    first = policies.with_witnesses(members, [did(name) for name in "abcd"])
+    assert {entry.epoch for entry in first.logs} == {1}  # nobody to hand over from
+    assert policies.with_witnesses(first, [did(name) for name in "abcd"]) == first
+    second = policies.with_witnesses(first, [did(name) for name in "defg"])
+    of_a = [entry for entry in second.logs if entry.did == did("a")]
+    assert [(entry.epoch, entry.since) for entry in of_a] == [(1, None), (2, None)]
+    assert log_epochs.in_force(of_a) == of_a[0]
+    assert log_epochs.pending(of_a) == of_a[1]
+
+
+def test_r15_the_next_log_has_the_witnesses_of_the_one_before_and_another_name():
+    members = policies.with_witnesses(drafted(*"abcde"), [did(name) for name in "abcde"])
+    (before,) = [entry for entry in members.logs if entry.did == did("a")]
+    entry = policies.log_of(member("a", number=2))
+    assert entry is not None
+    assert (before.origin, entry.origin) == ("a.example/log/1", "a.example/log/2")
+    opened = policies.next_log(entry, [before])
+    old, new = log_epochs.policy_of(before), log_epochs.policy_of(opened)
+    assert {item.key for item in old.voters()} == {item.key for item in new.voters()}
+    assert old.smallest_quorum() == new.smallest_quorum() == 3
+    log_policy.check(new, opened.origin)
+    assert policies.next_log(replace(entry, policy=before.policy), []).policy == ""
+
+
+def did(name: str) -> str:
+    return f"did:web:{name}.example"
+
+
+def member(name: str, number: int = 1) -> NodeEntry:
+    from protocols.keys import SoftwareSigner
+
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    keys = []
+    for purpose, count in (("log", number), ("witness", 1)):
+        secret = Ed25519PrivateKey.from_private_bytes(sha256(f"{name}{purpose}".encode()))
+        public = SoftwareSigner(f"{did(name)}#{purpose}-{count}", secret).public()
+        keys.append(ListedKey(public, purpose, did(name), start))
+    return NodeEntry(did(name), name, ("port",), "CN", f"https://{name}.example", tuple(keys))
+
+
+def drafted(*names: str) -> MemberListDraft:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    nodes = tuple(member(name) for name in names)
+    logs = tuple(log for log in map(policies.log_of, nodes) if log is not None)
+    roots = Roots(1, (nodes[0].keys[0].public,))
+    return MemberListDraft(
+        "n", test=True, issued_at=start, expires=start, roots=roots, nodes=nodes, logs=logs
+    )
