@@ -81,7 +81,8 @@ def append_all(
     if any(len(entry) > MAX_ENTRY for entry in entries):
         raise TooLargeError("log_entry_too_large", f"an entry has at most {MAX_ENTRY} bytes")
     start = _take(conn, log, len(entries)) - len(entries)
-    return _put(conn, log, start, entries, now_ms)
+    about = [leaves_format.subject_of(entry) if log == NODE_LOG else None for entry in entries]
+    return _put(conn, log, start, entries, about, now_ms)
 
 
 def remember(
@@ -109,7 +110,7 @@ def remember_all(conn: Connection, facts: Sequence[Fact], now_ms: int) -> list[A
         entry = leaves_format.encode(Leaf(fact.kind, fact.subject, fact.commit, prev, now_ms))
         last[fact.subject] = leaf_hash(entry)
         entries.append(entry)
-    return _put(conn, NODE_LOG, start, entries, now_ms)
+    return _put(conn, NODE_LOG, start, entries, [fact.subject for fact in facts], now_ms)
 
 
 def _last_of(conn: Connection, subjects: Collection[bytes]) -> dict[bytes, bytes]:
@@ -137,23 +138,27 @@ def of_subject(conn: Connection, subject: bytes, *, newest_only: bool = False) -
 
 
 def _put(
-    conn: Connection, log: str, start: int, entries: Sequence[bytes], now_ms: int
+    conn: Connection,
+    log: str,
+    start: int,
+    entries: Sequence[bytes],
+    subjects: Sequence[bytes | None],
+    now_ms: int,
 ) -> list[AppendedLeaf]:
     added = [AppendedLeaf(start + at, leaf_hash(entry)) for at, entry in enumerate(entries)]
-    rows = [_row(log, leaf, entry, now_ms) for leaf, entry in zip(added, entries, strict=True)]
+    rows = [
+        {
+            "log": log,
+            "leaf_index": leaf.index,
+            "leaf_hash": leaf.hash,
+            "entry": entry,
+            "subject": subject,
+            "at": now_ms,
+        }
+        for leaf, entry, subject in zip(added, entries, subjects, strict=True)
+    ]
     _INSERT_NOW.run_all(conn, rows)
     return added
-
-
-def _row(log: str, leaf: AppendedLeaf, entry: bytes, now_ms: int) -> dict[str, object]:
-    return {
-        "log": log,
-        "leaf_index": leaf.index,
-        "leaf_hash": leaf.hash,
-        "entry": entry,
-        "subject": leaves_format.subject_of(entry) if log == NODE_LOG else None,
-        "at": now_ms,
-    }
 
 
 def _take(conn: Connection, log: str, count: int) -> int:

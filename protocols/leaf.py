@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-import cbor2
-
 from protocols.digest import SIZE, sha256
 from protocols.merkle import leaf_hash
 from schemas.errors import MalformedError
@@ -24,6 +22,9 @@ SALT_SIZE: Final = 32
 MAX_CHAIN: Final = 100_000
 """Leaves of one subject that are looked at."""
 _MAX_MS: Final = 2**53 - 1
+#: An array of six, then the version's text; and what stands before 32 bytes (RFC 8949 §3).
+_HEAD: Final = b"\x86\x63" + VERSION.encode()
+_DIGEST: Final = b"\x58\x20"
 # The layout is fixed, so entries of strangers never meet a general CBOR reader.
 _ENTRY: Final = re.compile(
     rb"\x86\x63tx1([\x01-\x17])\x58\x20(.{32})\x58\x20(.{32})"
@@ -82,8 +83,17 @@ def commit(salt: bytes, digest: bytes) -> bytes:
 def encode(leaf: Leaf) -> bytes:
     """The entry bytes, at most 512. Raises `leaf_malformed` for a digest of another length."""
     _check(leaf)
-    members = [VERSION, int(leaf.kind), leaf.subject, leaf.commit, leaf.prev, leaf.at_ms]
-    return cbor2.dumps(members, canonical=True)
+    prev = b"\xf6" if leaf.prev is None else _DIGEST + leaf.prev
+    body = (_HEAD, bytes((leaf.kind,)), _DIGEST, leaf.subject, _DIGEST, leaf.commit, prev)
+    return b"".join((*body, _unsigned(leaf.at_ms)))
+
+
+def _unsigned(value: int) -> bytes:
+    """A CBOR unsigned integer in its shortest form (RFC 8949 §4.2.1)."""
+    if value < 24:
+        return bytes((value,))
+    power = max(0, (value.bit_length() - 1).bit_length() - 3)
+    return bytes((0x18 + power,)) + value.to_bytes(1 << power, "big")
 
 
 def decode(entry: bytes) -> Leaf:
