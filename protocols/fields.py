@@ -125,11 +125,16 @@ class Fields:
         return tuple(self._object(item, f"{name}/{at}", raw=True) for at, item in enumerate(items))
 
     def texts(
-        self, name: str, *, pattern: re.Pattern[str] | None = None, max_items: int = 100
+        self,
+        name: str,
+        *,
+        pattern: re.Pattern[str] | None = None,
+        max_items: int = 100,
+        max_length: int = MAX_TEXT,
     ) -> tuple[str, ...]:
         """A list of different texts; an absent member is an empty list."""
         items = self._list(name, max_items)
-        values = tuple(self._text(item, name, pattern, MAX_TEXT) for item in items)
+        values = tuple(self._text(item, name, pattern, max_length) for item in items)
         if len(set(values)) != len(values):
             raise self.fault(name, f"{name} names something twice")
         return values

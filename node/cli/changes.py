@@ -87,6 +87,14 @@ Witness = Annotated[
     list[str] | None,
     typer.Option("--witness", help="DID of a witness of all logs; may be repeated."),
 ]
+Known = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--known-key",
+        help="With --witness: a vkey without a vote, of a mirror or by ML-DSA-44 "
+        "(log show); may be repeated.",
+    ),
+]
 Quorum = Annotated[int | None, typer.Option("--quorum", help="Witnesses that must cosign.")]
 Registry = Annotated[str, typer.Option("--registry", help="DID that sequences the title registry.")]
 AddRoot = Annotated[
@@ -123,6 +131,7 @@ def wish(**given: Any) -> dict[str, Any]:
         "algorithms": [_pair(text, "id", "until") for text in given.get("refuse_algorithm") or []],
         "anchors": [_anchor(text) for text in given.get("anchor") or []],
         "witnesses": given.get("witness") or [],
+        "known": given.get("known_key") or [],
         "roots": _roots(given),
         "days": given.get("days", TERM_DAYS),
     }

@@ -68,6 +68,11 @@ def _show(body: dict[str, Any]) -> None:
     if body["witnesses"]:
         rows = [(item["name"], item["size"], item["error"] or "") for item in body["witnesses"]]
         output.table("Witnesses", ("witness", "cosigned", "trouble"), rows)
+    if body["mirrors"]:
+        rows = [(item["name"], item["size"], item["error"] or "") for item in body["mirrors"]]
+        output.table("Mirrors", ("mirror", "stored", "trouble"), rows)
+    for key in body["keys"]:
+        output.line(f"to be named in policies: {key}")
     for mark in body["marked"]:
         output.line(f"caught: {mark['did']} [{mark['code']}]")
     fault = body["fault"]

@@ -52,6 +52,14 @@ def cosigner_keys(keys: KeyStore) -> CosignerKeys:
     )
 
 
+def key_texts(keys: KeyStore) -> list[str]:
+    """The vkeys that policies may name beside the listed one; none for who is no witness."""
+    if not keys.has("witness"):
+        return []
+    made = cosigner_keys(keys)
+    return [made.second.key.to_text(), made.mirror.key.to_text()]
+
+
 def _second(file: Path) -> mldsa.MLDSA44PrivateKey:
     if not file.exists():
         _write(file, mldsa.MLDSA44PrivateKey.generate())

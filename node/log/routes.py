@@ -20,13 +20,16 @@ from node.http.helpers import (
     read_json,
 )
 from node.http.routes import JSON, Auth, Parameter, Route
-from protocols import note
+from protocols import cose_receipt, log_proof, note
+from protocols.checkpoint import parse_body
+from protocols.cose_receipt import MEDIA_TYPE as COSE
 from protocols.entry_bundle import bundle
 from schemas.errors import MalformedError, NotFoundError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from node.log.receipts import LogReceipt
     from node.log.service import LogService
 
 NOTE = "text/plain; charset=utf-8"
@@ -75,6 +78,25 @@ def _newest_note(conn: Connection) -> str | None:
     return None if stored is None else checkpoints.cosigned_note(conn, stored)
 
 
+def _as_cose(service: LogService, receipt: LogReceipt) -> bytes:
+    """The receipt for readers of SCITT's formats: the same proof, signed by the log alone."""
+    assert service.publisher is not None
+    identity = service.publisher.identity
+    parsed = log_proof.parse(receipt.text)
+    if receipt.origin != identity.origin:
+        raise NotFoundError("log_leaf_not_found", "only the running log makes COSE receipts")
+    head = parse_body(note.parse(parsed.checkpoint).text)
+    return cose_receipt.issue(
+        head.origin,
+        identity.key.key_id,
+        parsed.index,
+        head.size,
+        parsed.hashes,
+        head.root,
+        identity.sign,
+    )
+
+
 def _published_entries(conn: Connection, start: int, width: int) -> list[bytes]:
     """Entries below a signed checkpoint; raises NotFoundError `log_tile_not_found`."""
     signed = checkpoints.newest(conn, signed=True)
@@ -102,6 +124,8 @@ def _for_peers(service: LogService) -> list[Route]:
         receipt = await service.receipt(hex_digest(leaf, "leaf"))
         if receipt is None:
             raise NotFoundError("log_leaf_not_found", "no checkpoint covers that leaf")
+        if query_text(request, "format") == "cose":
+            return web.Response(body=_as_cose(service, receipt), content_type=COSE)
         headers = {"Content-Type": NOTE, "Px-Witnessed": str(receipt.witnessed).lower()}
         return web.Response(body=receipt.text.encode(), headers=headers)
 
@@ -154,7 +178,10 @@ def _for_peers(service: LogService) -> list[Route]:
             Auth.PEER,
             "The receipt of a leaf (tlog-proof)",
             "log",
-            parameters=(Parameter("leaf", "leaf hash in hexadecimal", _TEXT, required=True),),
+            parameters=(
+                Parameter("leaf", "leaf hash in hexadecimal", _TEXT, required=True),
+                Parameter("format", "`cose`: as a COSE receipt (RFC 9942), without witnesses"),
+            ),
         ),
         Route(
             "GET",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ledger import checkpoints, forks, log, recovery
+from node.log.cosigner_keys import key_texts
 from protocols import log_policy
 from schemas.errors import UnavailableError
 
@@ -51,6 +52,7 @@ async def show(service: LogService) -> dict[str, Any]:
         "handOver": service.handing_over.standing(),
         "witnesses": service.gatherer.standing() if service.gatherer else [],
         "mirrors": service.mirrors.standing() if service.mirrors else [],
+        "keys": key_texts(service.node.keys),
         "marked": [{"did": mark.did, "code": mark.code, "at": mark.at} for mark in marked],
         "frozen": [
             {"origin": one.origin, "size": one.size, "reason": one.reason, "at": one.at}

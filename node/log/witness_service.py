@@ -19,7 +19,7 @@ from node.http.helpers import json_response, query_text, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
 from node.log import partners
 from node.log.comparing import Comparer, held_notes
-from node.log.cosigner_keys import CosignerKeys, cosigner_keys
+from node.log.cosigner_keys import CosignerKeys, cosigner_keys, key_texts
 from node.log.equivocation import Accuser, EquivocationHandler
 from node.log.following import Follower
 from node.log.handing_over import HandOverHandler
@@ -89,7 +89,7 @@ class WitnessService:
                 "POST",
                 "/witness/1/add-checkpoint",
                 self._add_checkpoint,
-                Auth.PEER,
+                Auth.OPEN,  # the log's own signature is what counts (tlog-witness)
                 "Ask for a cosignature (C2SP tlog-witness)",
                 "witness",
                 request={_OCTETS: {}},
@@ -105,7 +105,7 @@ class WitnessService:
                 "GET",
                 f"/witness/1/{_HASH}/checkpoint",
                 self._checkpoint,
-                Auth.PEER,
+                Auth.OPEN,
                 "The last checkpoint cosigned for a log",
                 "witness",
             ),
@@ -354,17 +354,11 @@ class WitnessService:
                     {"origin": origin, "size": state.size, "entries": state.next_entry}
                     for origin, state in mirrored
                 ],
-                "keys": self._key_texts(),
+                "keys": key_texts(self.node.keys),
                 "followed": [_followed_json(item) for item in followed_],
                 "marked": [{"did": mark.did, "code": mark.code, "at": mark.at} for mark in marked],
             }
         )
-
-    def _key_texts(self) -> list[str]:
-        """The vkeys that a policy may name beside the listed one."""
-        if not self.node.keys.has("witness"):
-            return []
-        return [self.keys().second.key.to_text(), self.keys().mirror.key.to_text()]
 
 
 def _held_json(held: HeldState) -> dict[str, Any]:

@@ -69,6 +69,7 @@ _WISH = {
     "algorithms": _objects(("id", "until")),
     "anchors": _objects(("purpose", "subject", "certificate"), "validFrom", "validUntil"),
     "witnesses": _TEXTS,
+    "known": _TEXTS,
     "quorum": {"type": "integer", "minimum": 0, "maximum": 64},
     "registry": _TEXT,
     "roots": {
@@ -216,6 +217,7 @@ def read_wish(body: Mapping[str, object]) -> Wish:
         algorithms=tuple(read_algorithm(child) for child in fields.children("algorithms", 100)),
         anchors=tuple(_anchor(child) for child in fields.children("anchors", 100)),
         witnesses=fields.texts("witnesses", pattern=DID, max_items=64),
+        known=fields.texts("known", max_items=64, max_length=4096),
         quorum=fields.integer("quorum", 0, 64) if fields.has("quorum") else None,
         registry=fields.optional_text("registry", pattern=DID),
         roots=_root_change(fields.optional_child("roots")),

@@ -84,7 +84,7 @@ class Wish:
     ends: what ends; compromised: ids of keys, and since when they are said to be in foreign hands
     (R17)
     algorithms: refused from their dates on, whoever's key it is; anchors: certificates to add
-    witnesses, quorum: the policy of every log; registry: who sequences titles
+    witnesses, quorum, known: the policy of every log, with keys that have no vote; registry: who sequences titles
     edited: a whole list, edited as JSON, that the other wishes change further
     expires: when the list expires, else `days` after it is drafted
     """
@@ -100,6 +100,7 @@ class Wish:
     anchors: tuple[AnchorEntry, ...] = ()
     witnesses: tuple[str, ...] = ()
     quorum: int | None = None
+    known: tuple[str, ...] = ()
     registry: str | None = None
     roots: RootChange = field(default_factory=RootChange)
     edited: Mapping[str, strict_json.JsonValue] | None = None
@@ -255,7 +256,7 @@ def _roots(roots: Roots, change: RootChange) -> Roots:
 def _with_policies(drafted: MemberListDraft, wish: Wish) -> MemberListDraft:
     """Witnesses for every log, and for the registry, which is nothing without one (R22)."""
     if wish.witnesses:
-        drafted = policies.with_witnesses(drafted, wish.witnesses, wish.quorum)
+        drafted = policies.with_witnesses(drafted, wish.witnesses, wish.quorum, known=wish.known)
     if wish.registry is None:
         return drafted
     if not set(wish.witnesses) - {wish.registry}:
@@ -275,9 +276,9 @@ def admit(drafted: MemberListDraft, request: JoinRequest, current: MemberList) -
             listed(key.kid) or replace(key, valid_from=drafted.issued_at) for key in party.keys
         )
         drafted = drafted.with_party(replace(party, keys=kept))
-    if request.log is not None and not current.logs_of(node.did):
-        # The policy is the roots' to give, not the joiner's to bring.
-        drafted = drafted.with_log(replace(request.log, policy=""))
+    if request.log is not None and current.log(request.log.origin) is None:
+        earlier = current.logs_of(node.did)
+        drafted = drafted.with_log(policies.next_log(request.log, earlier))
     return drafted
 
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from ledger import checkpoints, log
@@ -14,7 +15,7 @@ from node.keystore import KeyStore
 from node.log import partners
 from node.log.cosigner_keys import cosigner_keys
 from node.runtime import Node
-from protocols import log_policy, log_proof, merkle_subtree, mirror_protocol, note
+from protocols import cose_receipt, log_policy, log_proof, merkle_subtree, mirror_protocol, note
 from protocols.entry_bundle import unbundle
 from protocols.merkle import leaf_hash
 from protocols.mirror_protocol import MirrorInfo, Upload
@@ -81,6 +82,8 @@ async def test_partners_store_the_log_and_serve_it(tmp_path: Path):
         names = [line.name for line in note.parse(text).signatures]
         assert "w2.example/mirror/1" in names
         await check_tiles(rail, "w2", checked.checkpoint.size)
+        await check_access(nodes["w2"], f"{prefix(rail)}/tile", checked.checkpoint.size)
+        await check_access(rail, "/log/tile", 900)
         # Both lines of every witness stand under our own checkpoint, and every mirror's.
         stored = await rail.store.read(checkpoints.newest, witnessed=True)
         lines = await rail.store.read(checkpoints.cosignatures_of, stored.size)
@@ -99,6 +102,34 @@ async def check_tiles(rail: Node, name: str, size: int) -> None:
     assert "private" in bundle.headers["cache-control"]
 
 
+async def check_access(node: Node, tiles: str, size: int) -> None:
+    """Hashes are for anybody and for caches, entries are not."""
+    assert size >= 900
+    async with aiohttp.ClientSession(node.endpoint) as stranger:
+        async with stranger.get(f"{tiles}/0/002") as answer:
+            assert answer.status == 200
+            assert "immutable" in answer.headers["cache-control"]
+            assert answer.content_type == "application/octet-stream"
+        async with stranger.get(f"{tiles}/entries/002") as answer:
+            assert answer.status == 401
+        async with stranger.get(f"{tiles}/0/999") as answer:
+            assert answer.status == 404
+        async with stranger.get(tiles.replace("tile", "checkpoint")) as answer:
+            assert (answer.status, answer.headers["cache-control"]) == (200, "no-cache")
+
+
+async def test_a_leaf_is_also_told_as_a_cose_receipt(rail_at: tuple[Node, int, Node]):
+    rail, _, auditor = rail_at
+    leaf = (await rail.store.read(log.read, 5, 6))[0]
+    path = f"/log/proof?leaf={leaf.hash.hex()}&format=cose"
+    call = await auditor.client.call(did_of("rail"), "GET", path)
+    assert call.headers["content-type"] == cose_receipt.MEDIA_TYPE
+    parsed = cose_receipt.parse(call.body)
+    publisher = rail.log.publisher
+    root = cose_receipt.verify(parsed, leaf.entry, publisher.identity.key.public_key)
+    assert (parsed.issuer, root) == (rail.log.origin, publisher.tree.root(parsed.size))
+
+
 @pytest.fixture
 async def rail_at(tmp_path: Path):
     network = made(tmp_path)
@@ -106,7 +137,7 @@ async def rail_at(tmp_path: Path):
         nodes = await start(stack, network, *NAMES)
         rail = nodes["rail"]
         await append(rail, *(f"{number}".encode() for number in range(600)))
-        yield rail, await cosigned_beyond(rail, 599)
+        yield rail, await cosigned_beyond(rail, 599), nodes["w1"]
 
 
 async def upload(rail: Node, one: Upload, *, packages: int = 99, spoil: bool = False):
@@ -124,8 +155,8 @@ async def upload(rail: Node, one: Upload, *, packages: int = 99, spoil: bool = F
     return await ask(rail, "w1", path, b"".join(parts), "POST")
 
 
-async def test_an_upload_may_break_off_and_go_on_anywhere(rail_at: tuple[Node, int]):
-    rail, size = rail_at
+async def test_an_upload_may_break_off_and_go_on_anywhere(rail_at: tuple[Node, int, Node]):
+    rail, size, _ = rail_at
     origin = rail.log.origin
     assert (await upload(rail, Upload("stranger.example/log/1", 0, size))).status == 404
     ahead = await upload(rail, Upload(origin, 300, size))
@@ -164,9 +195,9 @@ async def cosigned_beyond(rail: Node, size: int) -> int:
 
 
 async def test_a_mirror_that_claims_more_than_there_is_is_told(
-    rail_at: tuple[Node, int], monkeypatch: pytest.MonkeyPatch
+    rail_at: tuple[Node, int, Node], monkeypatch: pytest.MonkeyPatch
 ):
-    rail, size = rail_at
+    rail, size, _ = rail_at
     await rail.log.mirrors.turn()
     link = rail.log.mirrors.links["w1.example/witness/1"]
     assert (link.size >= size, link.error) == (True, "")

@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import mldsa
 
-from protocols import joining, log_policy, member_list, rights
+from node.trust import views
+from protocols import joining, log_policy, member_list, note, rights
 from protocols.joining import JoinRequest, Right
 from protocols.member_list import IssuerEntry, LogEntry, MemberListDraft, NodeEntry, PartyEntry
 from protocols.members import policies
@@ -184,6 +186,24 @@ def test_r16_policies_leave_the_operator_out_and_tolerate_liars() -> None:
     with pytest.raises(RefusedError) as caught:
         policies.with_witnesses(draft, names, 1)
     assert caught.value.code == "policy_intolerant"
+
+
+def test_policies_know_keys_without_giving_them_a_vote() -> None:
+    names = [C, D, "did:web:e.example", "did:web:f.example"]
+    draft = replace(witnessed_draft(), logs=witnessed_draft().logs[1:])
+    second = mldsa.MLDSA44PrivateKey.from_seed_bytes(bytes(32)).public_key().public_bytes_raw()
+    vkey = note.verifier_key("d.example/witness/1", note.ML_DSA_44, second).to_text()
+    known = policies.with_witnesses(draft, names, known=[vkey])
+    plain = policies.with_witnesses(draft, names)
+    for log, other in zip(known.logs, plain.logs, strict=True):
+        policy, without = log_policy.parse(log.policy), log_policy.parse(other.policy)
+        assert set(policy.witnesses) - set(without.witnesses) == {"k1"}
+        assert policy.voters(log.origin) == without.voters(log.origin)
+        assert policy.confirmations(log.origin) == without.confirmations(log.origin)
+    read = views.read_wish({"witnesses": [C], "known": [vkey]})
+    assert read.known == (vkey,)
+    with pytest.raises(MalformedError):
+        policies.with_witnesses(draft, names, known=["no key"])
 
 
 def test_who_lists_no_key_for_it_is_no_witness_and_no_registry() -> None:
