@@ -10,11 +10,11 @@ import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from ledger.chain_tables import anchors
 from ledger.tables import NODE_LOG
-from protocols.anchor_proof import AnchorProof
+from protocols.anchor_proof import AnchorProof, origin_hash
 from protocols.evm_proof import EventProof
 
 if TYPE_CHECKING:
@@ -77,16 +77,16 @@ class StoredAnchor:
 def add(conn: Connection, anchor: StoredAnchor, *, log: str = NODE_LOG) -> None:
     """Keep a new anchor; one of the same size that failed is replaced."""
     place = anchor.place
-    conn.execute(anchors.delete().where(*_key(log, place, anchor.size), anchors.c.state == FAILED))
+    conn.execute(delete(anchors).where(*_key(anchor, log), anchors.c.state == FAILED))
     conn.execute(
         insert(anchors).values(
             log=log,
             chain_id=place.chain_id,
             contract=place.contract,
             code_hash=place.code_hash,
+            origin=anchor.origin,
             size=anchor.size,
             root=anchor.root,
-            origin=anchor.origin,
             sender=anchor.sender,
             state=anchor.state,
             at=anchor.at,
@@ -94,19 +94,22 @@ def add(conn: Connection, anchor: StoredAnchor, *, log: str = NODE_LOG) -> None:
     )
 
 
-def _key(log: str, place: Place, size: int) -> tuple[Any, ...]:
+def _at(place: Place, log: str) -> tuple[Any, ...]:
     return (
         anchors.c.log == log,
         anchors.c.chain_id == place.chain_id,
         anchors.c.contract == place.contract,
-        anchors.c.size == size,
     )
+
+
+def _key(anchor: StoredAnchor, log: str) -> tuple[Any, ...]:
+    named = (anchors.c.origin == anchor.origin, anchors.c.size == anchor.size)
+    return (*_at(anchor.place, log), *named)
 
 
 def mark(
     conn: Connection,
-    place: Place,
-    size: int,
+    anchor: StoredAnchor,
     state: str,
     receipt: Receipt | None = None,
     *,
@@ -118,54 +121,60 @@ def mark(
         "hash": receipt.transaction if receipt else None,
         "block": receipt.block if receipt else None,
     }
-    conn.execute(update(anchors).where(*_key(log, place, size)).values(**values))
+    conn.execute(update(anchors).where(*_key(anchor, log)).values(**values))
 
 
 def conclude(
-    conn: Connection, anchor: StoredAnchor, proven: ProvenBlock, event: EventProof
+    conn: Connection,
+    anchor: StoredAnchor,
+    proven: ProvenBlock,
+    event: EventProof,
+    *,
+    log: str = NODE_LOG,
 ) -> None:
     """The anchor is final: keep its proof."""
     path = "\n".join(base64.b64encode(node).decode() for node in event.nodes)
-    where = _key(NODE_LOG, anchor.place, anchor.size)
-    conn.execute(
-        update(anchors)
-        .where(*where)
-        .values(
-            state=FINAL,
-            block=proven.block.number,
-            block_time=proven.block.time,
-            header=event.header,
-            position=event.transaction,
-            log_index=event.log,
-            path=path,
-        )
-    )
+    values = {
+        "state": FINAL,
+        "hash": proven.block.transactions[event.transaction],
+        "block": proven.block.number,
+        "block_time": proven.block.time,
+        "header": event.header,
+        "position": event.transaction,
+        "log_index": event.log,
+        "path": path,
+    }
+    conn.execute(update(anchors).where(*_key(anchor, log)).values(**values))
 
 
-def find(conn: Connection, place: Place, size: int, *, log: str = NODE_LOG) -> StoredAnchor | None:
-    """The anchor of a size at that place."""
-    row = conn.execute(select(anchors).where(*_key(log, place, size))).one_or_none()
-    return None if row is None else _stored(row)
+def find(
+    conn: Connection, place: Place, named: bytes, size: int, *, log: str = NODE_LOG
+) -> StoredAnchor | None:
+    """The anchor of a size at that place, of the log whose origin hashes to `named`."""
+    query = select(anchors).where(*_at(place, log), anchors.c.size == size)
+    found = (_stored(row) for row in conn.execute(query))
+    return next((each for each in found if origin_hash(each.origin) == named), None)
 
 
 def newest(
-    conn: Connection, place: Place, *, final: bool = False, log: str = NODE_LOG
+    conn: Connection, place: Place, origin: str, *, final: bool = False, log: str = NODE_LOG
 ) -> StoredAnchor | None:
     """The largest anchor at that place that has not failed, or the largest final one."""
-    query = select(anchors).where(
-        anchors.c.log == log,
-        anchors.c.chain_id == place.chain_id,
-        anchors.c.contract == place.contract,
-        anchors.c.state == FINAL if final else anchors.c.state != FAILED,
-    )
+    state = anchors.c.state == FINAL if final else anchors.c.state != FAILED
+    query = select(anchors).where(*_at(place, log), anchors.c.origin == origin, state)
     row = conn.execute(query.order_by(anchors.c.size.desc()).limit(1)).one_or_none()
     return None if row is None else _stored(row)
 
 
-def covering(conn: Connection, size: int, *, log: str = NODE_LOG) -> StoredAnchor | None:
+def covering(
+    conn: Connection, origin: str, size: int, *, log: str = NODE_LOG
+) -> StoredAnchor | None:
     """The earliest final anchor of at least `size` leaves, at any place: the earliest time."""
     query = select(anchors).where(
-        anchors.c.log == log, anchors.c.size >= size, anchors.c.state == FINAL
+        anchors.c.log == log,
+        anchors.c.origin == origin,
+        anchors.c.size >= size,
+        anchors.c.state == FINAL,
     )
     ordered = query.order_by(anchors.c.size, anchors.c.block_time).limit(1)
     row = conn.execute(ordered).one_or_none()

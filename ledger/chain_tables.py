@@ -60,9 +60,9 @@ anchors = Table(
     Column("log", String(64), primary_key=True),
     Column("chain_id", BigInteger, primary_key=True, autoincrement=False),
     Column("contract", LargeBinary(20), primary_key=True),
+    Column("origin", String(255), primary_key=True),  # a log that was handed over begins anew
     Column("size", BigInteger, primary_key=True, autoincrement=False),
     Column("root", LargeBinary(32), nullable=False),
-    Column("origin", String(255), nullable=False),
     Column("sender", LargeBinary(20), nullable=False),
     Column("code_hash", LargeBinary(32), nullable=False),
     Column("state", String(16), nullable=False),

@@ -204,7 +204,9 @@ class FetchingSettings:
 class ChainSettings:
     """[chain]: the EVM chain for anchors and titles, if there is one."""
 
-    urls: tuple[str, ...] = _setting((), "JSON-RPC addresses, the preferred first; none: no chain.")
+    urls: tuple[str, ...] = _setting(
+        (), "JSON-RPC addresses, or file:<name in the home> for secret ones; none: no chain."
+    )
     id: int = _setting(0, "The chain's id; an address with another one is not used.", low=0)
     anchors: str = _setting("", "Address of the AnchorRegistry; empty: nothing is anchored.")
     agree: int = _setting(

@@ -138,7 +138,7 @@ class AnchorService:
         Raises ConflictError `anchor_contradicts_log`, UnavailableError.
         """
         place, head = self._place(), await self._head()
-        last = await self.node.store.read(anchors.newest, place)
+        last = await self.node.store.read(anchors.newest, place, self.node.log.origin)
         if head is None or (last is not None and head.size <= last.size):
             return None
         if not now and not self._due(head, last):
@@ -203,7 +203,7 @@ class AnchorService:
         )  # fmt: skip
         anchors.add(conn, anchor)
         data = call(ANCHOR, named, word(head.size), head.root)
-        self.node.chain.put(conn, Job(PURPOSE, word(head.size), place.contract, data, ANCHOR_GAS))
+        self.node.chain.put(conn, Job(PURPOSE, named, place.contract, data, ANCHOR_GAS))
         return anchor
 
     async def deploy(self) -> dict[str, Any]:
@@ -235,15 +235,16 @@ class AnchorService:
         """A transaction of ours went on; this is inside the transaction that says so."""
         entry = news.entry
         place = self._place()
-        anchor = anchors.find(conn, place, int.from_bytes(entry.job.reference, "big"))
+        named, size = entry.job.data[4:36], int.from_bytes(entry.job.data[36:68], "big")
+        anchor = anchors.find(conn, place, named, size)
         if entry.job.to != place.contract or anchor is None:
             return  # it belongs to a contract that was configured before
         if entry.state == journal.FINAL:
             self._conclude(conn, anchor, news)
         elif entry.state == journal.LOST:
-            anchors.mark(conn, place, anchor.size, anchors.QUEUED)
+            anchors.mark(conn, anchor, anchors.QUEUED)
         else:
-            anchors.mark(conn, place, anchor.size, entry.state, news.receipt)
+            anchors.mark(conn, anchor, entry.state, news.receipt)
             if entry.state == journal.FAILED:
                 record_alarm(conn, self.node, "anchor_reverted", f"{anchor.size} leaves")
 
@@ -253,10 +254,9 @@ class AnchorService:
         wanted = Anchored(origin_hash(anchor.origin), anchor.sender, anchor.size, anchor.root)
         at = next((i for i, log in enumerate(news.receipt.logs) if read_event(log) == wanted), None)
         if at is None:
-            anchors.mark(conn, anchor.place, anchor.size, anchors.FAILED, news.receipt)
+            anchors.mark(conn, anchor, anchors.FAILED, news.receipt)
             record_alarm(conn, self.node, "anchor_reverted", f"{anchor.size} leaves, no event")
             return
-        anchors.mark(conn, anchor.place, anchor.size, anchors.FINAL, news.receipt)
         anchors.conclude(conn, anchor, news.proven, news.proven.event(news.receipt, at))
         detail = {
             "size": anchor.size,
@@ -273,7 +273,9 @@ class AnchorService:
     async def _watch(self) -> None:
         """Metrics, and the alarm when what is signed has waited too long for its anchor."""
         head = await self._head()
-        final = await self.node.store.read(anchors.newest, self._place(), final=True)
+        final = await self.node.store.read(
+            anchors.newest, self._place(), self.node.log.origin, final=True
+        )
         size, covered = (head.size if head else 0), (final.size if final else 0)
         gauge = self.node.telemetry.gauge
         gauge("pratique_anchor_size", "Leaves under the newest final anchor").set(covered)
@@ -299,10 +301,10 @@ class AnchorService:
         None while there is none. This is what an offline receipt carries.
         """
         publisher = self.node.log.publisher
-        found = await self.node.store.read(anchors.covering, size)
-        if publisher is None or found is None or found.size > publisher.tree.size:
+        found = await self.node.store.read(anchors.covering, self.node.log.origin, size)
+        if publisher is None or found is None or not 1 <= size <= publisher.tree.size:
             return None
-        if found.origin != self.node.log.origin or size < 1:
+        if found.size > publisher.tree.size:
             return None
         return found.proof(publisher.tree.consistency_proof(size, found.size))
 
@@ -311,8 +313,9 @@ class AnchorService:
         chain = await self.node.chain.show()
         body: dict[str, Any] = {"chain": chain, "contract": None, "newest": None, "final": None}
         if self.place is not None:
-            newest = await self.node.store.read(anchors.newest, self.place)
-            final = await self.node.store.read(anchors.newest, self.place, final=True)
+            read, origin = self.node.store.read, self.node.log.origin
+            newest = await read(anchors.newest, self.place, origin)
+            final = await read(anchors.newest, self.place, origin, final=True)
             head = await self._head()
             body |= {
                 "contract": checksum_text(self.place.contract),

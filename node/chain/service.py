@@ -22,6 +22,7 @@ from schemas.errors import NotFoundError, SettingsError, TradeError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from sqlalchemy import Connection
 
@@ -33,19 +34,21 @@ if TYPE_CHECKING:
 
 GWEI = 10**9
 IDLE_PAUSE = 30.0
+MAX_URL = 2000
 
 
-def read_config(settings: ChainSettings) -> ChainConfig | None:
-    """The chain of the settings, or None without addresses; raises SettingsError."""
+def read_config(settings: ChainSettings, folder: Path) -> ChainConfig | None:
+    """The chain of the settings, or None without addresses; raises SettingsError.
+
+    folder: the home, in which `file:<name>` names a file with an address that is a secret
+    """
     if not settings.urls:
         return None
     if settings.fee not in FEE_MODES:
         raise SettingsError("chain_setting_bad", "fee is zero, legacy or eip1559")
-    for url in settings.urls:
-        if not url.startswith(("http://", "https://")):
-            raise SettingsError("chain_setting_bad", "an address begins with http:// or https://")
+    urls = tuple(_address(text, folder) for text in settings.urls)
     return ChainConfig(
-        urls=settings.urls,
+        urls=urls,
         chain_id=settings.id,
         finality=read_finality(settings.finality, settings.validators),
         fee=FeePolicy(
@@ -54,9 +57,21 @@ def read_config(settings: ChainSettings) -> ChainConfig | None:
             tip=int(settings.tip * GWEI),
             stuck_after=settings.stuck_after,
         ),
-        agree=settings.agree or min(2, len(settings.urls)),
+        agree=settings.agree or min(2, len(urls)),
         deadline=settings.call_deadline,
     )
+
+
+def _address(text: str, folder: Path) -> str:
+    url, name = text, text.removeprefix("file:")
+    if name != text:
+        try:
+            url = (folder / name).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError("chain_setting_bad", f"{name} cannot be read") from None
+    if len(url) > MAX_URL or not url.startswith(("http://", "https://")):
+        raise SettingsError("chain_setting_bad", "an address begins with http:// or https://")
+    return url
 
 
 class ChainService:
@@ -74,7 +89,7 @@ class ChainService:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._alarms: set[asyncio.Future[None]] = set()
-        config = read_config(node.settings.chain)
+        config = read_config(node.settings.chain, node.home.path)
         if config is not None:
             signer = relayer_signer(node.home, node.did)
             self.client = ChainClient(config, alarm=self._alarm)

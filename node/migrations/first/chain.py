@@ -76,9 +76,9 @@ def _anchors() -> None:
         text("log", 64),
         big("chain_id"),
         octets("contract", 20),
+        text("origin", 255),
         big("size"),
         octets("root", 32),
-        text("origin", 255),
         octets("sender", 20),
         octets("code_hash", 32),
         text("state", 16),
@@ -90,5 +90,5 @@ def _anchors() -> None:
         big("position", null=True),
         big("log_index", null=True),
         text("path", null=True),
-        primary(None, "log", "chain_id", "contract", "size"),
+        primary(None, "log", "chain_id", "contract", "origin", "size"),
     )

@@ -259,9 +259,28 @@ async def test_an_operator_puts_the_contract_on_a_chain_that_has_none(tmp_path: 
             await anchored(node, 3)
 
 
+async def test_an_address_that_is_a_secret_lies_in_a_file_and_is_never_shown(
+    tmp_path: Path,
+) -> None:
+    async with devchain() as chain:
+        home = home_of(tmp_path / "home", chain, urls=["file:rpc"])
+        (home.path / "rpc").write_text(f"{chain.url}/?key=a-secret\n")
+        async with running(home) as node:
+            await grow(node)
+            await until(lambda: _has(node, "size"))
+            shown = json.dumps(await node.anchor.show())
+            assert chain.url in shown
+            assert "a-secret" not in shown
+
+
+async def _has(node: Node, name: str) -> Any:
+    return (await node.anchor.show())[name]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
+        {"urls": ["file:missing"]},
         {"anchors": "0x00"},
         {"fee": "free"},
         {"urls": ["ftp://chain.example"]},

@@ -46,39 +46,38 @@ def finish(conn: Connection, anchor: StoredAnchor, waits: int = 0) -> None:
     chain.mine()
     block = chain.blocks[-1]
     proven = ProvenBlock(block.block, block.receipts)
-    anchors.mark(conn, anchor.place, anchor.size, anchors.FINAL, block.receipts[0])
     anchors.conclude(conn, anchor, proven, proven.event(block.receipts[0], 0))
 
 
 def test_an_anchor_keeps_its_proof_once_it_is_final(conn: Connection) -> None:
     anchors.add(conn, some(5))
-    held = anchors.find(conn, PLACE, 5)
+    held = anchors.find(conn, PLACE, origin_hash(ORIGIN), 5)
     assert held is not None
     assert held == some(5)
     assert held.proof() is None
     finish(conn, held)
-    final = anchors.find(conn, PLACE, 5)
+    final = anchors.find(conn, PLACE, origin_hash(ORIGIN), 5)
     assert final is not None
     proof = final.proof((b"c" * 32,))
     assert proof is not None
     assert (proof.size, proof.origin, proof.consistency) == (5, ORIGIN, (b"c" * 32,))
     assert final.block_time == 1_795_000_001
-    assert anchors.find(conn, PLACE, 6) is None
+    assert anchors.find(conn, PLACE, origin_hash(ORIGIN), 6) is None
 
 
 def test_the_earliest_final_anchor_covers_a_checkpoint(conn: Connection) -> None:
     elsewhere = replace(PLACE, chain_id=9)
     for anchor in (some(5), some(9), some(9, elsewhere), some(12)):
         anchors.add(conn, anchor)
-    assert anchors.covering(conn, 1) is None
+    assert anchors.covering(conn, ORIGIN, 1) is None
     finish(conn, some(9), waits=3)
     finish(conn, some(9, elsewhere))
     finish(conn, some(12))
-    found = anchors.covering(conn, 6)
+    found = anchors.covering(conn, ORIGIN, 6)
     assert found is not None
     assert (found.size, found.place) == (9, elsewhere)
-    assert anchors.covering(conn, 13) is None
-    newest = anchors.newest(conn, PLACE)
+    assert anchors.covering(conn, ORIGIN, 13) is None
+    newest = anchors.newest(conn, PLACE, ORIGIN)
     assert newest is not None
     assert newest.size == 12
     assert [each.size for each in anchors.page(conn, 12, 10)] == [9, 9, 5]
@@ -86,10 +85,22 @@ def test_the_earliest_final_anchor_covers_a_checkpoint(conn: Connection) -> None
 
 def test_a_failed_anchor_counts_for_nothing_and_may_be_tried_again(conn: Connection) -> None:
     anchors.add(conn, some(5))
-    anchors.mark(conn, PLACE, 5, anchors.FAILED)
-    assert anchors.newest(conn, PLACE) is None
-    assert anchors.newest(conn, PLACE, final=True) is None
+    anchors.mark(conn, some(5), anchors.FAILED)
+    assert anchors.newest(conn, PLACE, ORIGIN) is None
+    assert anchors.newest(conn, PLACE, ORIGIN, final=True) is None
     anchors.add(conn, some(5))
-    again = anchors.newest(conn, PLACE)
+    again = anchors.newest(conn, PLACE, ORIGIN)
     assert again is not None
     assert again.state == anchors.QUEUED
+
+
+def test_a_log_that_was_handed_over_begins_its_anchors_anew(conn: Connection) -> None:
+    anchors.add(conn, some(5))
+    finish(conn, some(5))
+    following = "port.example/log/2"
+    assert anchors.newest(conn, PLACE, following) is None
+    assert anchors.covering(conn, following, 1) is None
+    anchors.add(conn, replace(some(5), origin=following))
+    found = anchors.find(conn, PLACE, origin_hash(following), 5)
+    assert found is not None
+    assert found.state == anchors.QUEUED

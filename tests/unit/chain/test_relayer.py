@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from ledger import chain_journal as journal
@@ -307,3 +311,53 @@ async def test_a_receipt_that_no_final_block_holds_makes_nothing_final(world: Wo
 
 async def _answer(value: Any) -> Any:
     return value
+
+
+OPERATIONS = st.sampled_from(
+    ["put", "mine", "mine", "mine", "reorg", "drops", "heals", "heals", "restart", "later", "down"]
+)
+
+
+@given(st.lists(OPERATIONS, max_size=40))
+def test_every_job_is_done_exactly_once_whatever_happens_on_the_way(steps: list[str]) -> None:
+    asyncio.run(_play(steps))
+
+
+async def _play(steps: list[str]) -> None:
+    world = World()
+    jobs = 0
+    for step in steps:
+        if step == "put":
+            jobs += 1
+            await world.put(jobs)
+        else:
+            _step(world, step)
+        with suppress(UnavailableError):
+            await world.relayer.turn()
+    world.rpc.down = world.rpc.drops = False
+    for _ in range(12 + 4 * DEPTH):
+        world.now += 61_000
+        await world.turns(1)
+    mined = [receipt for each in world.chain.blocks for receipt in each.receipts]
+    sizes = [int.from_bytes(receipt.logs[0].data[:32], "big") for receipt in mined]
+    assert sizes == list(range(1, jobs + 1))
+    counts = await world.store.read(journal.counts, world.relayer.account)
+    assert counts == ({"final": jobs} if jobs else {})
+    assert "chain_nonce_taken" not in world.alarms
+    world.store.close()
+
+
+def _step(world: World, step: str) -> None:
+    if step == "mine":
+        world.chain.mine()
+    elif step == "reorg" and len(world.chain.blocks) > DEPTH:
+        world.chain.reorg(DEPTH)  # what is final is never taken back
+    elif step == "restart":
+        world.restart()
+    elif step == "later":
+        world.now += 61_000
+    elif step in ("drops", "heals"):
+        world.rpc.drops = step == "drops"
+        world.rpc.down = False
+    elif step == "down":
+        world.rpc.down = True
