@@ -185,10 +185,34 @@ def test_our_cose_receipts_have_the_layout_of_the_draft():
             cose_receipt.verify(receipt, entry, key)
 
 
+def sign1(proof: object, payload: object = None, vds: int = 1) -> bytes:
+    header = cbor2.dumps({1: -8, 395: vds})
+    members = [header, {396: {-1: [cbor2.dumps(proof)]}}, payload, b"signature"]
+    return cbor2.dumps(cbor2.CBORTag(18, members))
+
+
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\xd2\x84", cbor2.dumps(cbor2.CBORTag(18, [b"", {}, None, b""])), cbor2.dumps([1])],
+    [
+        b"",
+        b"\xd2\x84",
+        cbor2.dumps(cbor2.CBORTag(18, [b"", {}, None, b""])),
+        cbor2.dumps([1]),
+        cbor2.dumps(cbor2.CBORTag(17, [])),
+        bytes(10_000),
+        sign1([5, 3, []], payload=b"root"),
+        sign1([5, 3, []], vds=2),
+        sign1([5, "3", []]),
+        sign1([5, 3, [b"short"]]),
+        sign1([5, 3, ["text" * 8]]),
+        sign1([5, 3, [bytes(32)] * 65]),
+        sign1([5, 3]),
+    ],
 )
 def test_other_bytes_are_no_cose_receipt(data: bytes):
     with pytest.raises(MalformedError):
         cose_receipt.parse(data)
+
+
+def test_a_cose_receipt_without_an_issuer_is_still_one():
+    assert cose_receipt.parse(sign1([5, 3, []])).issuer == ""
