@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ledger import evm_title
 from ledger.chain_settings import Finality, read_finality
 from node.http.helpers import json_response, read_json
-from node.http.routes import JSON, Auth, Route
+from node.http.routes import JSON, PEER, Auth, Route
 from node.title import evm_keys, partners, rows
 from node.title.arbiter import unreachable
 from node.title.evm_following import EvmFollower
@@ -206,9 +206,15 @@ class EvmTitles:
             raise RefusedError("title_arbiter_unknown", "no listed arbiter has that id")
         did, title = fields.text("party", pattern=DID), fields.digest("title")
         statement, text = evm_keys.state_holder(self.node, entry, did, title)
-        # From now on the title concerns this node.
-        await self.node.store.write(rows.put_statement, statement, text)
+        await self.node.store.write(self._given, statement, text, request[PEER])
         return json_response({"key": text})
+
+    def _given(self, conn: Connection, statement: HolderKey, text: str, asker: str) -> None:
+        """From now on the title concerns this node; whoever asked is told what becomes of it."""
+        assert statement.title is not None
+        rows.put_statement(conn, statement, text)
+        if asker not in rows.told(conn, statement.title):
+            rows.tell(conn, statement.title, asker, 0)
 
     async def _arbiters(self, _request: web.Request) -> web.Response:
         members = self.members()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from node.exchange.message import InboundMessage
     from node.runtime import Node
     from node.title.news import TitleNews
-    from node.title.rows import StoredBill
+    from node.title.rows import StoredBill, StoredTitle
     from protocols.member_list import MemberList
     from protocols.title import Operation, Party, TitleState
 
@@ -261,21 +261,36 @@ class Follower:
             at = found.freeze.successor or arbiter
         return documents_
 
+    def _acted(self, conn: Connection, held: StoredTitle) -> bool:
+        """On a chain nobody sequences: who handed an operation in tells, and so does the node of
+        whoever got the bill, which knows whose the key is."""
+        members, got = self.node.members.current, held.state.possessor
+        if members is None or not self._on_chain(held.arbiter):
+            return False
+        here = got is not None and host_of(members, got.did) == self.node.did
+        return here or bool(rows.submissions_of(conn, held.title))
+
     def _on_chain(self, arbiter: bytes) -> bool:
         members = self.node.members.current
         return members is not None and members.arbiter(arbiter) is not None
 
     def _goals(self, conn: Connection, title: bytes) -> list[str]:
         """Whom this node tells: those to whom it sent the bill; as the registry or the carrier,
-        and on a chain as who handed an operation in, also the nodes of everybody in the state."""
+        and on a chain as who acted there, also the nodes of everybody in the state."""
         members, held = self.node.members.current, rows.find(conn, title)
         assert members is not None
         assert held is not None
         goals, bill = set[str](), rows.bill(conn, title)
         if bill is not None and bill.document is not None:
             goals |= set(documents.recipients_of(conn, bill.document))
-        acted = self._on_chain(held.arbiter) and bool(rows.submissions_of(conn, title))
-        if acted or self.node.did in {held.state.issuer.did, _sequencer(members, held.arbiter)}:
+        acted = self._acted(conn, held)
+        if acted:
+            # Also who asked for a key of the title, and who ever spoke of it.
+            goals |= set(rows.told(conn, title))
+        if acted or self.node.did in {
+            held.state.issuer.did,
+            _sequencer(members, held.arbiter),
+        }:
             goals |= _hosts(members, _parties(held.state))
         return sorted(did for did in goals if did != self.node.did and members.node(did))
 
