@@ -77,10 +77,10 @@ def measure(
     ]
     lines += _received(seconds, told)
     with tempfile.TemporaryDirectory() as folder:
-        lines += asyncio.run(_witnessed(Path(folder)))
+        lines += asyncio.run(witnessed(Path(folder)))
     told(0.8)
     with tempfile.TemporaryDirectory() as folder:
-        lines += asyncio.run(_restarted(Path(folder), leaves))
+        lines += asyncio.run(restarted(Path(folder), leaves))
     told(0.95)
     return {name: best[name] for name in ("fdatasync", "sha256")}, [*lines, *_gas()]
 
@@ -125,7 +125,7 @@ def appended(
     best: dict[str, float] = {}
     begin, rounds = time.monotonic(), 0
     while rounds < MIN_ROUNDS or time.monotonic() - begin < seconds:
-        found = dict(log_limits())
+        found = log_limits(turn)
         for name, way in WAYS.items():
             with tempfile.TemporaryDirectory() as folder:
                 found[name] = asyncio.run(_append_rate(Path(folder), way, turn))
@@ -184,7 +184,7 @@ def _received(seconds: float, told: Callable[[float], None]) -> list[Line]:
 # -- witnessed checkpoints -------------------------------------------------------------------------
 
 
-async def _witnessed(folder: Path, seconds: float = WITNESSED_SECONDS) -> list[Line]:
+async def witnessed(folder: Path, seconds: float = WITNESSED_SECONDS) -> list[Line]:
     """How long a leaf waits for the receipt that a quorum of four partners has cosigned."""
     names = ("log", *PARTNERS)
     homes = {name: nodes.make_home(folder / name, name) for name in names}
@@ -225,7 +225,7 @@ def _percentile(ordered: list[float], part: int) -> float:
 # -- restart ---------------------------------------------------------------------------------------
 
 
-async def _restarted(folder: Path, leaves: int) -> list[Line]:
+async def restarted(folder: Path, leaves: int) -> list[Line]:
     """A node with a long log is stopped and started again: until it would sign the next leaf."""
     home = nodes.make_home(folder / "node", "node")
     store = open_store(home.store_url(), StoreSettings())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,11 +18,12 @@ from protocols import jws
 from protocols.digest import sha256
 from schemas import strict_json
 from schemas.errors import RefusedError, UnavailableError
-from testnet.bench import credentials, measuring, poison
+from testnet.bench import credentials, ledger, measuring, poison
 from testnet.bench.measuring import LIMITS, Line, Measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
 RATES = dict.fromkeys(LIMITS, 1000.0)
 BENCH = credentials.Bench.made(datetime.now(UTC))
@@ -59,7 +61,7 @@ def test_the_best_turn_of_each_counts_and_limits_take_turns_too() -> None:
     turns = iter([3.0, 9.0, 5.0])
     heard: list[float] = []
     best = measuring.side_by_side(
-        [Measure("a", "a", lambda: None)], 0, heard.append, lambda: {"loop": next(turns)}
+        [Measure("a", "a", lambda: None)], 0, heard.append, lambda: {"loop": next(turns)}, 0.01
     )
     assert best["loop"] == 9.0
     assert best["a"] > 0
@@ -68,9 +70,24 @@ def test_the_best_turn_of_each_counts_and_limits_take_turns_too() -> None:
 
 
 def test_the_raw_limits_are_measured_here() -> None:
-    found = measuring.raw_limits()
+    found = measuring.raw_limits(0.01) | measuring.log_limits(0.01)
     assert set(found) == set(LIMITS)
     assert all(rate > 0 for rate in found.values())
+
+
+def test_a_rate_is_the_average_of_its_whole_turn() -> None:
+    calls = []
+
+    def uneven() -> None:
+        calls.append(1)
+        time.sleep(0.02 if len(calls) == 3 else 0.001)
+
+    begin = time.perf_counter()
+    rate = measuring.rate_of(uneven, 0.05)
+    spent = time.perf_counter() - begin
+    assert spent >= 0.05
+    # The slow call counts: what is told cannot be more than what was done in the whole turn.
+    assert len(calls) / spent <= rate * 1.001 <= len(calls) / 0.05 * 1.001
 
 
 def test_without_openssl_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,19 +106,23 @@ def test_the_poison_graph_is_poison() -> None:
     assert caught.value.code == OVER_LIMIT
 
 
+@pytest.mark.parametrize("group", [credentials, ledger])
 @pytest.mark.parametrize(("met", "code"), [(True, 0), (None, 0), (False, 1)])
 def test_the_command_answers_by_its_exit_code(
-    monkeypatch: pytest.MonkeyPatch, met: bool | None, code: int
+    monkeypatch: pytest.MonkeyPatch, met: bool | None, code: int, group: ModuleType
 ) -> None:
-    def measured(_: float, told: Callable[[float], None]) -> tuple[dict[str, float], list[Line]]:
+    def measured(
+        _: float, told: Callable[[float], None], **_more: int
+    ) -> tuple[dict[str, float], list[Line]]:
         told(1.0)
         return RATES, [Line("verify", "words", 450.0, limit="loop", ratio=0.45, met=met)]
 
-    monkeypatch.setattr(credentials, "measure", measured)
-    shown = CliRunner().invoke(build(["bench"]), ["bench", "credentials"])
+    monkeypatch.setattr(group, "measure", measured)
+    name = group.__name__.rpartition(".")[2]
+    shown = CliRunner().invoke(build(["bench"]), ["bench", name])
     assert shown.exit_code == code
     assert "words" in shown.stdout
-    as_json = CliRunner().invoke(build(["bench"]), ["bench", "credentials", "--json"])
+    as_json = CliRunner().invoke(build(["bench"]), ["bench", name, "--json"])
     assert as_json.exit_code == code
     report = json.loads(as_json.stdout)
     assert report["met"] is (met is not False)
