@@ -9,14 +9,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ledger import checkpoints, log, registry_store
-from node.title import partners, rows
+from node.title import news as messages
+from node.title import partners, rows, sequencing
 from node.title.making import Order
-from protocols import checkpoint, merkle
-from protocols.registry import arbiter_of
+from protocols import checkpoint, cosignature, merkle, note, title_fork
+from protocols.fields import Fields
+from protocols.log_proof import LogProof
+from protocols.registry import Execution, Registry, arbiter_of, execute, open_batch
 from protocols.registry_entries import BatchEntry, OperationEntry, RootEntry, decode
 from protocols.registry_wire import AddBatch
+from protocols.times import from_ms
 from protocols.title import Kind
+from protocols.title_json import map_key
 from protocols.title_operation import read_operation, read_refusal
+from protocols.title_proof import TitleProof
 from schemas.errors import TradeError, UnavailableError
 from tests.integration.title.title_network import (
     CARRIER,
@@ -362,3 +368,171 @@ async def test_r15_nothing_is_sequenced_until_enough_witnesses_have_confirmed(
 
             await eventually(final)
     assert len(WITNESSES) == 4
+
+
+# -- two histories, one network ----------------------------------------------------------------
+
+
+async def test_r21_a_registry_s_fork_is_told_to_everybody_and_freezes_its_titles(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as nodes:
+        nhl, witness, other = nodes[CARRIER], nodes["sg-port"], nodes["nl-port"]
+        title = await titled(nhl)
+        held = await nhl.store.read(rows.find, title)
+        entries = await _registry_entries(nhl)
+
+        async def mirrored() -> bool:
+            return await witness.store.read(log.size, log=_log(witness)) == len(entries)
+
+        await eventually(mirrored)
+        await other.title.find(title, refresh=True)
+        await _ask(nhl, witness, [*entries[:-1], b"another end"], len(entries))
+
+        async def told() -> bool:
+            shown = await other.title.show(title)
+            return "disputed" in shown and not shown["final"]
+
+        await eventually(told)
+        listed = await operator(other).aget("/v1/registry")
+        assert [one["code"] for one in listed["disputes"]] == ["registry_forked"]
+        assert list(other.home.evidence.glob("fork-*.json"))
+        move = operation(nhl, held.state, Kind.TRANSFER, "exp-a", "bank")
+        with pytest.raises(TradeError, match="title_disputed"):
+            await other.title.relay(title, move)
+
+
+async def test_r21_two_cosigned_histories_of_a_title_are_kept_as_evidence_and_told(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as nodes:
+        nhl, rotterdam = nodes[CARRIER], nodes["nl-port"]
+        title = await titled(nhl)
+        held = await nhl.store.read(rows.find, title)
+        entries = await _registry_entries(nhl)
+        one = operation(nhl, held.state, Kind.TRANSFER, "exp-a", "bank")
+        await nhl.title.relay(title, one)
+        assert await eventually(lambda: possessor_at(nhl, title)) == did_of("bank")
+        # Every witness's key signs another history as well: the registry and a quorum lie.
+        rival = operation(nhl, held.state, Kind.TRANSFER, "exp-a", "financier-2")
+        lie = _another_history(nodes, entries, held.state, rival)
+        news = messages.check_news(Fields(lie, "x"), held.arbiter, nhl.members.current)
+        assert news.state.possessor.did == did_of("financier-2")
+        assert not await nhl.store.write(nhl.title.follower.learn, news)
+        assert await possessor_at(nhl, title) == did_of("bank")  # the first holds
+
+        async def told() -> bool:
+            return bool((await operator(rotterdam).aget("/v1/registry"))["disputes"])
+
+        await eventually(told)
+        shown = await nhl.title.show(title)
+        assert shown["disputed"]["code"] == "title_contradicted"
+        file = next(nhl.home.evidence.glob("title-fork-*.json"))
+        title_fork.read(file.read_bytes()).prove(nhl.members.current)
+
+
+def _another_history(
+    nodes: dict[str, Node], entries: list[bytes], state: Any, text: str
+) -> dict[str, Any]:
+    """News of a title under a checkpoint that the registry and all its witnesses cosigned."""
+    nhl = nodes[CARRIER]
+    members = nhl.members.current
+    arbiter = arbiter_of(members.registries[0])
+    empty = Registry(network=members.network, arbiter=arbiter)
+    base = execute(empty, entries, lambda _: members, lambda _: None)
+    batch = open_batch(base.registry, members, nhl.clock.now_ms())
+    run = Execution(base.registry, batch, members, dict(base.changed).get)
+    after = run.apply(text).state
+    whole = [*entries, *run.entries()]
+    tree = merkle.Tree(map(merkle.leaf_hash, whole))
+    signed = note.parse(_signed(nhl, whole))
+    lines = []
+    for item in arbiter.policy.voters(arbiter.origin):
+        signer = nodes[item.key.name.split(".")[0]].keys.signer("registry-witness").sign
+        time = int(nhl.clock.now().timestamp())
+        lines.append(cosignature.sign(signed.text, time, item.key, signer))
+    _, registry = run.close()
+    size = tree.size
+    text_of_proof = LogProof(
+        size - 1, tree.inclusion_proof(size - 1, size), signed.with_signatures(lines).to_text()
+    ).to_text()
+    path = registry.titles.path(map_key(state.title))
+    proof = TitleProof(after, path, registry.number, from_ms(registry.at_ms), text_of_proof)
+    issued = next(one for one in map(decode, entries) if isinstance(one, OperationEntry))
+    return {"proof": proof.to_json(), "history": [issued.text, text]}
+
+
+# -- the rest of R15 and R21 -------------------------------------------------------------------
+
+
+async def test_r21_a_halted_registry_says_so_and_after_healing_all_show_the_same_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sequencing, "AWAIT_SECONDS", 0.5)
+    async with running(tmp_path) as nodes:
+        nhl = nodes[CARRIER]
+        one, two = await titled(nhl), await titled(nhl, "NHLX00002")
+        reached, cut = partners.ask_cosignature, {"w2", "w3"}
+
+        async def ask(node: Node, witness: Any, request: AddBatch) -> Any:
+            if witness.name in cut:
+                raise UnavailableError("peer_unreachable", "cut off")
+            return await reached(node, witness, request)
+
+        monkeypatch.setattr(partners, "ask_cosignature", ask)
+        order = Order(Kind.TRANSFER, did_of("bank"), did_of("exp-a"))
+        assert (await nhl.title.operate(one, order))["outcome"] == "pending"
+        answer = await nhl.title.operate(two, order)
+        assert (answer["outcome"], answer["code"]) == ("pending", "registry_awaiting_witnesses")
+        held = await nhl.store.read(rows.find, two)
+        text = operation(nhl, held.state, Kind.TRANSFER, "exp-a", "financier-2")
+        handed = await nhl.registry.hand_in(text, 0)
+        assert handed["problem"]["code"] == "registry_awaiting_witnesses"
+        assert "refusal" not in handed
+        assert "registry_awaiting_witnesses" in str(nhl.registry.ready())
+        assert (await operator(nhl).aget("/v1/registry"))["sequenced"]["awaitingWitnesses"]
+        cut.clear()
+
+        async def healed() -> bool:
+            places = [(node, title) for node in (nhl, nodes["nl-port"]) for title in (one, two)]
+            return {await possessor_at(*place) for place in places} == {did_of("bank")}
+
+        await eventually(healed)
+        assert nhl.registry.ready() is None
+
+
+async def test_r15_a_witness_restored_from_an_old_copy_catches_up_before_it_cosigns(
+    tmp_path: Path,
+) -> None:
+    network = made(tmp_path)
+    home, copy = network.homes["cn-port"], tmp_path / "copy"
+    async with running_network(network, services=SERVICES) as nodes:
+        title = await titled(nodes[CARRIER])
+    shutil.copytree(home.path, copy)
+    async with running_network(network, services=SERVICES) as nodes:
+        order = Order(Kind.TRANSFER, did_of("bank"), did_of("exp-a"))
+        await nodes[CARRIER].title.operate(title, order)
+        await eventually(lambda: possessor_at(nodes[CARRIER], title))
+    shutil.rmtree(home.path)
+    shutil.copytree(copy, home.path)
+
+    def put(node: Node) -> None:
+        node.members.replace(network.members)
+
+    # Alone it knows nothing of what it has cosigned: it signs nothing.
+    async with running_node(home, services=SERVICES, prepare=put) as witness:
+        arbiter = arbiter_of(network.members.registries[0])
+        request = AddBatch(0, f"{arbiter.origin}\n", ())
+        with pytest.raises(UnavailableError, match="registry_unconfirmed"):
+            await witness.registry.witnessing.add_batch(request)
+    async with running_network(network, services=SERVICES) as nodes:
+        witness = nodes["cn-port"]
+        second = await titled(nodes[CARRIER], "NHLX00002")
+
+        async def caught_up() -> bool:
+            whole = await nodes[CARRIER].store.read(log.size, log="registry")
+            return bool(await witness.store.read(log.size, log=_log(witness)) == whole)
+
+        await eventually(caught_up)
+        found = await witness.store.read(registry_store.state_of, _log(witness), second)
+        assert found is not None
