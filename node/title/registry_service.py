@@ -235,8 +235,10 @@ class RegistryService:
             return
         line = self.lineage_of(arbiter_of(entry))
         if self.sequencing is not None:
-            # A successor takes over before it has sequenced anything, or not at all.
-            if self.sequencing.lineage == line or self.sequencing.has_begun():
+            # A successor takes over before it has sequenced anything, or when its own turn at
+            # another registry is over.
+            ended = self.sequencing.arbiter.id in self.freezes
+            if self.sequencing.lineage == line or (self.sequencing.has_begun() and not ended):
                 return
             await self.sequencing.stop()
         sequencing = Sequencing(self.node, line, self._finalised, self.members_with)
