@@ -238,13 +238,6 @@ def counts(conn: Connection, account: Account) -> dict[str, int]:
     return {row[0]: row[1] for row in conn.execute(query.group_by(transactions.c.state))}
 
 
-def oldest_open(conn: Connection, account: Account) -> int | None:
-    """When the oldest transaction that is not final was made, ms UTC."""
-    query = _of(select(func.min(transactions.c.made_at)), transactions, account)
-    found: int | None = conn.execute(query.where(transactions.c.state.in_(OPEN))).scalar()
-    return found
-
-
 def _key(account: Account) -> dict[str, Any]:
     return {"chain_id": account.chain_id, "sender": account.sender}
 

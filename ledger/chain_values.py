@@ -16,7 +16,6 @@ import rlp  # type: ignore[import-untyped]
 
 from ledger.receipt_trie import ReceiptTrie
 from protocols.evm_calls import Log
-from protocols.evm_keys import keccak256
 from protocols.evm_proof import EventProof, read_header, read_seals
 from schemas.errors import MalformedError, UnavailableError
 
@@ -220,6 +219,3 @@ def octets(value: Any, size: int | None) -> bytes:
     if not isinstance(value, bytes) or (size is not None and len(value) != size):
         raise ValueError(f"{size} bytes are expected")
     return bytes(value)
-
-
-EMPTY_CODE_HASH: Final = keccak256(b"")
