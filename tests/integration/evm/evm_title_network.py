@@ -65,6 +65,7 @@ class Chain:
     finality: str
     urls: Mapping[str, str]
     direct: str
+    poll: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def made(folder: Path, chain: Chain) -> Made:
                 "id": chain.chain_id,
                 "finality": chain.finality,
                 "fee": "zero",
-                "poll_interval": 0.05,
+                "poll_interval": chain.poll,
                 "call_deadline": 3.0,
             },
         }

@@ -80,7 +80,7 @@ async def on_anvil(
             name: await stack.enter_async_context(Cutter(anvil.port)) for name in (CARRIER, *PORTS)
         }
         urls = {name: wire.url for name, wire in wires.items()}
-        place = Chain(31337, f"depth:{DEPTH}", urls, anvil.url)
+        place = Chain(31337, f"depth:{DEPTH}", urls, anvil.url, poll=0.2)
         started = await stack.enter_async_context(AsyncExitStack())
         await started.enter_async_context(mining(anvil))
         world = await stack.enter_async_context(running(folder, place))
