@@ -29,7 +29,7 @@ from schemas.errors import MalformedError, NotFoundError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from node.log.receipts import LogReceipt
+    from node.log.leaf_receipts import LogReceipt
     from node.log.service import LogService
 
 NOTE = "text/plain; charset=utf-8"

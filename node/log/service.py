@@ -17,8 +17,8 @@ from ledger.tiles import TileFolder
 from node.log import partners, standing
 from node.log.gathering import Gatherer
 from node.log.handing_over import HandingOver
+from node.log.leaf_receipts import EndedLogs, LogReceipt, covered
 from node.log.mirroring import Mirroring
-from node.log.receipts import EndedLogs, LogReceipt, covered
 from node.log.recovering import Recovering
 from protocols import log_policy, note
 from schemas.errors import SettingsError, TradeError, UnavailableError
