@@ -8,6 +8,7 @@ import typer
 
 from node.cli import output
 from node.cli.log_chain import chain
+from node.cli.log_receipt import receipt
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from schemas.catalogue import explain
 from schemas.errors import NotFoundError, RefusedError
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
     group.command("audit")(audit)
     group.command("chain")(chain)
     group.command("compare")(compare)
+    group.command("receipt")(receipt)
     group.command("recover")(recover)
     app.add_typer(group, name="log")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,19 +49,29 @@ def verify(
         Path | None,
         typer.Option("--contexts", help="With --trust: a folder of JSON-LD contexts."),
     ] = None,
+    receipt: Annotated[
+        Path | None, typer.Option("--receipt", help="Its receipt file (pratique log receipt).")
+    ] = None,
+    block: Annotated[
+        list[str] | None,
+        typer.Option("--block", help="Hash of a block, got elsewhere, for the receipt's anchor."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Verify a document file; exit code 0 only when every check passed.
 
     With --trust nothing but the two files is used. Beside FILE may lie NAME.status.jwt (the
-    issuer's status list) and the receipt NAME.leaf with NAME.tlog-proof.
+    issuer's status list) and the receipt NAME.leaf with NAME.tlog-proof; --receipt names a receipt
+    file, which may bring an anchor on a chain and renewals.
     """
     from node.verification import report_view
 
     if offline or trust is not None:
-        body = _offline(file, trust, at, country, _asked(audience, nonce), contexts)
+        given = _Given(receipt, _blocks(block or []), contexts)
+        body = _offline(file, trust, at, country, _asked(audience, nonce), given)
     else:
-        body = _by_node(file, home, at, country, _asked(audience, nonce))
+        asked = _asked(audience, nonce) | _receipt(receipt, _blocks(block or []))
+        body = _by_node(file, home, at, country, asked)
     if as_json:
         output.print_json(body)
     else:
@@ -109,13 +120,42 @@ def _asked(audience: str, nonce: str) -> dict[str, str]:
     return asked if audience or nonce else {}
 
 
+@dataclass(frozen=True)
+class _Given:
+    """What lies beside the file: its receipt, hashes of blocks, JSON-LD contexts."""
+
+    receipt: Path | None
+    blocks: frozenset[bytes]
+    contexts: Path | None
+
+
+def _blocks(texts: list[str]) -> frozenset[bytes]:
+    from protocols.digest import from_hex
+
+    return frozenset(from_hex(text.removeprefix("0x"), pointer="--block") for text in texts)
+
+
+def _receipt(path: Path | None, blocks: frozenset[bytes]) -> dict[str, Any]:
+    """The receipt file and the hashes as a node is asked."""
+    import base64
+
+    from node.verification.offline import read_capped
+    from protocols import log_receipt
+
+    asked: dict[str, Any] = {"blocks": sorted(each.hex() for each in blocks)} if blocks else {}
+    if path is not None:
+        data = read_capped(path, log_receipt.MAX_BYTES)
+        asked["receiptFile"] = base64.b64encode(data).decode()
+    return asked
+
+
 def _offline(
     file: Path,
     trust: Path | None,
     at: str | None,
     country: str | None,
     asked: dict[str, str],
-    contexts: Path | None,
+    given: _Given,
 ) -> Any:
     from datetime import UTC, datetime
 
@@ -135,13 +175,15 @@ def _offline(
         at=moment,
         country=country,
         challenge=challenge,
-        contexts=contexts,
+        contexts=given.contexts,
+        receipt=given.receipt,
+        blocks=given.blocks,
     )
     return report.to_json(output.lang())
 
 
 def _by_node(
-    file: Path, home: Path, at: str | None, country: str | None, asked: dict[str, str]
+    file: Path, home: Path, at: str | None, country: str | None, asked: dict[str, Any]
 ) -> Any:
     import base64
 

@@ -19,6 +19,7 @@ from node.documents import documents
 from node.evidence.stamping import Stamping
 from node.http.helpers import read_json
 from node.http.routes import JSON, Auth, Route
+from node.log.receipts import anchor_of
 from node.store import events
 from node.trust import rows as trust_rows
 from node.verification import judging
@@ -28,6 +29,7 @@ from protocols.evidence.contents import BundleContents, BundledDocument, Stateme
 from protocols.evidence.reading import check_documents
 from protocols.evidence.verification import verify_bundle
 from protocols.fields import Fields
+from schemas import strict_json
 from schemas.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
@@ -171,7 +173,11 @@ class EvidenceService:
         stamp = await self.stamping.ensure(stored.digest, stored.file)
         if found is None:
             return BundledDocument(stored.type, stored.file, timestamp=stamp)
-        return BundledDocument(stored.type, stored.file, found.entry, found.text, stamp)
+        body = await anchor_of(self._node, found.size, offline=True)
+        anchor = b"" if body is None else strict_json.canonical(body)
+        return BundledDocument(
+            stored.type, stored.file, found.entry, found.text, timestamp=stamp, anchor=anchor
+        )
 
     def _told(self, event: events.Event) -> dict[str, JsonValue]:
         body: dict[str, JsonValue] = dict(event.to_json())

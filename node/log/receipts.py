@@ -1,99 +1,102 @@
-"""Receipts of leaves: of the node's log, and of logs of this node that ended (R15, R17)."""
+"""Receipts as files: leaf, tlog-proof and anchor of a document held here, to be verified offline.
+
+Route: GET /v1/documents/{digest}/receipt (operator). The anchor goes along where the member list
+names its contract and our sender: to anybody else it could prove nothing (R5).
+"""
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ledger import checkpoints, log, recovery
-from ledger.tables import NODE_LOG
-from protocols.log_proof import LogProof
-from protocols.merkle import Tree
+from aiohttp import web
+
+from node.documents import documents
+from node.http.helpers import hex_digest
+from node.http.routes import Auth, Route
+from protocols import log_receipt, note
+from protocols.evm_proof import read_header
+from protocols.log_receipt import ReceiptFile
+from schemas.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from node.log.leaf_receipts import LogReceipt
+    from node.runtime import Node
+    from protocols.anchor_proof import AnchorProof
+    from protocols.member_list import AnchorContractEntry
+    from schemas.strict_json import JsonValue
 
-    from ledger.checkpoints import StoredCheckpoint
-    from ledger.log import StoredLeaf
-    from node.store.store import Store
-
-STEP = 16_384
+Body = dict[str, "JsonValue"]
+DEADLINE = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class LogReceipt:
-    """A leaf's place under a signed checkpoint: the tlog-proof text and whether a quorum signed.
+async def receipt_file(node: Node, digest: bytes) -> tuple[ReceiptFile, LogReceipt]:
+    """The receipt of a document held here, and what it says of its place.
 
-    entry:  the entry bytes whose leaf hash is `leaf_hash`
-    origin: the log's origin line
+    Raises NotFoundError `document_not_found`, `log_leaf_not_found`.
     """
+    stored = await node.store.read(documents.get, digest)
+    if stored is None or stored.leaf is None:
+        raise NotFoundError("document_not_found", "no such document is held here with a leaf")
+    found = await node.log.receipt(stored.leaf)
+    if found is None:
+        raise NotFoundError("log_leaf_not_found", "no checkpoint covers that leaf yet")
+    return ReceiptFile(found.entry, found.text, await anchor_of(node, found.size)), found
 
-    leaf_hash: bytes
-    entry: bytes
-    origin: str
-    index: int
-    size: int
-    text: str
-    witnessed: bool
+
+async def anchor_of(node: Node, size: int, *, offline: bool = False) -> Body | None:
+    """The JSON of the first final anchor over a checkpoint, with the headers that settle it.
+
+    offline: only where a verifier without a network can settle it, who holds no block's hash
+    """
+    service, members = getattr(node, "anchor", None), node.members.current
+    proof: AnchorProof | None = await service.proof(size) if service is not None else None
+    if proof is None or members is None:
+        return None
+    entry = members.anchor_contract(proof.chain_id, proof.contract, proof.code_hash)
+    if entry is None or proof.sender not in entry.senders_of(proof.origin):
+        return None
+    by_depth = entry.place.finality.startswith("depth:")
+    if offline and entry.place.finality != "qbft" and not (by_depth and members.test):
+        return None
+    body: Body = proof.to_json()
+    if by_depth:
+        body["headers"] = await _headers(node, proof, entry)
+    return body
 
 
-@dataclass(frozen=True, slots=True)
-class Covered:
-    """A stored leaf, the checkpoint for its receipt, and that checkpoint's cosigned note."""
+async def _headers(node: Node, proof: AnchorProof, entry: AnchorContractEntry) -> list[JsonValue]:
+    """The headers on top, as many as the list asks for; none when the chain does not answer."""
+    depth = min(int(entry.place.finality.removeprefix("depth:")), log_receipt.MAX_HEADERS)
+    number, client = read_header(proof.event.header).number, node.chain.client
+    if client is None:
+        return []
+    try:
+        blocks = [await client.block(number + above) for above in range(1, depth + 1)]
+    except UnavailableError:
+        return []
+    return [note.encode64(block.header) for block in blocks]
 
-    leaf: StoredLeaf
-    checkpoint: StoredCheckpoint
-    note: str
 
-    def receipt(self, tree: Tree, origin: str) -> LogReceipt | None:
-        """The receipt, or None when the tree has not come that far."""
-        size, index = self.checkpoint.size, self.leaf.index
-        if tree.size < size:
-            return None
-        return LogReceipt(
-            leaf_hash=self.leaf.hash,
-            entry=self.leaf.entry,
-            origin=origin,
-            index=index,
-            size=size,
-            text=LogProof(index, tree.inclusion_proof(index, size), self.note).to_text(),
-            witnessed=self.checkpoint.witnessed_at is not None,
+def receipt_routes(node: Node) -> list[Route]:
+    """The route, for the operator."""
+
+    async def receipt(request: web.Request) -> web.Response:
+        digest = hex_digest(request.match_info["digest"], "digest")
+        file, place = await receipt_file(node, digest)
+        headers = {"Px-Witnessed": str(place.witnessed).lower()}
+        return web.Response(
+            body=file.to_bytes(), content_type=log_receipt.MEDIA_TYPE, headers=headers
         )
 
-
-def covered(conn: Connection, leaf_hash: bytes, name: str = NODE_LOG) -> Covered | None:
-    """What a receipt is made of; None without the leaf or a checkpoint over it."""
-    leaf = log.find(conn, leaf_hash, log=name)
-    stored = checkpoints.covering(conn, leaf.index, log=name) if leaf else None
-    if leaf is None or stored is None:
-        return None
-    return Covered(leaf, stored, checkpoints.cosigned_note(conn, stored, log=name))
-
-
-@dataclass(slots=True)
-class EndedLogs:
-    """Receipts of this node's ended logs; a tree is built when it is first asked for."""
-
-    store: Store
-    _trees: dict[str, Tree] = field(default_factory=dict)
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    async def receipt(self, leaf_hash: bytes) -> LogReceipt | None:
-        """The receipt of a leaf of any ended log."""
-        for ended in await self.store.read(recovery.all_frozen):
-            found = await self.store.read(covered, leaf_hash, ended.log)
-            if found is not None:
-                return found.receipt(await self._tree(ended.log), ended.origin)
-        return None
-
-    async def _tree(self, name: str) -> Tree:
-        async with self._lock:
-            if name not in self._trees:
-                tree = Tree()
-                while found := await self.store.read(
-                    log.hashes, tree.size, tree.size + STEP, log=name
-                ):
-                    tree.extend(found)
-                self._trees[name] = tree
-            return self._trees[name]
+    return [
+        Route(
+            "GET",
+            "/v1/documents/{digest}/receipt",
+            receipt,
+            Auth.OPERATOR,
+            "The receipt of a document as one file, with its anchor where there is one",
+            "log",
+            responses={200: "The receipt file"},
+            deadline=DEADLINE,
+        )
+    ]

@@ -67,9 +67,11 @@ class LogService:
         """The log over HTTP, see `node.log.routes`; and fsck, which needs no service."""
         from node.fsck.routes import fsck_routes
         from node.log.chains import ChainScanner
+        from node.log.receipts import receipt_routes
         from node.log.routes import log_routes
 
-        return [*log_routes(self), *ChainScanner(self).routes(), *fsck_routes(self.node)]
+        own = (*log_routes(self), *ChainScanner(self).routes())
+        return [*own, *receipt_routes(self.node), *fsck_routes(self.node)]
 
     async def start(self) -> None:
         """Rebuild the tree, compare it with what was signed, begin to publish."""

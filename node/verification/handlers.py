@@ -10,7 +10,9 @@ from node.http.helpers import json_response, lang, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
 from node.verification import challenges
 from node.verification.judging import Question
+from node.verification.offline import opened_receipt
 from protocols.credential import MAX_FILE_BYTES
+from protocols.digest import from_hex
 from protocols.fields import COUNTRY, Fields
 from protocols.forms import MEDIA_TYPES
 from protocols.key_binding import Challenge
@@ -38,6 +40,8 @@ _BODY = {
         "audience": {"type": "string"},
         "nonce": {"type": "string"},
         "timestamp": {"type": "string", "contentEncoding": "base64"},
+        "receiptFile": {"type": "string", "contentEncoding": "base64"},
+        "blocks": {"type": "array", "items": {"type": "string", "pattern": "^[0-9a-f]{64}$"}},
         "receipt": {
             "type": "object",
             "required": ["entry", "proof"],
@@ -120,8 +124,13 @@ async def _question(request: web.Request) -> Question:
     given = None
     if receipt is not None:
         given = Receipt(_bytes(receipt, "entry"), receipt.text("proof", max_length=200_000))
+    if fields.has("receiptFile"):
+        given = opened_receipt(_bytes(fields, "receiptFile"))
     stamp = _bytes(fields, "timestamp") if fields.has("timestamp") else None
-    return Question(_bytes(fields, "file"), *_asked(fields), given, _challenge(fields), stamp)
+    blocks = frozenset(from_hex(text, pointer="/blocks") for text in fields.texts("blocks"))
+    moment, country = _asked(fields)
+    challenge = _challenge(fields)
+    return Question(_bytes(fields, "file"), moment, country, given, challenge, stamp, blocks=blocks)
 
 
 def _challenge(fields: Fields) -> Challenge | None:

@@ -57,6 +57,7 @@ class Question:
     receipt: Receipt | None = None
     challenge: Challenge | None = None
     timestamp: bytes | None = None
+    blocks: frozenset[bytes] = frozenset()
 
 
 def members_of(node: Node) -> MemberList:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from node.verification.canonicaliser import OfflineCanonicaliser
 from node.verification.contexts import ContextStore
-from protocols import member_list, status_list
+from protocols import log_receipt, member_list, status_list
 from protocols.canonical_forms import Rdf
 from protocols.credential import MAX_FILE_BYTES
 from protocols.evidence import archive
@@ -76,12 +76,14 @@ def verify_file(
     country: str | None = None,
     challenge: Challenge | None = None,
     contexts: Path | None = None,
+    receipt: Path | None = None,
+    blocks: frozenset[bytes] = frozenset(),
 ) -> Report:
     """The report on a document file, or on an evidence bundle, under the list in `trust`.
 
     at: another moment than now gives a historical report (R25); country: of the verifier;
     challenge: what the holder must have signed; contexts: a folder of JSON-LD context files, or
-    a home's, for proofs over RDF
+    a home's, for proofs over RDF; receipt: its receipt file; blocks: hashes of blocks got elsewhere
     """
     versions = read_versions(trust, now)
     newest = versions[-1]
@@ -95,7 +97,8 @@ def verify_file(
         members=members,
         at=at or now,
         status=_status_beside(path, newest, now),
-        receipt=_receipt_beside(path),
+        receipt=_receipt_beside(path) if receipt is None else read_receipt(receipt),
+        blocks=blocks,
         verifier_country=country,
         historical=historical,
         challenge=challenge,
@@ -147,6 +150,17 @@ def _opened(file: Path, members: MemberList, now: datetime) -> StatusList | str:
         return status_list.open_list(text, members=members, now=signed_at)
     except TradeError:
         return text
+
+
+def read_receipt(path: Path) -> Receipt:
+    """The receipt of a receipt file; raises MalformedError, TooLargeError."""
+    return opened_receipt(read_capped(path, log_receipt.MAX_BYTES))
+
+
+def opened_receipt(data: bytes) -> Receipt:
+    """The receipt in a receipt file's bytes; raises MalformedError `receipt_file_malformed`."""
+    file = log_receipt.read(data)
+    return Receipt(file.entry, file.proof, file.anchor, file)
 
 
 def _receipt_beside(path: Path) -> Receipt | None:

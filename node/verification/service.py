@@ -99,7 +99,7 @@ class VerificationService:
         case.logs = self._node.members.current
         case.receipt = question.receipt or await self._own_receipt(case)
         case.timestamp = question.timestamp or self._own_stamp(case)
-        case.challenge = question.challenge
+        case.challenge, case.blocks = question.challenge, question.blocks
         case.rdf = await self.rdf.of(case)
         if question.country is not None:
             case.verifier_country = question.country

@@ -36,6 +36,7 @@ PROVING = frozenset({INDEX, STATEMENT, STATEMENT_PROOF})
 _DOCUMENT = re.compile(r"documents/(\d{3})-([a-z0-9-]{1,80})\.vc")
 _OTHERS = (
     re.compile(r"receipts/\d{3}\.(?:leaf|tlog-proof)"),
+    re.compile(r"anchors/\d{3}\.json"),
     re.compile(r"timestamps/\d{3}\.tsr"),
     re.compile(r"members/\d{6}\.json"),
     re.compile(r"status/\d{3}\.jwt"),
@@ -52,6 +53,7 @@ class BundledDocument:
     """One document file with its receipt (leaf bytes and tlog-proof text), where there is one.
 
     timestamp: the RFC 3161 response over its credential, b"" where there is none
+    anchor: where the receipt's log was anchored on a chain, RFC 8785 JSON, b"" where it was not
     """
 
     type: str
@@ -59,6 +61,7 @@ class BundledDocument:
     entry: bytes = b""
     proof: str = ""
     timestamp: bytes = b""
+    anchor: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,8 @@ def prepare(contents: BundleContents) -> Prepared:
         if document.proof:
             members[f"receipts/{number:03d}.leaf"] = document.entry
             members[f"receipts/{number:03d}.tlog-proof"] = document.proof.encode()
+        if document.proof and document.anchor:
+            members[f"anchors/{number:03d}.json"] = document.anchor
         if document.timestamp:
             members[f"timestamps/{number:03d}.tsr"] = document.timestamp
     for version, signed in contents.lists:

@@ -13,6 +13,7 @@ from protocols.members.trust import CLOCK_SKEW
 from protocols.registry import arbiter_of
 from protocols.title_operation import document_checksum, read_manifest
 from protocols.title_proof import read_proof, verify_proof
+from protocols.verify.anchor_steps import STEPS as ANCHOR_STEPS
 from protocols.verify.case import Case, Receipt
 from protocols.verify.receipt_steps import STEPS as LOG_STEPS
 from protocols.verify.receipt_steps import origin_of
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 STATUS_STEP = "CRED-10"
 STAMP_STEPS = ("TST-01", "TST-02")
+MAX_ANCHOR = 4 * 1024 * 1024
 
 
 def as_text(data: bytes, name: str) -> str:
@@ -125,13 +127,23 @@ class CheckedDocument:
         return _first_wrong(
             each
             for each in self.report.checks
-            if each.id not in (STATUS_STEP, *LOG_STEPS, *STAMP_STEPS)
+            if each.id not in (STATUS_STEP, *LOG_STEPS, *ANCHOR_STEPS, *STAMP_STEPS)
         )
 
     @property
     def receipt_fault(self) -> Check | None:
         """The first log step that did not pass."""
         return _first_wrong(each for each in self.report.checks if each.id in LOG_STEPS)
+
+    @property
+    def anchor_fault(self) -> Check | None:
+        """The first step about its anchor that did not pass."""
+        return _first_wrong(each for each in self.report.checks if each.id in ANCHOR_STEPS)
+
+    @property
+    def anchored(self) -> bool:
+        """Whether its receipt has an anchor, sound or not."""
+        return self.report.check(ANCHOR_STEPS[0]) is not None
 
     @property
     def stamp_fault(self) -> Check | None:
@@ -206,14 +218,21 @@ def _receipt(number: str, members: Mapping[str, bytes]) -> Receipt | None:
     proof = members.get(f"receipts/{number}.tlog-proof")
     if entry is None or proof is None:
         return None
-    return Receipt(entry, as_text(proof, f"receipts/{number}.tlog-proof"))
+    anchor = members.get(f"anchors/{number}.json")
+    return Receipt(
+        entry,
+        as_text(proof, f"receipts/{number}.tlog-proof"),
+        None if anchor is None else strict_json.loads_object(anchor, max_bytes=MAX_ANCHOR),
+    )
 
 
 def stray_receipts(members: Mapping[str, bytes]) -> str:
-    """A receipt's or time-stamp's member that belongs to no document or lacks its half, or ""."""
+    """A receipt's, anchor's or time-stamp's member without its document or other half, or ""."""
     numbers = {named[0] for name in members if (named := contents.document_of(name))}
     for name in sorted(members):
         if name.startswith("timestamps/") and name[11:14] not in numbers:
+            return name
+        if name.startswith("anchors/") and f"receipts/{name[8:11]}.leaf" not in members:
             return name
         if not name.startswith("receipts/"):
             continue

@@ -1,4 +1,4 @@
-"""EVI-01 … EVI-14: what a bundle proves, checked against the member list the verifier holds.
+"""EVI-01 … EVI-14, EVI-16: what a bundle proves, checked against the member list held.
 
 Pure and offline. The moment of everything is the *witnessed* time of the export (EVI-07); nobody's
 word is taken for it. A list, key or policy in the bundle counts only as far as it links to the
@@ -334,6 +334,19 @@ def evi_14_timestamps(bundle: Bundle) -> Check:
     return Check("EVI-14", PASSED, evidence={"stamped": len(stamped)})
 
 
+def evi_16_anchors(bundle: Bundle) -> Check:
+    """EVI-16: every anchor leads from its receipt to a listed contract on a chain (R5, R7)."""
+    if bundle.documents is None:
+        return not_reached("EVI-16")
+    for document in bundle.documents:
+        wrong = document.anchor_fault
+        if wrong is not None:
+            told = f"{document.name}: {wrong.id} {wrong.code}".strip()
+            return Check("EVI-16", wrong.outcome, told, "evidence_anchor")
+    anchored = [item for item in bundle.documents if item.anchored]
+    return Check("EVI-16", PASSED, evidence={"anchored": len(anchored)})
+
+
 #: In the order in which they need each other: a renewal says until when earlier stamps must hold.
 STEPS: tuple[tuple[str, Callable[[Bundle], Check]], ...] = (
     ("EVI-01", evi_01_container),
@@ -350,6 +363,7 @@ STEPS: tuple[tuple[str, Callable[[Bundle], Check]], ...] = (
     ("EVI-11", evi_11_titles),
     ("EVI-12", evi_12_report),
     ("EVI-14", evi_14_timestamps),
+    ("EVI-16", evi_16_anchors),
 )
 
 
