@@ -177,6 +177,9 @@ class TimestampSettings:
     """[timestamp]: who stamps documents and evidence (RFC 3161)."""
 
     url: str = _setting("", "The time-stamp server; the member list must name it.")
+    interval: float = _setting(
+        2.0, "Seconds between looks for issued documents that have no time-stamp yet."
+    )
 
 
 @dataclass(frozen=True, slots=True)

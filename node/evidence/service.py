@@ -16,6 +16,7 @@ from aiohttp import web
 
 from ledger import log
 from node.documents import documents
+from node.evidence.following import IssuedDocuments
 from node.evidence.stamping import Stamping
 from node.http.helpers import read_json
 from node.http.routes import JSON, Auth, Route
@@ -63,9 +64,10 @@ class EvidenceService:
     name = "evidence"
 
     def __init__(self, node: Node) -> None:
-        """Nothing runs in the background."""
+        """Stamps what is issued in the background, where a server is configured."""
         self._node = node
         self.stamping = Stamping(node)
+        self._issued = IssuedDocuments(node, self.stamping)
 
     def routes(self) -> Sequence[Route]:
         """POST /v1/evidence, and those of `node.evidence.stamping`."""
@@ -82,10 +84,12 @@ class EvidenceService:
         )  # fmt: skip
 
     async def start(self) -> None:
-        """Nothing to begin."""
+        """Begin to have issued documents stamped."""
+        await self._issued.start()
 
     async def stop(self) -> None:
-        """Nothing to end."""
+        """End that."""
+        await self._issued.stop()
 
     def ready(self) -> str | None:
         """Always ready."""

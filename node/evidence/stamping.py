@@ -8,6 +8,7 @@ one that verifies is never replaced.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import secrets
@@ -44,6 +45,7 @@ class Stamping:
     def __init__(self, node: Node) -> None:
         """Calls nothing yet."""
         self._node = node
+        self._one_at_a_time = asyncio.Lock()
 
     def routes(self) -> Sequence[Route]:
         """POST /v1/timestamps, POST /v1/documents/{digest}/timestamp."""
@@ -95,10 +97,11 @@ class Stamping:
 
     async def ensure(self, digest: bytes, file: bytes) -> bytes:
         """The stamp of a document: the kept one, else a new one where a server is configured."""
-        found = self.held(digest)
-        if found or not self._node.settings.timestamp.url:
-            return found
-        return self._keep(digest, await self.stamp(stamped_of(file)))
+        async with self._one_at_a_time:
+            found = self.held(digest)
+            if found or not self._node.settings.timestamp.url:
+                return found
+            return self._keep(digest, await self.stamp(stamped_of(file)))
 
     def _keep(self, digest: bytes, response: bytes) -> bytes:
         held = self.held(digest)

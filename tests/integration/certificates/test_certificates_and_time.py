@@ -26,7 +26,7 @@ from tests.support import founded_homes, pki
 from tests.support.running import free_port, running_node
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from node.runtime import Node
@@ -87,13 +87,17 @@ async def serving(server: TimeServer) -> AsyncIterator[TimeServer]:
 
 @asynccontextmanager
 async def world(
-    path: Path, *, sections: dict[str, Any] | None = None, listed: bool = True
+    path: Path,
+    *,
+    sections: dict[str, Any] | None = None,
+    listed: bool = True,
+    interval: float = 60.0,
 ) -> AsyncIterator[tuple[Node, Any, TimeServer]]:
     server = TimeServer()
     home = founded_homes.make(
         path, "chamber", EXPORT, "issuer",
-        **{"timestamp": {"url": server.url}, "log": {"checkpoint_interval": 0.05},
-           **(sections or {})},
+        **{"timestamp": {"url": server.url, "interval": interval},
+           "log": {"checkpoint_interval": 0.05}, **(sections or {})},
     )  # fmt: skip
     founded_homes.found(home, (KEY, EXPORT))
     async with serving(server), running_node(home) as node:
@@ -245,6 +249,34 @@ async def test_group_25_a_node_has_documents_stamped_and_believes_only_its_liste
         server.answer = b"not der"
         with pytest.raises(TradeError, match="tsa_not_der"):
             await node.evidence.stamping.stamp(b"other bytes")
+
+
+@pytest.mark.asyncio
+async def test_group_25_what_is_issued_is_stamped_by_itself_and_waits_for_no_server(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, interval=0.05) as (node, client, server):
+        server.answer = b"away"
+        document, file = await issue(client)
+        digest = bytes.fromhex(document["digest"])
+        await _until(lambda: len(server.queries) >= 2)  # asked again, and the document is there
+        assert node.evidence.stamping.held(digest) == b""
+        server.answer = b""
+        await _until(lambda: node.evidence.stamping.held(digest) != b"")
+        asked = len(server.queries)
+        found = check(await verified(client, file), "TST-01")
+        assert found is not None
+        assert found["outcome"] == "PASSED"
+        await asyncio.sleep(0.2)
+        assert len(server.queries) == asked  # one stamp is enough
+
+
+async def _until(look: Callable[[], bool]) -> None:
+    for _ in range(1_000):
+        if look():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not happen in time")
 
 
 @pytest.mark.asyncio
