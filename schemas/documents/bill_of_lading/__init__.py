@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from schemas.definitions import JsonDocument
-from schemas.documents.bill_of_lading.rules import RULES
+from schemas.documents.bill_of_lading.conditions import RULES
 from schemas.fields import (
     beginning,
     decimal,

@@ -131,14 +131,22 @@ def air_exchange_with_unit(document: Document) -> Iterator[Complaint]:
 @RULES.warning("BOL-008")
 def party_can_be_found(document: Document) -> Iterator[Complaint]:
     """Address or identifying code; the standard's own examples give some parties neither."""
+    for place, party in _parties(document):
+        if not (party.get("address") or party.get("addressLines") or party.get("identifyingCodes")):
+            yield Complaint(place, "the party has neither address nor identifying code")
+
+
+def _parties(document: Document) -> Iterator[tuple[str, Document]]:
+    """Every party of which the standard says that an address or a code must be given."""
     for role in PARTY_ROLES:
         party = member(document, "documentParties", role)
-        if isinstance(party, dict) and not (
-            party.get("address") or party.get("addressLines") or party.get("identifyingCodes")
-        ):
-            yield Complaint(
-                f"/documentParties/{role}", "the party has neither address nor identifying code"
-            )
+        if isinstance(party, dict):
+            yield f"/documentParties/{role}", party
+    yield from objects(document, "documentParties", "notifyParties")
+    for place, other in objects(document, "documentParties", "other"):
+        party = member(other, "party")
+        if isinstance(party, dict):
+            yield f"{place}/party", party
 
 
 @RULES.warning("BOL-009")

@@ -44,6 +44,24 @@ BACK = {
 ISSUED_EARLY = {"/issueDate": "2026-11-08", "/validUntil": "2027-09-30"}
 BOX = "/utilizedTransportEquipments/0"
 CARGO = "/consignmentItems/0/cargoItems/0"
+CHARGE = {
+    "chargeName": "Ocean freight",
+    "currencyAmount": 10,
+    "currencyCode": "EUR",
+    "paymentTermCode": "PRE",
+    "calculationBasis": "Per container",
+    "unitPrice": 10,
+    "quantity": 1,
+}
+HTS = {"type": "HTS", "countryCode": "US", "values": ["1111"]}
+FACILITY = {"facilityCode": "ECT", "facilityCodeListProvider": "SMDG"}
+DANGEROUS = {
+    "codedVariantList": "2200",
+    "properShippingName": "Paint",
+    "imoClass": "3",
+    "UNNumber": "1263",
+    "emergencyContactDetails": {"contact": "Desk", "phone": "+31 10 123 4567"},
+}
 
 # rule → (type, edits that break it, edits under which it is looked at and holds)
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -144,6 +162,81 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         BOL,
         {"/consignmentItems/0/extendedHSCodes": ["9811001234"]},
         {"/consignmentItems/0/extendedHSCodes": ["091011001234"]},
+    ),
+    "BOL-025": (
+        BOL,
+        {"/consignmentItems/0/extendedHSCodes": ["091012001234"]},
+        {"/consignmentItems/0/extendedHSCodes": ["091011001234"]},
+    ),
+    "BOL-026": (
+        BOL,
+        {"/charges": [CHARGE | {"extendedChargeName": "Demurrage"}]},
+        {"/charges": [CHARGE | {"extendedChargeName": "Ocean freight, all in"}]},
+    ),
+    "BOL-027": (
+        BOL,
+        {"/contractQuotationReference": "Q1", "/extendedContractQuotationReference": "Q2"},
+        {"/contractQuotationReference": "Q1", "/extendedContractQuotationReference": "Q1-2026"},
+    ),
+    "BOL-028": (
+        BOL,
+        {
+            f"{CARGO}/nationalCommodityCodes": [HTS],
+            f"{CARGO}/extendedNationalCommodityCodes": [HTS | {"values": ["2222"]}],
+        },
+        {
+            f"{CARGO}/nationalCommodityCodes": [HTS],
+            f"{CARGO}/extendedNationalCommodityCodes": [HTS | {"values": ["2222", "1111"]}],
+        },
+    ),
+    "BOL-029": (
+        BOL,
+        {"/transports/placeOfDelivery": {"addressLines": ["Polderdijk 4"]}},
+        {"/transports/placeOfDelivery": {"addressLines": ["a"], "UNLocationCode": "NLRTM"}},
+    ),
+    "BOL-030": (
+        BOL,
+        {"/isElectronic": False, "/documentParties/shipper/displayedAddress": ["a", "b", "c"]},
+        {"/isElectronic": False, "/documentParties/shipper/displayedAddress": ["a", "b"]},
+    ),
+    "BOL-031": (
+        BOL,
+        {"/transports/placeOfDelivery": {"facility": FACILITY}},
+        {"/transports/placeOfDelivery": {"facility": FACILITY, "UNLocationCode": "NLRTM"}},
+    ),
+    "BOL-032": (
+        BOL,
+        {f"{CARGO}/outerPackaging/imoPackagingCode": "1A2"},
+        {
+            f"{CARGO}/outerPackaging/imoPackagingCode": "1A2",
+            f"{CARGO}/outerPackaging/packageCode": DROP,
+            f"{CARGO}/outerPackaging/dangerousGoods": [DANGEROUS],
+        },
+    ),
+    "BOL-033": (BOL, {f"{BOX}/equipment/ISOEquipmentCode": "22G1"}, {}),
+    "BOL-034": (BOL, {"/numberOfRiderPages": 1}, {"/numberOfRiderPages": 0}),
+    "BOL-035": (
+        BOL,
+        {
+            f"{CARGO}/outerPackaging/dangerousGoods": [
+                DANGEROUS | {"emergencyContactDetails": {"contact": "Desk", "phone": "0101234567"}}
+            ]
+        },
+        {f"{CARGO}/outerPackaging/dangerousGoods": [DANGEROUS]},
+    ),
+    "BOL-036": (
+        BOL,
+        {"/consignmentItems/0/descriptionOfGoods": ["Freight of", "all kinds."]},
+        {"/consignmentItems/0/descriptionOfGoods": ["Parts of ginger graters"]},
+    ),
+    "BOL-037": (
+        BOL,
+        {"/isShippedOnBoardType": False},
+        {
+            "/isShippedOnBoardType": False,
+            "/shippedOnBoardDate": DROP,
+            "/receivedForShipmentDate": "2026-10-14",
+        },
     ),
     "COO-001": (COO, {"/importCountry": "CN"}, {}),
     "COO-002": (COO, {"/issuer/country": "NL"}, {}),
