@@ -24,7 +24,9 @@ from schemas.errors import MalformedError, TradeError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SHARED = frozenset({"changes", "log_chain", "main", "options", "output", "resolving"})
+_SHARED = frozenset(
+    {"changes", "log_chain", "log_receipt", "main", "options", "output", "resolving"}
+)
 _GROUP = "pratique.commands"
 _NAME = "pratique"
 
