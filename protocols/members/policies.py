@@ -122,15 +122,25 @@ def log_witness_policy(
 def registry_of(
     draft: MemberListDraft, did: str, witnesses: Sequence[str], quorum: int | None = None
 ) -> RegistryEntry:
-    """The title registry that `did` sequences and the witnesses re-execute (R22)."""
+    """The title registry that `did` sequences and the witnesses re-execute (R22).
+
+    Where one of another key or policy is listed already, it is `<host>/registry/2` and so on: it
+    takes over the titles of the other by a hand-over only (R21).
+    """
     node = _node(draft, did)
     raw = _newest(node, "registry")
     if raw is None:
         raise RefusedError("witness_without_key", f"{did} lists no registry key")
     host = did.removeprefix("did:web:")
-    key = note.verifier_key(f"{host}/registry/1", note.ED25519, raw)
-    keys = [_registry_witness(draft, one) for one in witnesses if one != did]
-    return RegistryEntry(key.name, did, key.to_text(), _policy(key, keys, quorum))
+    listed = {entry.origin: entry for entry in draft.registries}
+    for number in range(1, len(listed) + 2):
+        key = note.verifier_key(f"{host}/registry/{number}", note.ED25519, raw)
+        keys = [_registry_witness(draft, one) for one in witnesses if one != did]
+        made = RegistryEntry(key.name, did, key.to_text(), _policy(key, keys, quorum))
+        # Another key or policy is another arbiter (R19): titles stay with the one that is listed.
+        if listed.get(key.name) in (None, made):
+            break
+    return made
 
 
 def _registry_witness(draft: MemberListDraft, did: str) -> note.VerifierKey:

@@ -183,6 +183,12 @@ def test_r16_policies_leave_the_operator_out_and_tolerate_liars() -> None:
     entry = policies.registry_of(draft, C, names, 3)
     assert entry.origin == "c.example/registry/1"
     assert "d.example/registry-witness/1" in entry.policy
+    listed = draft.with_registry(entry)
+    assert policies.registry_of(listed, C, names, 3) == entry
+    # R19: another policy is another arbiter, which takes nothing over by being listed.
+    other = policies.registry_of(listed, C, names[:3])
+    assert other.origin == "c.example/registry/2"
+    assert len(listed.with_registry(other).registries) == len(listed.registries) + 1
     with pytest.raises(RefusedError) as caught:
         policies.with_witnesses(draft, names, 1)
     assert caught.value.code == "policy_intolerant"
