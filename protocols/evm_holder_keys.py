@@ -45,7 +45,7 @@ MAX_TEXT: Final = 4096
 SEED_BYTES: Final = 32
 #: The first step from the seed: UNTDID 1001 code of a bill of lading; then what the key is for.
 _PURPOSE: Final = 705
-_CARRIER, _TITLE = 0, 1
+_CARRIER, _TITLE, _GOVERNOR = 0, 1, 2
 _HARDENED: Final = 1 << 31
 
 
@@ -97,6 +97,11 @@ def title_signer(seed: bytes, title: bytes) -> SoftwareEvmSigner:
 def carrier_signer(seed: bytes) -> SoftwareEvmSigner:
     """The key with which a carrier issues, as the contract lists it."""
     return _derived(seed, _PURPOSE, _CARRIER)
+
+
+def governor_signer(seed: bytes) -> SoftwareEvmSigner:
+    """The key with which a member votes on a contract's acts."""
+    return _derived(seed, _PURPOSE, _GOVERNOR)
 
 
 # Statements.

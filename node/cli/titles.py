@@ -348,9 +348,6 @@ def arbiters(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> No
     ]
     columns = ("name", "kind", "contract", "final by", "read up to", "trouble")
     output.table("Title arbiters", columns, rows)
-    for item in found:
-        if "issuingKey" in item:
-            output.line(f"{item['name']}: this carrier issues with {item['issuingKey']}")
 
 
 def _operate(home: Path, title: str, body: Mapping[str, str], by: str, *, as_json: bool) -> None:

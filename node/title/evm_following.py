@@ -56,6 +56,10 @@ class EvmFollower:
         Raises UnavailableError when the chain does not answer.
         """
         final, more = await client.final_number(), False
+        frozen = partners.freezes_of(self._node).get(entry.id)
+        if frozen is not None:
+            # What the roots ended counts up to that block and not further (R21).
+            final = min(final, frozen.freeze.at)
         known = await self._node.store.read(evm_title.followed_to, entry.id)
         at = known[0] if known else entry.start - 1
         for _ in range(RANGES_AT_ONCE):

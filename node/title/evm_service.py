@@ -12,6 +12,7 @@ from node.http.routes import JSON, PEER, Auth, Route
 from node.title import evm_keys, partners, rows
 from node.title.arbiter import unreachable
 from node.title.evm_following import EvmFollower
+from node.title.evm_governing import EvmGoverning
 from node.title.evm_relay import EvmRelay
 from node.title.tasks import end
 from protocols import times
@@ -49,6 +50,7 @@ class EvmTitles:
         self.node = node
         self.following = EvmFollower(node, follower)
         self.relay = EvmRelay(node)
+        self.governing = EvmGoverning(node)
         self.fault: TradeError | None = None
         self._frozen: dict[bytes, int] = {}
         self._looking = asyncio.Lock()
@@ -80,6 +82,7 @@ class EvmTitles:
                 "The title arbiters of the member list and how they stand at this node",
                 "titles",
             ),
+            *self.governing.routes(),
         ]
 
     def start(self) -> None:
@@ -220,7 +223,14 @@ class EvmTitles:
         members = self.members()
         told = [await self.standing(entry) for entry in members.arbiters]
         logs = [{"name": one.origin, "kind": "log"} for one in members.registries]
-        return json_response({"arbiters": [*told, *logs]})
+        return json_response({"arbiters": [*told, *logs], "keys": self._own_keys()})
+
+    def _own_keys(self) -> dict[str, str]:
+        """This node's keys on chains: as a governor, and as a carrier."""
+        keys = {"governor": self.governing.governor()}
+        if "carrier" in self.node.settings.node.roles:
+            keys["issuing"] = checksum_text(evm_keys.carrier(self.node).address)
+        return keys
 
     async def standing(self, entry: ArbiterEntry) -> dict[str, Any]:
         """One arbiter for people: where it is, how far it was read, what is wrong."""
@@ -242,8 +252,6 @@ class EvmTitles:
             body["fault"] = "this node is not on its chain"
         elif self.fault is not None:
             body["fault"] = f"transfer pending – registry unreachable: {self.fault.code}"
-        if "carrier" in self.node.settings.node.roles:
-            body["issuingKey"] = checksum_text(evm_keys.carrier(self.node).address)
         return body
 
     def place(self, conn: Connection, arbiter: bytes, title: bytes) -> dict[str, Any] | None:

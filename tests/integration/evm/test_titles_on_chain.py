@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from node.title.making import Order
+from node.title.making import IssueOrder, Order
 from protocols import evm_title_proof
 from protocols.evm_calls import CONTROL, call, read_control
 from protocols.evm_holder_keys import address_of
+from protocols.fields import Fields
+from protocols.members.arbiters import read_arbiter
 from protocols.title import Ending, Kind, State
-from schemas.errors import ConflictError, ForbiddenError, RefusedError
+from schemas.errors import ConflictError, ForbiddenError, MalformedError, RefusedError
 from testnet.devchain import DevChain
 from tests.integration.evm.evm_title_network import (
     CARRIER,
@@ -239,7 +242,42 @@ async def test_the_operator_chooses_the_arbiter_and_sees_how_it_stands(tmp_path:
         kinds = {item["kind"]: item for item in listed["arbiters"]}
         assert set(kinds) == {"evm", "log"}
         assert kinds["evm"]["reachable"]
-        assert kinds["evm"]["issuingKey"].startswith("0x")
+        assert set(listed["keys"]) == {"governor", "issuing"}
         await eventually(lambda: is_final(nhl, bytes.fromhex(issued["title"])))
         with pytest.raises(ConflictError):
             await titled(nhl)
+
+
+async def test_an_operator_deploys_a_registry_and_governors_list_a_carrier(tmp_path: Path) -> None:
+    async with on_embedded(tmp_path) as (world, _):
+        nhl, singapore = world.nodes[CARRIER], world.nodes["sg-port"]
+
+        def deploy() -> tuple[dict[str, Any], list[str], str]:
+            keys = [operator(node).get("/v1/arbiters")["keys"] for node in (nhl, singapore)]
+            governors = [each["governor"] for each in keys]
+            body = {"name": "new", "governors": governors, "threshold": 2, "delay": 0}
+            return operator(nhl).post("/v1/arbiters", body), governors, keys[0]["issuing"]
+
+        made, governors, issuing = await asyncio.to_thread(deploy)
+        assert made["final"]
+        assert len(set(governors)) == 2
+        entry = read_arbiter(Fields(made["arbiter"], "member_list_malformed"))
+        members = nhl.members.current
+        assert members is not None
+        for node in world.nodes.values():
+            node.members.replace(replace(members, arbiters=(*members.arbiters, entry)))
+        path = "/v1/arbiters/new/acts"
+
+        def vote() -> tuple[int, int, bool]:
+            wanted = {"kind": "list", "carrier": 1, "key": issuing, "step": "sign"}
+            one = operator(nhl).post(path, wanted)
+            two = operator(singapore).post(path, one | {"step": "sign"})
+            sent = operator(nhl).post(path, two | {"step": "send"})
+            return len(one["signatures"]), len(two["signatures"]), sent["final"]
+
+        assert await asyncio.to_thread(vote) == (1, 2, True)
+        order = IssueOrder(await bill(nhl, "NEW-1"), did_of("exp-a"), did_of("bank"), arbiter="new")
+        answer = await nhl.title.issue(order)
+        assert (answer["outcome"], answer["arbiter"]) == ("final", entry.id.hex())
+        with pytest.raises(MalformedError):
+            await asyncio.to_thread(operator(nhl).post, path, {"kind": "delist", "step": "x"})
