@@ -87,7 +87,8 @@ class Freezing:
     def _successor(self, members: MemberList, wished: str | None) -> bytes | None:
         if wished is None:
             return None
-        for entry in members.registries:
+        # A node may be listed with two: it goes on with the younger.
+        for entry in reversed(members.registries):
             found = arbiter_of(entry).id
             standing = found not in self._node.registry.freezes
             if standing and wished in (entry.did, found.hex()):

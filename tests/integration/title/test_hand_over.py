@@ -139,3 +139,46 @@ async def moved(node: Node, title: bytes) -> Any:
     except TradeError:
         answer = await node.title.show(title)  # it has not taken over yet
     return answer if answer.get("state", {}).get("seq") == 3 else None
+
+
+async def test_r21_a_registry_changes_its_witnesses_by_a_planned_hand_over_to_itself(
+    tmp_path: Path,
+) -> None:
+    network, file = made(tmp_path, successor=CARRIER), tmp_path / "end.json"
+    async with running_network(network, services=SERVICES) as nodes:
+        nhl = nodes[CARRIER]
+        title = await titled(nhl)
+        assert "stopped" in (await registry(nhl, "stop")).stdout
+        order = Order(Kind.TRANSFER, did_of("bank"), did_of("exp-a"))
+        answer = await nhl.title.operate(title, order)
+        assert answer["code"] == "registry_stopped"
+        old, new = (arbiter_of(one).id for one in nhl.members.current.registries)
+        drafted = await registry(nhl, "freeze", "--arbiter", old.hex(), "-o", str(file))
+        assert drafted.exit_code == 0, drafted.output
+        signed = await registry(nhl, "sign", str(file), "--json")
+        assert json.loads(signed.stdout)["inForce"] is True
+        with pytest.raises(TradeError, match="arbiter_frozen"):
+            await nhl.title.operate(title, order)
+        drafted = await registry(
+            nhl, "hand-over", "--arbiter", old.hex(), "--to", new.hex(), "-o", str(file)
+        )
+        assert drafted.exit_code == 0, drafted.output
+        assert (await registry(nhl, "sign", str(file))).exit_code == 0
+
+        async def goes_on() -> bool:
+            return await possessor(nhl, title) == did_of("bank") or bool(await attempt(nhl, title))
+
+        await eventually(goes_on)
+        assert (await nhl.title.require(title)).arbiter == new
+        shown = json.loads((await registry(nhl, "show", "--json")).stdout)
+        assert shown["sequenced"]["origin"].endswith("/registry/2")
+        assert shown["sequenced"]["predecessors"] == [old.hex()]
+
+
+async def attempt(node: Node, title: bytes) -> bool:
+    """The transfer from exp-a to bank, if the registry takes it now."""
+    try:
+        order = Order(Kind.TRANSFER, did_of("bank"), did_of("exp-a"))
+        return bool((await node.title.operate(title, order))["outcome"] == "final")
+    except TradeError:
+        return False

@@ -60,7 +60,8 @@ def made(
 ) -> Made:
     """Homes, keys and the founding list; every trader's title key lies at its host.
 
-    successor: a witness that is listed with a registry of its own, to be handed over to
+    successor: a witness that is listed with a registry of its own, to be handed over to, or the
+               carrier itself with fewer witnesses
     """
 
     def change(draft: MemberListDraft, keys: Mapping[str, KeyStore]) -> MemberListDraft:
@@ -75,7 +76,7 @@ def made(
         draft = draft.with_registry(policies.registry_of(draft, did_of(CARRIER), dids))
         if successor is None:
             return draft
-        others = [did_of(CARRIER), *dids]
+        others = [did_of(CARRIER), *dids] if successor != CARRIER else dids[:3]
         return draft.with_registry(policies.registry_of(draft, did_of(successor), others))
 
     member = Member(purposes=PURPOSES, settings=FAST)
