@@ -14,8 +14,6 @@ from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from node.operator import OperatorClient
-
 ArbiterOption = Annotated[
     str, typer.Option("--arbiter", help="Id of the arbiter to end; the only one that stands.")
 ]
@@ -191,7 +189,7 @@ def _hand_in(file: Path, home: Path, as_json: bool, query: str) -> None:
         _show_freeze(answer)
 
 
-def _operator(home: Path) -> OperatorClient:
+def _operator(home: Path) -> Any:
     from node.operator import operator
 
     return operator(home, lang=output.lang())
