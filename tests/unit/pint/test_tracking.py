@@ -88,7 +88,7 @@ def test_a_record_is_read_as_it_was_signed(
     assert open_platform_record(record.sign(w.signer_of("HOME")))[1] == record
 
 
-@pytest.mark.parametrize("action", [*ANSWERING, RecordAction.INTEND])
+@pytest.mark.parametrize("action", [*sorted(ANSWERING), RecordAction.INTEND])
 def test_a_record_without_what_its_action_needs_is_refused(action: RecordAction) -> None:
     bare = PlatformRecord(bytes(32), action, "HOME", w.NOW)
     with pytest.raises(MalformedError, match=CODE):
