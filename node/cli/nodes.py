@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -114,7 +115,7 @@ def _default(item: Described) -> str:
 
 
 def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Show who the node is, which network it is in, and whether its services are ready."""
+    """Show who the node is, its network, whether its services are ready, and its newest alarms."""
     from node.home import Home
     from node.operator import running
     from schemas.errors import UnavailableError
@@ -140,6 +141,20 @@ def _show_status(body: dict[str, Any]) -> None:
     told.append(("member list", f"version {members['version']}" if members else "none yet"))
     output.pairs("Node", told)
     output.table("Services", ("service", "state"), body["services"].items())
+    if body["alarms"]:
+        columns = ("when", "code", "what it means")
+        output.table("Alarms, newest first", columns, map(_alarm, body["alarms"]))
+
+
+def _alarm(event: dict[str, Any]) -> tuple[str, str, str]:
+    """Moment, code and the sentence of the catalogue."""
+    from schemas.catalogue import explain
+
+    code = str(event["detail"].get("code", ""))
+    entry = explain(code)
+    told = entry.sentence(output.lang()) if entry else _text(event["actor"] or "")
+    at = datetime.fromtimestamp(event["at"] / 1000, UTC)
+    return at.strftime("%Y-%m-%d %H:%M:%S"), code, told
 
 
 def _text(value: object) -> str:

@@ -130,6 +130,7 @@ class SystemService:
 
     async def _status(self, _request: web.Request) -> web.Response:
         node, unready = self._node, self._node.unready()
+        alarms = await node.store.read(events.newest_of, "alarm")
         body = self._who() | {
             "members": self._members(),
             "home": str(node.home.path),
@@ -138,6 +139,7 @@ class SystemService:
             "roles": list(node.settings.node.roles),
             "ready": not unready,
             "services": self._states(unready),
+            "alarms": [alarm.to_json() for alarm in alarms],
         }
         return json_response(body)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, Text, insert, select
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, Text, func, insert, select
 
 from node.store.metadata import AutoInteger, metadata
 
@@ -110,6 +110,16 @@ def of(
     if consignment is not None:
         query = query.where(events.c.consignment == consignment)
     return _page(connection, query, limit)
+
+
+def newest_of(
+    connection: Connection, kind: str, *, limit: int = 10, among: int = 10_000
+) -> list[Event]:
+    """The newest events of one kind, newest first, among the newest `among` of all."""
+    last = connection.execute(select(func.max(events.c.number))).scalar_one() or 0
+    query = select(events).where(events.c.number > last - among, events.c.kind == kind)
+    chosen = query.order_by(events.c.number.desc()).limit(limit)
+    return [_event(row) for row in connection.execute(chosen)]
 
 
 def _page(connection: Connection, query: Select[Any], limit: int) -> list[Event]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +104,15 @@ async def test_group_22_two_documents_of_one_number_raise_an_alarm_at_both_parti
     (alarm,) = await alarms(issuer)
     assert alarm["document"] == first.digest.hex()
     assert alarm["actor"] == verifier.did
+    told_by_status = (await road.operator(issuer).aget("/v1/status"))["alarms"]
+    assert told_by_status == [alarm]
+    home = str(issuer.home.path)
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "node.cli.main", "status", "--home", home],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert "conflicting_issuance" in done.stdout
     # The issuer learns that its key signed what it did not issue.
     assert alarm["detail"]["notIssuedHere"] == [twin.digest.hex()]
 
