@@ -19,7 +19,13 @@ from protocols.registry import (
     execute,
     open_batch,
 )
-from protocols.registry_entries import BatchEntry, OperationEntry, RootEntry, decode
+from protocols.registry_entries import (
+    BatchEntry,
+    HandOverEntry,
+    OperationEntry,
+    RootEntry,
+    decode,
+)
 from protocols.sparse_map import EMPTY, SparseMap, root_of
 from protocols.title import Bill, Ending, Kind, State
 from protocols.title_json import map_key
@@ -51,7 +57,12 @@ EMPTY_REGISTRY = Registry(network=MEMBERS.network, arbiter=ARBITER)
 # Entries.
 
 ENTRIES = (
-    st.builds(BatchEntry, NUMBERS, NUMBERS, DIGESTS, DIGESTS)
+    st.builds(BatchEntry, NUMBERS, NUMBERS, DIGESTS, DIGESTS, st.booleans())
+    | st.builds(
+        HandOverEntry,
+        st.builds(BatchEntry, NUMBERS, NUMBERS, DIGESTS, DIGESTS),
+        st.binary(min_size=24, max_size=5000),
+    )
     | st.builds(RootEntry, DIGESTS, NUMBERS, NUMBERS, DIGESTS)
     | st.text(st.characters(max_codepoint=127), min_size=24, max_size=5000).map(OperationEntry)
 )
@@ -59,7 +70,7 @@ ENTRIES = (
 
 @given(ENTRIES)
 def test_an_entry_reads_back_as_it_was_written(
-    entry: BatchEntry | RootEntry | OperationEntry,
+    entry: BatchEntry | HandOverEntry | RootEntry | OperationEntry,
 ) -> None:
     assert decode(entry.encode()) == entry
 
