@@ -134,8 +134,7 @@ def audit(
 
 def _member(client: OperatorClient, name: str) -> dict[str, Any]:
     """A member by its DID, its host, the first label of its host, or its name."""
-    members = client.get("/v1/trust")["nodes"]
-    for wanted in members:
+    for wanted in client.get("/v1/log")["listed"]:
         host = wanted["did"].removeprefix("did:web:")
         if name in (wanted["did"], host, host.split(".")[0], wanted["name"]):
             return dict(wanted)
@@ -143,11 +142,10 @@ def _member(client: OperatorClient, name: str) -> dict[str, Any]:
 
 
 def _log_of(client: OperatorClient, name: str) -> str:
-    did = _member(client, name)["did"]
-    logs = [entry for entry in client.get("/v1/trust")["logs"] if entry["did"] == did]
-    if not logs:
-        raise NotFoundError("log_unknown", f"{did} has no listed log")
-    return str(logs[-1]["origin"])
+    member = _member(client, name)
+    if member["origin"] is None:
+        raise NotFoundError("log_unknown", f"{member['did']} has no listed log")
+    return str(member["origin"])
 
 
 def compare(

@@ -54,6 +54,7 @@ async def show(service: LogService) -> dict[str, Any]:
         "mirrors": service.mirrors.standing() if service.mirrors else [],
         "keys": key_texts(service.node.keys),
         "marked": [{"did": mark.did, "code": mark.code, "at": mark.at} for mark in marked],
+        "listed": _listed(service),
         "frozen": [
             {"origin": one.origin, "size": one.size, "reason": one.reason, "at": one.at}
             for one in frozen
@@ -61,6 +62,20 @@ async def show(service: LogService) -> dict[str, Any]:
         "recovery": service.recovering.standing() if service.fault else None,
         "fault": None if service.fault is None else service.fault.problem(),
     }
+
+
+def _listed(service: LogService) -> list[dict[str, Any]]:
+    """Every member with its name and its newest listed log, which commands are given by name."""
+    members = service.node.members.current
+    return [
+        {
+            "did": node.did,
+            "name": node.name,
+            "origin": next((log.origin for log in members.logs_of(node.did)[::-1]), None),
+        }
+        for node in (members.nodes if members else ())
+        if members is not None
+    ]
 
 
 def _head(stored: StoredCheckpoint | None) -> dict[str, Any] | None:
