@@ -7,7 +7,7 @@ JWS text before it, so the texts are sent on byte for byte and never written aga
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from protocols.fields import Fields
 from protocols.pint import signed
@@ -149,12 +149,23 @@ class SignedEntry:
         return self.entry.transactions[-1]
 
 
-def open_entry(text: str) -> SignedEntry:
+class Dialect(Protocol):
+    """How an older dialect of PINT is read; a seam for `interop`, on test networks only (R7)."""
+
+    def entry(self, members: Mapping[str, object], index: int) -> Mapping[str, object]:
+        """The members of the chain's entry number `index` in the words of 3.0.0."""
+        ...
+
+
+def open_entry(text: str, dialect: Dialect | None = None, index: int = 0) -> SignedEntry:
     """An entry from its JWS, not yet verified; raises as `signed.parse` and
-    MalformedError `pint_message_malformed`.
+    MalformedError `pint_message_malformed`. What is signed and linked stays the text as it is.
     """
     parsed = signed.parse(text)
-    return SignedEntry(parsed, read_entry(payload_fields(parsed)))
+    fields = payload_fields(parsed)
+    if dialect is not None:
+        fields = Fields(dialect.entry(fields.members, index), fields.code)
+    return SignedEntry(parsed, read_entry(fields))
 
 
 def payload_fields(parsed: Signed) -> Fields:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,13 +26,13 @@ from protocols.pint.refusal import EnvelopeRefusedError
 from protocols.pint.tracking import parse_registry_uri
 from protocols.pint.words import MOVES_POSSESSION, Response
 from schemas import registry
-from schemas.errors import MalformedError, RefusedError, TooLargeError, TradeError
+from schemas.errors import MalformedError, RefusedError, SettingsError, TooLargeError, TradeError
 from schemas.findings import Check, Finding, Report
 from schemas.findings import Outcome as Verdict
 
 if TYPE_CHECKING:
     from protocols.pint.answers import FinishedResponse
-    from protocols.pint.chain import IssuanceManifest
+    from protocols.pint.chain import Dialect, IssuanceManifest
     from protocols.pint.envelope import EnvelopeManifest
     from protocols.pint.parties import TransactionParty
     from protocols.pint.platforms import Keyring, Signatory
@@ -76,6 +77,7 @@ class Receiver:
     held: checksums of additional documents that are here already
     verified: checksums of entries whose signatures were verified when they were first received, so
     that a key's later end does not undo them (R17)
+    dialect: how an older dialect's envelope is read, for a peer on a network flagged `test` (R7)
     """
 
     platform: str
@@ -88,6 +90,12 @@ class Receiver:
     represents_carrier: Callable[[TransactionParty], bool] = _nobody
     held: AbstractSet[bytes] = frozenset()
     verified: AbstractSet[bytes] = frozenset()
+    dialect: Callable[[EblEnvelope], Dialect] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an older dialect outside test networks (R7)."""
+        if self.dialect is not None and not self.registries.test:
+            raise SettingsError("pint_dialect_refused", "older dialects are for test networks")
 
 
 class Outcome(Enum):
@@ -277,7 +285,12 @@ def pint_02_document(case: _Case) -> Check:
 def pint_03_signed_objects(case: _Case) -> Check:
     """PINT-03: manifest and entries are JWS (BSIG) and hold what they must hold (BENV)."""
     case.manifest = _opened(open_envelope_manifest, case.read.manifest)
-    case.entries = tuple(_opened(open_entry, text) for text in case.read.chain)
+    make = case.receiver.dialect
+    dialect = None if make is None else make(case.read)
+    case.entries = tuple(
+        _opened(partial(open_entry, dialect=dialect, index=index), text)
+        for index, text in enumerate(case.read.chain)
+    )
     return _passed("PINT-03", f"{len(case.entries)} entries")
 
 
@@ -456,6 +469,8 @@ def pint_15_transactions(case: _Case) -> Check:
         is_bank=case.receiver.is_bank,
         represents_carrier=case.receiver.represents_carrier,
     )
+    if case.receiver.dialect is not None:
+        terms = replace(terms, possession_traced=False)
     case.state = rules.replay((item.entry for item in case.entries), terms)
     return _passed("PINT-15", case.state.bill.value)
 
