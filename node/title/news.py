@@ -107,7 +107,7 @@ def check_news(
     told: Json = dict(fields.child("proof").members)  # type: ignore[arg-type]
     issuance = fields.optional_text("issuance", max_length=16 * 1024)
     if is_chain_proof(told):
-        proven = chain_news(evm_title_proof.read_proof_json(told), members, vouch)
+        proven = chain_news(evm_title_proof.read_proof_json(told), members, vouch, freezes)
         return replace(proven, **_disclosed(issuance, proven.operations[0][0], members))
     proof = read_proof_json(told)
     _, judge = registry_with(members, arbiter)
@@ -123,15 +123,19 @@ def check_news(
     return TitleNews(arbiter, proof, proof.state, to_ms(proof.at), operations, **more)
 
 
-def chain_news(proof: EvmTitleProof, members: MemberList, vouch: Vouch) -> TitleNews:
+def chain_news(
+    proof: EvmTitleProof, members: MemberList, vouch: Vouch, freezes: Freezes = NO_FREEZES
+) -> TitleNews:
     """A chain's proof, checked under the arbiter of our own list; without the manifest.
 
-    Raises RefusedError `title_arbiter_unknown` and what `evm_title_proof.verify_proof` raises.
+    Raises RefusedError `title_arbiter_unknown`, `arbiter_frozen` and what
+    `evm_title_proof.verify_proof` raises.
     """
     entry = members.arbiter(proof.arbiter)
     if entry is None:
         raise RefusedError("title_arbiter_unknown", "no listed arbiter has that id")
     proven = evm_title_proof.verify_proof(proof, entry=entry, members=members, vouch=vouch)
+    registry_freeze.require_before_end(proof.arbiter, proven.places[-1].block, freezes)
     keys = tuple(zip(proven.keys, proof.keys, strict=True))
     operations, at = proven.operations, to_ms(proven.at)
     return TitleNews(proof.arbiter, proof, proven.state, at, operations, keys=keys)
