@@ -10,7 +10,6 @@ means that the recipient may accept at the arbiter, and only after that is RECE 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -18,24 +17,25 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
+from protocols import title_operation
 from protocols.pint import answers, documents, history, rules
 from protocols.pint.chain import SignedEntry, open_entry, open_manifest
 from protocols.pint.envelope import EblEnvelope, open_envelope_manifest, read_envelope
-from protocols.pint.history import KnownChain, Relation
+from protocols.pint.history import Relation
+from protocols.pint.receiver import Receiver
 from protocols.pint.refusal import EnvelopeRefusedError
 from protocols.pint.tracking import parse_registry_uri
 from protocols.pint.words import MOVES_POSSESSION, Response
 from schemas import registry
-from schemas.errors import MalformedError, RefusedError, SettingsError, TooLargeError, TradeError
+from schemas.errors import MalformedError, RefusedError, TooLargeError, TradeError
 from schemas.findings import Check, Finding, Report
 from schemas.findings import Outcome as Verdict
 
 if TYPE_CHECKING:
     from protocols.pint.answers import FinishedResponse
-    from protocols.pint.chain import Dialect, IssuanceManifest
+    from protocols.pint.chain import IssuanceManifest
     from protocols.pint.envelope import EnvelopeManifest
-    from protocols.pint.parties import TransactionParty
-    from protocols.pint.platforms import Keyring, Signatory
+    from protocols.pint.platforms import Signatory
     from protocols.pint.rules import ChainState
     from protocols.pint.signed import Signed
 
@@ -43,59 +43,6 @@ T = TypeVar("T")
 BILL = "bill-of-lading"
 #: How far clocks of platforms may differ.
 SKEW = timedelta(minutes=5)
-
-
-def _everybody(party: TransactionParty) -> bool:
-    del party
-    return True
-
-
-def _nobody(party: TransactionParty) -> bool:
-    del party
-    return False
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryPolicy:
-    """Which control tracking registries count.
-
-    listed: base URIs that the member list leads to (R7); required: refuse chains without one
-    test: the network is flagged `test`
-    """
-
-    listed: AbstractSet[str] = frozenset()
-    required: bool = True
-    test: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Receiver:
-    """The receiving platform at one moment, and what it knows of the bill.
-
-    accepts: whether a recipient has an active account here
-    known: finds the longest known chain by the transport document's checksum
-    held: checksums of additional documents that are here already
-    verified: checksums of entries whose signatures were verified when they were first received, so
-    that a key's later end does not undo them (R17)
-    dialect: how an older dialect's envelope is read, for a peer on a network flagged `test` (R7)
-    """
-
-    platform: str
-    keyring: Keyring
-    now: datetime
-    known: Callable[[bytes], KnownChain | None]
-    registries: RegistryPolicy = field(default_factory=RegistryPolicy)
-    accepts: Callable[[TransactionParty], bool] = _everybody
-    is_bank: Callable[[TransactionParty], bool] = _nobody
-    represents_carrier: Callable[[TransactionParty], bool] = _nobody
-    held: AbstractSet[bytes] = frozenset()
-    verified: AbstractSet[bytes] = frozenset()
-    dialect: Callable[[EblEnvelope], Dialect] | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse an older dialect outside test networks (R7)."""
-        if self.dialect is not None and not self.registries.test:
-            raise SettingsError("pint_dialect_refused", "older dialects are for test networks")
 
 
 class Outcome(Enum):
@@ -131,6 +78,7 @@ class _Case:
     missing: tuple[bytes, ...] = ()
     findings: tuple[Finding, ...] = ()
     registry: str | None = None
+    title: bytes | None = None
     platforms: dict[str, Signatory | None] = field(default_factory=dict)
 
     def platform(self, code: str) -> Signatory | None:
@@ -155,6 +103,7 @@ class Judgement:
     """The outcome of all steps, with what was read on the way.
 
     state: where the bill will be after acceptance; registry: the arbiter's base URI
+    title: the title's id, for a bill under an arbiter of this network
     missing: documents that are not held yet; accepted: for a duplicate, the entry that stands
     moves_possession: False when the envelope only notifies (ENDORSE…, SACC)
     """
@@ -167,6 +116,7 @@ class Judgement:
     entries: tuple[SignedEntry, ...] = ()
     state: ChainState | None = None
     registry: str | None = None
+    title: bytes | None = None
     missing: tuple[bytes, ...] = ()
     accepted: str | None = None
     findings: tuple[Finding, ...] = ()
@@ -243,6 +193,7 @@ def _judgement(
         entries=case.entries,
         state=case.state,
         registry=case.registry,
+        title=case.title,
         missing=case.missing,
         accepted=case.accepted,
         findings=case.findings,
@@ -458,7 +409,24 @@ def pint_14_registry(case: _Case) -> Check:
     if uri.text not in policy.listed:
         raise rules.refused("pint_registry_unlisted", "the registry is not in the member list")
     case.registry = uri.text
+    arbiter = policy.arbiters.get(uri.text)
+    if arbiter is not None:
+        case.title = _title(case, arbiter)
     return _passed("PINT-14")
+
+
+def _title(case: _Case, arbiter: bytes) -> bytes:
+    """The title that the carrier's manifest makes, when it is for this arbiter and this bill."""
+    assert case.issuance is not None  # PINT-06
+    try:
+        _, manifest = title_operation.read_manifest(case.issuance[0].text)
+    except TradeError as error:
+        raise rules.refused("pint_other_arbiter", error.detail) from None
+    reference = case.read.document.get("transportDocumentReference")
+    named = (manifest.arbiter, manifest.network, manifest.reference)
+    if named != (arbiter, case.receiver.registries.network, reference):
+        raise rules.refused("pint_other_arbiter", "the carrier issued under another arbiter")
+    return manifest.title()
 
 
 def pint_15_transactions(case: _Case) -> Check:

@@ -30,12 +30,13 @@ from protocols.member_list import (
 from protocols.members.anchors import AnchorEntry
 from protocols.pint import signed
 from protocols.pint.chain import ChainEntry, following, issuance_manifest
-from protocols.pint.checks import Judgement, Receiver, RegistryPolicy, judge
+from protocols.pint.checks import Judgement, judge
 from protocols.pint.envelope import DocumentMetadata, EblEnvelope, envelope
 from protocols.pint.history import KnownChain
 from protocols.pint.parties import IdentifyingCode, TransactionParty
 from protocols.pint.platforms import MemberKeyring
 from protocols.pint.reading import checksum_of
+from protocols.pint.receiver import Receiver, RegistryPolicy
 from protocols.pint.transactions import Transaction
 from protocols.pint.words import Action, Reason
 from protocols.title_operation import ISSUANCE_TYP

@@ -10,10 +10,11 @@ import pytest
 from interop.pint_beta import ACTIONS, BetaDialect, beta
 from protocols import times
 from protocols.pint import signed
-from protocols.pint.checks import Judgement, Outcome, RegistryPolicy
+from protocols.pint.checks import Judgement, Outcome
 from protocols.pint.envelope import EblEnvelope, envelope
 from protocols.pint.parties import TransactionParty
 from protocols.pint.platforms import Keyring, Signatory
+from protocols.pint.receiver import RegistryPolicy
 from protocols.pint.words import Response
 from schemas import strict_json
 from schemas.errors import SettingsError

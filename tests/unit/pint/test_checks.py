@@ -14,10 +14,11 @@ from protocols import base64url
 from protocols.digest import sha256
 from protocols.pint import signed
 from protocols.pint.chain import following, open_entry
-from protocols.pint.checks import STEPS, Judgement, Outcome, RegistryPolicy
+from protocols.pint.checks import STEPS, Judgement, Outcome
 from protocols.pint.platforms import MemberKeyring
+from protocols.pint.receiver import RegistryPolicy
 from protocols.pint.words import Action, Response
-from protocols.title_operation import ISSUANCE_TYP
+from protocols.title_operation import ISSUANCE_TYP, IssuanceManifest, sign_manifest
 from schemas import strict_json
 from schemas.catalogue import explain
 from schemas.errors import RefusedError
@@ -427,6 +428,37 @@ def test_a_bill_without_registry_is_taken_by_policy_and_the_report_says_what_is_
     (check,) = [one for one in judgement.checks if one.id == "PINT-14"]
     assert check.code == "pint_registry_absent"
     assert check.reason
+
+
+def test_r19_under_our_own_arbiter_the_manifest_makes_the_titles_id() -> None:
+    document = w.bill()
+    network, arbiter = b"\1" * 32, b"\2" * 32
+    manifest = IssuanceManifest(
+        network,
+        arbiter,
+        "did:web:nhl.example",
+        document["transportDocumentReference"],
+        w.checksum_of(document),
+        bytes(32),
+        bytes(32),
+    )
+
+    def judged_with(made: IssuanceManifest) -> Judgement:
+        text = sign_manifest(made, ecdsa("nhl", "title"))
+        data = w.pack(document, w.chain_of(w.first(document, issuance=text)))
+        policy = RegistryPolicy(
+            frozenset({w.REGISTRY}), arbiters={w.REGISTRY: arbiter}, network=network
+        )
+        return w.Platform().judge(data, registries=policy)
+
+    good = judged_with(manifest)
+    assert (good.outcome, good.title) == (Outcome.READY, manifest.title())
+    refusal = ("PINT-14", "pint_other_arbiter", "BENV")
+    for other in ({"arbiter": network}, {"network": arbiter}, {"reference": "OTHER"}):
+        assert failed(judged_with(replace(manifest, **other))) == refusal  # type: ignore[arg-type]
+    document_only = w.pack(document, w.chain_of(w.first(document)))
+    policy = RegistryPolicy(frozenset({w.REGISTRY}), arbiters={w.REGISTRY: arbiter})
+    assert judged(document_only, registries=policy) == refusal
 
 
 # Recipients and documents.
