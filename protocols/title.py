@@ -34,6 +34,8 @@ _TITLE_TAG = "pratique/title/1"
 _HEAD_TAG = b"pratique/title-head/1\n"
 _JOINT_TAG = "pratique/title-joint/1"
 MAX_JOINT = 4
+ACCOUNT = "did:pkh:"
+"""How the DID begins of an account on a chain whose owner is not known (CAIP-10)."""
 NO_HEAD = bytes(32)
 
 

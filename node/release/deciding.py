@@ -23,7 +23,7 @@ from protocols.release_reading import (
     standing_of,
 )
 from protocols.release_rules import rules_for
-from protocols.title import Ending, Kind, State
+from protocols.title import ACCOUNT, Ending, Kind, State
 from schemas.errors import ConflictError, NotFoundError, SettingsError
 from schemas.findings import Outcome
 
@@ -122,7 +122,8 @@ def _title_fact(document: str, state: TitleState, members: MemberList, *, final:
         document=document,
         state=told_state(state),
         holder=name_of(holder, members) if holder else "",
-        final=final,
+        # On a chain a holder may be a bare account until its statement comes: nobody to release to.
+        final=final and not (holder and holder.did.startswith(ACCOUNT)),
         proof=state.title.hex(),
     )
 

@@ -11,6 +11,7 @@ from node.documents.tables import documents, recipients
 from node.store import dialect
 from node.title.tables import bills, history, keys, notices, submissions, titles
 from protocols import checkpoint, log_proof, note
+from protocols.title import ACCOUNT
 from protocols.title_json import read_state_bytes, state_bytes
 from schemas import strict_json
 
@@ -182,7 +183,7 @@ def _strangers(state: TitleState) -> int:
     offered = state.offer.recipient if state.offer else None
     parties = (state.possessor, state.holder, state.shipper, state.surrendered_by, offered)
     named = [state.issuer, *(party for party in parties if party is not None)]
-    return sum(party.did.startswith("did:pkh:") for party in named)
+    return sum(party.did.startswith(ACCOUNT) for party in named)
 
 
 def put_history(conn: Connection, operations: Sequence[tuple[Operation, str]]) -> list[Operation]:

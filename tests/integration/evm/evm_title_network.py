@@ -65,7 +65,7 @@ class Chain:
     finality: str
     urls: Mapping[str, str]
     direct: str
-    poll: float = 0.05
+    poll: float = 0.1
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import Connection, update
 
+from node.fsck import Context
+from node.fsck.chain_titles import chain_titles
+from node.title import rows
 from node.title.making import IssueOrder, Order
+from node.title.tables import titles
 from protocols import evm_title_proof
+from protocols.evidence import reading
 from protocols.evm_calls import CONTROL, call, read_control
 from protocols.evm_holder_keys import address_of
 from protocols.fields import Fields
 from protocols.members.arbiters import read_arbiter
 from protocols.title import Ending, Kind, State
+from protocols.title_json import state_bytes
 from schemas.errors import ConflictError, ForbiddenError, MalformedError, RefusedError
 from testnet.devchain import DevChain
 from tests.integration.evm.evm_title_network import (
@@ -108,6 +116,7 @@ async def test_the_whole_life_of_a_bill_is_the_same_at_every_node(tmp_path: Path
             held = await nodes[name].title.require(title)
             assert (held.state.state, held.state.ending) == (State.ENDED, Ending.DELIVERED)
         await _shown_and_proven(world, title)
+        await _kept_and_exported(world, title)
 
 
 async def _shown_and_proven(world: World, title: bytes) -> None:
@@ -139,6 +148,50 @@ async def _shown_and_proven(world: World, title: bytes) -> None:
             proof, entry=world.entry, members=members, vouch=evm_title_proof.no_voucher
         )
     assert refused.value.code == "evm_block_unsealed"
+
+
+@dataclass(frozen=True)
+class AnyBill:
+    """Stands for the document of the bundle that the manifest is about."""
+
+    digest: str = "00" * 32
+
+    def is_bill_of(self, _manifest: object) -> bool:
+        return True
+
+
+async def _kept_and_exported(world: World, title: bytes) -> None:
+    """fsck proves what is stored; so does a bundle's reader, up to who vouches for blocks."""
+    node = world.nodes[CARRIER]
+    members = node.members.current
+    assert members is not None
+    context = Context(node.home, node.keys, members)
+    assert await node.store.read(lambda conn: list(chain_titles(conn, context))) == []
+    assert context.examined == 1
+    held = await node.title.require(title)
+    bill_row = await node.store.read(rows.bill, title)
+    assert bill_row is not None
+    at, documents = datetime.now(UTC), [AnyBill()]
+    told = reading.check_title(
+        held.proof.encode(),
+        bill_row.issuance,
+        members,
+        at,
+        documents,  # type: ignore[arg-type]
+    )
+    assert told["state"] == "ENDED"
+    assert int(told["unsealed"]) > 0
+    await node.store.write(_spoil, title)
+    found = await node.store.read(lambda conn: list(chain_titles(conn, context)))
+    assert len(found) == 1
+    assert "another state" in found[0]
+
+
+def _spoil(conn: Connection, title: bytes) -> None:
+    held = rows.find(conn, title)
+    assert held is not None
+    state = state_bytes(replace(held.state, ending=Ending.PAPER)).decode()
+    conn.execute(update(titles).where(titles.c.title == title).values(state=state))
 
 
 async def test_r19_of_two_transfers_through_two_relayers_one_counts_and_the_loser_is_told(
