@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,13 +20,23 @@ def register(app: typer.Typer) -> None:
     app.command("fsck")(fsck)
 
 
-def fsck(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Re-verify everything that is stored; say what is damaged and how to repair it."""
+def fsck(
+    home: HomeOption = DEFAULT_HOME,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Make again what can be made again without loss.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Re-verify everything that is stored; say what is damaged and how to repair it.
+
+    The store itself is never changed. --repair writes damaged tiles again from whole leaves, and
+    puts damaged time-stamps aside.
+    """
     from node.home import Home
 
     place = Home(home)
     place.require()
-    checks = _examine(place, lambda check: None if as_json else _tell(check))
+    checks = _examine(place, lambda check: None if as_json else _tell(check), repair=repair)
     damaged = [check for check in checks if check["outcome"] != "PASSED"]
     if as_json:
         output.print_json({"ok": not damaged, "checks": checks})
@@ -53,7 +63,9 @@ def _explain(check: dict[str, Any]) -> None:
     output.line(f"next: {check['next']}")
 
 
-def _examine(place: Home, tell: Callable[[dict[str, Any]], None]) -> list[dict[str, Any]]:
+def _examine(
+    place: Home, tell: Callable[[dict[str, Any]], None], *, repair: bool
+) -> list[dict[str, Any]]:
     """All areas: the running node is asked; a closed store is opened to read, under its lock."""
     from node.fsck import areas
     from node.operator import running
@@ -61,23 +73,25 @@ def _examine(place: Home, tell: Callable[[dict[str, Any]], None]) -> list[dict[s
     client = running(place, lang=output.lang())
     if client is None:
         with place.lock():
-            return _closed(place, tell)
+            return _closed(place, tell, repair=repair)
     checks = []
     for area in areas():
-        (check,) = client.post("/v1/fsck", {"area": area})["checks"]
+        (check,) = client.post("/v1/fsck", {"area": area, "repair": repair})["checks"]
         tell(check)
         checks.append(check)
     return checks
 
 
-def _closed(place: Home, tell: Callable[[dict[str, Any]], None]) -> list[dict[str, Any]]:
+def _closed(
+    place: Home, tell: Callable[[dict[str, Any]], None], *, repair: bool
+) -> list[dict[str, Any]]:
     import asyncio
 
-    return asyncio.run(_areas_of_closed(place, tell))
+    return asyncio.run(_areas_of_closed(place, tell, repair=repair))
 
 
 async def _areas_of_closed(
-    place: Home, tell: Callable[[dict[str, Any]], None]
+    place: Home, tell: Callable[[dict[str, Any]], None], *, repair: bool
 ) -> list[dict[str, Any]]:
     from node.fsck import areas, run_area
     from node.keystore import KeyStore
@@ -91,7 +105,8 @@ async def _areas_of_closed(
         checks = []
         for area in areas():
             keys = KeyStore(place.keys, settings.node.did)
-            check = (await run_area(store, place, keys, area)).to_json(output.lang())
+            found = await run_area(store, place, keys, area, repair=repair)
+            check = found.to_json(output.lang())
             tell(check)
             checks.append(check)
         return checks

@@ -1,8 +1,9 @@
 """fsck: verify everything that is stored, say what is damaged and how to repair it.
 
 Each area is one function `(connection, context) → damages` over a read-only snapshot, under a
-check id of the catalogue (FSCK-01 …), whose next step tells how to repair. Nothing is changed.
-It needs no running service, so a store too damaged to start from can be examined.
+check id of the catalogue (FSCK-01 …), whose next step tells how to repair. The store is never
+changed; `repairs` makes files beside it again, when that is asked for. It needs no running service,
+so a store too damaged to start from can be examined.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class AreaResult:
 
 def areas() -> dict[str, Area]:
     """Every area by its check id, in order."""
-    from node.fsck import logs, registries, stored, titles
+    from node.fsck import kept, logs, registries, stored, titles
 
     return {
         "FSCK-09": stored.database,
@@ -100,6 +101,9 @@ def areas() -> dict[str, Area]:
         "FSCK-10": logs.chains,
         "FSCK-11": registries.registries,
         "FSCK-12": stored.contexts,
+        "FSCK-13": kept.lists,
+        "FSCK-14": kept.chain_anchors,
+        "FSCK-15": kept.stamps,
     }
 
 
@@ -133,9 +137,22 @@ def _guarded(area: Area, conn: Connection, context: Context) -> Iterator[str]:
         yield f"the database cannot be read: {type(error.orig).__name__}"
 
 
-async def run_area(store: Store, home: Home, keys: KeyStore, check: str) -> Check:
-    """One area on a read-only snapshot of its own. Raises NotFoundError `fsck_area_unknown`."""
+async def run_area(
+    store: Store, home: Home, keys: KeyStore, check: str, *, repair: bool = False
+) -> Check:
+    """One area on a read-only snapshot of its own. Raises NotFoundError `fsck_area_unknown`.
+
+    repair: what is damaged and can be made again without loss is; then it is looked at once more.
+    Raises ConflictError `fsck_not_repairable` where what it is made from is damaged as well.
+    """
     result = await store.read(examine, Context(home, keys), check)
+    if result.count and repair:
+        from node.fsck.repairs import REPAIRS
+
+        mend = REPAIRS.get(check)
+        if mend is not None:
+            await store.read(mend, Context(home, keys))
+            result = await store.read(examine, Context(home, keys), check)
     return result.to_check()
 
 

@@ -23,11 +23,12 @@ def fsck_routes(node: Node) -> list[Route]:
     """The route, over the running node's store."""
 
     async def examine(request: web.Request) -> web.Response:
-        area = (await read_json(request)).get("area")
+        asked = await read_json(request)
+        area, repair = asked.get("area"), asked.get("repair", False) is True
         if area is None:
             report = await fsck.run(node.store, node.home, node.keys, node.clock)
         elif isinstance(area, str):
-            check = await fsck.run_area(node.store, node.home, node.keys, area)
+            check = await fsck.run_area(node.store, node.home, node.keys, area, repair=repair)
             report = Report("store", to_text(node.clock.now()), (check,))
         else:
             raise MalformedError("log_request_malformed", "area is a text", pointer="/area")
@@ -42,7 +43,10 @@ def fsck_routes(node: Node) -> list[Route]:
             "Verify everything stored, or one area of it",
             "node",
             request={
-                JSON: {"type": "object", "properties": {"area": {"type": "string"}}},
+                JSON: {
+                    "type": "object",
+                    "properties": {"area": {"type": "string"}, "repair": {"type": "boolean"}},
+                },
             },
             deadline=DEADLINE,
         )

@@ -10,7 +10,7 @@ from node.documents.tables import documents as document_table
 from node.exchange.tables import inbox, outbox, receipts_issued, receipts_received
 from node.store import dialect
 from node.trust.tables import lists as list_table
-from protocols import forms, member_list
+from protocols import forms, jws, member_list
 from protocols.digest import sha256
 from protocols.exchange import manifest, receipt
 from schemas.errors import TradeError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from node.fsck import Context
     from protocols.exchange.receipt import SignedReceipt
+    from protocols.jws import Jws
 
 PAGE = 200
 
@@ -88,7 +89,7 @@ def contexts(conn: Connection, context: Context) -> Iterator[str]:  # noqa: ARG0
 
 
 def documents(conn: Connection, context: Context) -> Iterator[str]:
-    """FSCK-04: bytes against digest, payload digest, subject, salt, type and number."""
+    """FSCK-04: bytes against digest, payload digest, subject, salt, type, number and signature."""
     if not has(conn, document_table):
         return
     for row in pages(conn, select(document_table).order_by(document_table.c.n)):
@@ -118,6 +119,20 @@ def documents(conn: Connection, context: Context) -> Iterator[str]:
         )
         if inside != stored:
             yield f"document {name} is not what its row says"
+        elif row.verdict in (None, "PASSED") and not _signed(context, opened.jws):
+            yield f"document {name}: its signature does not verify"
+
+
+def _signed(context: Context, signed: Jws) -> bool:
+    """Whether the listed key verifies it; what no list names cannot be told here."""
+    key = context.members.key_as_listed(signed.kid) if context.members else None
+    if key is None:
+        return True
+    try:
+        jws.verify(signed, key.public)
+    except TradeError:
+        return False
+    return True
 
 
 def receipts(conn: Connection, context: Context) -> Iterator[str]:

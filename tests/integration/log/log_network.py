@@ -20,7 +20,7 @@ from tests.support.running import running_node
 SERVICES = (("log", LogService), ("witness", WitnessService))
 WITNESSES = ("w1", "w2", "w3", "w4")
 FAST = {"log": {"checkpoint_interval": 0.05}}
-PURPOSES = ("exchange", "log", "witness")
+PURPOSES = ("credential", "exchange", "log", "witness")
 
 
 def made(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from collections.abc import Callable
@@ -8,26 +9,39 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Table, delete, update
+import rlp
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from ledger import log, tables
+from ledger.chain_tables import anchors as anchor_table
+from ledger.receipt_trie import ReceiptTrie
 from node import fsck
-from node.documents import documents
+from node.documents import documents, status
 from node.documents.tables import documents as document_table
+from node.documents.tables import status_entries, status_lists, status_versions
+from node.evidence.stamping import stamped_of
 from node.exchange import tables as exchange_tables
 from node.exchange.service import ExchangeService
+from node.fsck import repairs
 from node.runtime import Node
 from node.trust import rows
 from node.trust.tables import lists
-from protocols import credential, fork_evidence
-from protocols.credential import CredentialClaims, PayloadInfo
+from protocols import credential, evm_calls, fork_evidence, status_list
+from protocols.anchor_proof import origin_hash
+from protocols.credential import CredentialClaims, DocumentFile, PayloadInfo
 from protocols.digest import sha256
+from protocols.evm_title import word
 from protocols.leaf import LeafKind
+from protocols.merkle import Tree
 from protocols.status_list import StatusEntry
+from schemas.errors import ConflictError
 from schemas.findings import Outcome
 from tests.integration.log.entries import some_entries
 from tests.integration.log.log_network import SERVICES, append, made
 from tests.integration.log.test_equivocation import operator_post
+from tests.support import certified
+from tests.support.evm_chain import CHAIN_ID
+from tests.support.evm_world import EvmWorld
 from tests.support.network import running_network
 from tests.support.process import pratique
 
@@ -60,8 +74,6 @@ async def fill(nodes: dict[str, Node]) -> None:
     """A leaf under a witnessed checkpoint, a list, a document, messages with receipts."""
     rail, w1 = nodes["rail"], nodes["w1"]
     await rail.store.write(rows.put_list, rail.members.current, 1)
-    if not rail.keys.has("credential"):
-        rail.keys.create("credential")
     claims, file = a_document(rail)
     await rail.store.write(documents.put_issued, claims, file, leaf=bytes(32), now_ms=1)
     for kind in (LeafKind.ISSUE, LeafKind.STATUS, LeafKind.ACCESS):
@@ -75,6 +87,49 @@ async def fill(nodes: dict[str, Node]) -> None:
             assert time.monotonic() < end
             await asyncio.sleep(0.05)
     await rail.log.wait_for(await append(rail, *some_entries(300)), 10.0)
+    await rail.store.write(keep_a_list, rail)
+    await rail.store.write(keep_an_anchor, rail.log.publisher.tree)
+
+
+def keep_a_list(conn: Connection, node: Node) -> None:
+    """An own status list with one bit set, and its signed version."""
+    bits = status_list.set_bit(bytes(status_list.MIN_ENTRIES // 8), 4711)
+    url = status_list.list_url(node.did, "1")
+    now = datetime.now(UTC).replace(microsecond=0)
+    text = status_list.sign_list(
+        url=url,
+        issuer=node.did,
+        network=node.members.current.network,
+        bits=bits,
+        ttl=timedelta(minutes=15),
+        valid_from=now,
+        valid_until=LATER.replace(microsecond=0),
+        signer=node.keys.signer("credential"),
+    )
+    status.keep(conn, status_list.parse_list(text)[1], 1)
+    conn.execute(
+        insert(status_lists).values(list="1", purpose="revocation", bits=bits, used=1, signed_at=1)
+    )
+    conn.execute(insert(status_entries).values(list="1", entry=4711, set_at=1))
+
+
+def keep_an_anchor(conn: Connection, tree: Tree) -> None:
+    """A final anchor of the newest leaves, as a chain proves it."""
+    world, origin = EvmWorld(), "rail.example/log/1"
+    size, hashed = tree.size, origin_hash(origin)
+    world.chain.transact(world.anchors, evm_calls.call(evm_calls.OPEN, hashed))
+    call = evm_calls.call(evm_calls.ANCHOR, hashed, word(size), tree.root(size))
+    block, done, _ = world.chain.mine(world.anchors, call)
+    path = ReceiptTrie([done.encode()]).path(0)
+    conn.execute(
+        insert(anchor_table).values(
+            log=tables.NODE_LOG, chain_id=CHAIN_ID, contract=world.anchors, size=size,
+            root=tree.root(size), origin=origin, sender=world.chain.address,
+            code_hash=bytes(32), state="final", at=1, hash=bytes(32), block=1, block_time=1,
+            header=rlp.encode(block.header), position=0, log_index=0,
+            path="\n".join(base64.b64encode(node).decode() for node in path),
+        )
+    )  # fmt: skip
 
 
 def _receipts(conn: Connection) -> int:
@@ -105,6 +160,15 @@ def left_out(conn: Connection) -> None:
     conn.execute(delete(tables.leaves).where(tables.leaves.c.leaf_index == second.index))
 
 
+def forged(conn: Connection) -> None:
+    """The same credential with a signature by nobody."""
+    file = bytes(conn.execute(select(document_table.c.file)).scalar_one())
+    opened = credential.open_file(file)
+    head, body, _ = opened.jws.text.split(".")
+    other = DocumentFile(f"{head}.{body}.{'A' * 86}", opened.file.payload)
+    conn.execute(update(document_table).values(file=other.to_bytes()))
+
+
 DAMAGES = [
     ("FSCK-01", "rail", every(tables.leaves, entry=b"x")),
     ("FSCK-01", "rail", remove(tables.leaves, "leaf_index", 3)),
@@ -115,6 +179,15 @@ DAMAGES = [
     ("FSCK-02", "rail", remove(tables.leaves, "leaf_index", 0)),
     ("FSCK-04", "rail", every(document_table, file=b"x")),
     ("FSCK-04", "rail", every(document_table, number="Q-2")),
+    ("FSCK-04", "rail", forged),
+    ("FSCK-13", "rail", every(status_versions, signed="x")),
+    ("FSCK-13", "rail", every(status_versions, valid_from=1)),
+    ("FSCK-13", "rail", every(status_lists, bits=bytes(16))),
+    ("FSCK-14", "rail", every(anchor_table, root=bytes(32))),
+    ("FSCK-14", "rail", every(anchor_table, size=9999)),
+    ("FSCK-14", "rail", every(anchor_table, header=b"x")),
+    ("FSCK-14", "rail", every(anchor_table, header=None)),
+    ("FSCK-14", "rail", every(anchor_table, sender=bytes(20))),
     ("FSCK-05", "rail", every(exchange_tables.outbox, body=b"x")),
     ("FSCK-05", "rail", every(exchange_tables.outbox, digest=bytes(32))),
     ("FSCK-05", "rail", every(exchange_tables.outbox, manifest="x")),
@@ -146,11 +219,12 @@ async def test_fsck_passes_what_is_whole_and_finds_each_damage(tmp_path: Path):
                               nodes["rail"].clock)  # fmt: skip
         examined = {check.id: int(check.reason.split()[0]) for check in rail.checks}
         used = ("FSCK-01", "FSCK-02", "FSCK-03", "FSCK-04", "FSCK-05", "FSCK-06", "FSCK-09",
-                "FSCK-10")  # fmt: skip
+                "FSCK-10", "FSCK-13", "FSCK-14")  # fmt: skip
         assert all(examined[check] for check in used)
         for check, name, damage in DAMAGES:
             await try_damage(nodes[name], check, damage)
         await damage_tiles(nodes["rail"])
+        await damage_stamps(nodes["rail"])
 
 
 async def try_damage(node: Node, check: str, damage: Callable[[Connection], None]) -> None:
@@ -182,8 +256,43 @@ async def damage_tiles(node: Node) -> None:
     assert await outcome(node, "FSCK-03") == (Outcome.FAILED, "tile 0/000 differs from the tree")
     (folder / "000").write_bytes(whole[:100])
     assert await outcome(node, "FSCK-03") == (Outcome.FAILED, "tile 0/000 is missing or cut")
-    (folder / "000").write_bytes(whole)
-    assert (await outcome(node, "FSCK-03"))[0] is Outcome.PASSED
+    mended = await fsck.run_area(node.store, node.home, node.keys, "FSCK-03", repair=True)
+    assert mended.outcome is Outcome.PASSED
+    assert (folder / "000").read_bytes() == whole
+    # From damaged leaves no tile is made.
+    (folder / "000").write_bytes(whole[:100])
+
+    def from_damaged(conn: Connection) -> None:
+        every(tables.leaves, leaf_hash=bytes(32))(conn)
+        repairs.tiles(conn, fsck.Context(node.home, node.keys))
+
+    with pytest.raises(ConflictError, match="fsck_not_repairable"):
+        await node.store.write(from_damaged)
+    await fsck.run_area(node.store, node.home, node.keys, "FSCK-03", repair=True)
+
+
+async def damage_stamps(node: Node) -> None:
+    (digest,) = await node.store.read(_digests)
+    file = node.home.timestamps / f"{digest.hex()}.tsr"
+    file.parent.mkdir(exist_ok=True)
+    stamped = stamped_of((await node.store.read(documents.get, digest)).file)
+    file.write_bytes(certified.STAMPER.stamp(stamped, datetime.now(UTC)))
+    assert await outcome(node, "FSCK-15") == (Outcome.PASSED, "1 examined")
+    strange = file.with_name("strange.tsr")
+    for wrong, where in ((b"x", file), (b"x", strange), (b"x", file.with_stem("0" * 64))):
+        before = file.read_bytes()
+        where.write_bytes(wrong)
+        assert (await outcome(node, "FSCK-15"))[0] is Outcome.FAILED
+        where.unlink()
+        file.write_bytes(before)
+    file.write_bytes(certified.STAMPER.stamp(b"something else", datetime.now(UTC)))
+    mended = await fsck.run_area(node.store, node.home, node.keys, "FSCK-15", repair=True)
+    assert mended.outcome is Outcome.PASSED
+    assert file.with_name(file.name + ".damaged").is_file()
+
+
+def _digests(conn: Connection) -> list[bytes]:
+    return [bytes(each) for each in conn.execute(select(document_table.c.digest)).scalars()]
 
 
 async def test_the_operator_asks_for_one_area_or_all(tmp_path: Path):
