@@ -69,6 +69,7 @@ class EvmArbiter(TitleArbiter):
         network = self._titles.members().network
         digest = signed.verify(self.entry.registry(network).domain)
         self._titles.require_chain(self.entry)
+        self._titles.require_open(self.entry)
         self._titles.relay.put(self.entry, digest, text)
         end = time.monotonic() + wait
         while True:
@@ -77,7 +78,7 @@ class EvmArbiter(TitleArbiter):
                 return Handed("final", news=await self._news(move.title))
             if refusal is not None:
                 return Handed("refused", refusal=refusal.text)
-            self._titles.require_reachable(self.entry)
+            self._titles.require_reachable()
             if time.monotonic() >= end:
                 return Handed("accepted")
             await asyncio.sleep(LOOK_SECONDS)

@@ -22,7 +22,7 @@ from protocols.evm_proof import read_header
 from protocols.evm_title_proof import is_chain_proof, no_voucher, of_known, read_proof_json
 from protocols.fields import DID, Fields
 from schemas import strict_json
-from schemas.errors import ConflictError, RefusedError, SettingsError, TradeError, UnavailableError
+from schemas.errors import ConflictError, RefusedError, SettingsError, TradeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,6 +100,8 @@ class EvmTitles:
 
     def ready(self) -> str | None:
         """Not ready while the chain of a listed arbiter is cut off: it halts, and says so (R21)."""
+        if self._task is not None and self._task.done():
+            return "the follower of the chain has stopped"
         if self._task is None or self.fault is None or not self.here():
             return None
         return f"transfer pending – registry unreachable: {self.fault.code}"
@@ -128,14 +130,20 @@ class EvmTitles:
         """Raises UnavailableError `registry_unreachable` where this node is not on its chain."""
         if entry not in self.here():
             raise unreachable(f"this node has no access to chain {entry.chain_id}")
-        _require_finality(entry, self.client().config.finality)
+        try:
+            _require_finality(entry, self.client().config.finality)
+        except SettingsError as error:
+            # The node's fault and not the operation's: it waits until that is set right.
+            raise unreachable(error.detail) from error
 
-    def require_reachable(self, entry: ArbiterEntry) -> None:
-        """Raises UnavailableError `registry_unreachable` while the chain is cut off, ConflictError
-        `title_registry_frozen` for a registry that its governors froze (R21)."""
+    def require_open(self, entry: ArbiterEntry) -> None:
+        """Raises ConflictError `title_registry_frozen` for a registry that its governors froze."""
         frozen = self._frozen.get(entry.id)
         if frozen:
             raise ConflictError("title_registry_frozen", f"no operation counts from block {frozen}")
+
+    def require_reachable(self) -> None:
+        """Raises UnavailableError `registry_unreachable` while the chain is cut off (R21)."""
         if self.fault is not None:
             raise unreachable(f"{self.fault.code}: {self.fault.detail}")
 
@@ -186,7 +194,8 @@ class EvmTitles:
                     _require_finality(entry, self.client().config.finality)
                     more = await self.look(entry) or more
                 self._say(None)
-            except (UnavailableError, SettingsError, RefusedError) as error:
+            except TradeError as error:
+                # Whatever a chain tells that cannot be: nothing is learned from it.
                 self._say(error)
             if not more:
                 await asyncio.sleep(pause)

@@ -18,8 +18,9 @@ from node.title.making import IssueOrder, Order
 from node.title.tables import titles
 from protocols import evm_title_proof
 from protocols.evidence import reading
-from protocols.evm_calls import CONTROL, call, read_control
+from protocols.evm_calls import CONTROL, FREEZE, Act, call, read_control
 from protocols.evm_holder_keys import address_of
+from protocols.evm_keys import SoftwareEvmSigner
 from protocols.fields import Fields
 from protocols.members.arbiters import read_arbiter
 from protocols.title import Ending, Kind, State
@@ -41,6 +42,7 @@ from tests.integration.evm.evm_title_network import (
     titled,
 )
 from tests.support.cutter import Cutter
+from tests.support.evm_network import Deployer, client_of, govern
 from tests.support.network import did_of
 
 if TYPE_CHECKING:
@@ -334,3 +336,36 @@ async def test_an_operator_deploys_a_registry_and_governors_list_a_carrier(tmp_p
         assert (answer["outcome"], answer["arbiter"]) == ("final", entry.id.hex())
         with pytest.raises(MalformedError):
             await asyncio.to_thread(operator(nhl).post, path, {"kind": "delist", "step": "x"})
+
+
+async def test_r21_a_registry_that_its_governors_froze_takes_no_operation(tmp_path: Path) -> None:
+    async with on_embedded(tmp_path) as (world, wires):
+        nhl, rotterdam = world.nodes[CARRIER], world.nodes["nl-port"]
+        title = await titled(nhl)
+        await seen(rotterdam, title, 1)
+        members = nhl.members.current
+        assert members is not None
+        chain = nhl.chain.client
+        assert chain is not None
+        client = client_of(wires[CARRIER].url, chain.config.chain_id, "finalized")
+        try:
+            deployer = Deployer(client, SoftwareEvmSigner(bytes([3]) * 32))
+            at = await client.latest() + 2
+            freeze = Act(1, FREEZE, number=at, successor=bytes([1]) * 32)
+            await govern(deployer, world.entry, members.network, freeze)
+            for _ in range(2):
+                await deployer.send(bytes([4]) * 20, b"")
+        finally:
+            await client.close()
+
+        async def frozen() -> bool:
+            told = await nhl.title.evm.standing(world.entry)
+            return told["frozen"] == at
+
+        await eventually(frozen)
+        with pytest.raises(ConflictError) as refused:
+            await nhl.title.operate(title, Order(Kind.TRANSFER, did_of("bank")))
+        assert refused.value.code == "title_registry_frozen"
+        # Who holds it stays to be seen.
+        held = await nhl.title.require(title)
+        assert (held.state.seq, held.state.possessor.did) == (1, did_of("exp-a"))
