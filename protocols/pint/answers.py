@@ -223,29 +223,33 @@ Answer: TypeAlias = Decided | Started | DocumentTaken | Unknown
 
 
 def read_answer(
-    status: int, body: bytes, *, last: bytes, receiver: Signatory, at: datetime
+    status: int, body: bytes, *, last_entry: str, receiver: Signatory, at: datetime
 ) -> Answer:
-    """What an answer says to the sender of the envelope whose last entry has checksum `last`.
+    """What an answer says to the sender of the envelope with that last entry.
 
-    Never raises: what is not understood is `Unknown`, which is never a refusal (R13).
+    DUPE counts when the entry it names says the same, though its signature may be another. Never
+    raises: what is not understood is `Unknown`, which is never a refusal (R13).
     """
     if status == 204 and not body:
         return DocumentTaken()
     try:
         value = strict_json.loads(body, max_bytes=MAX_ANSWER)
         if isinstance(value, str) and COMPACT.fullmatch(value):
-            return _decided(value, last, receiver, at)
+            return _decided(value, last_entry, receiver, at)
         if status == 201 and isinstance(value, dict):
-            return Started(_about(read_started(Fields(value, CODE)), last))
+            return Started(_about(read_started(Fields(value, CODE)), signed.checksum(last_entry)))
     except TradeError as error:
         return Unknown(status, error.code)
     return Unknown(status, "unsigned")
 
 
-def _decided(text: str, last: bytes, receiver: Signatory, at: datetime) -> Decided:
+def _decided(text: str, last_entry: str, receiver: Signatory, at: datetime) -> Decided:
     parsed, finished = open_finished(text)
     receiver.verify(parsed, at)
-    _require_about(finished.last, last)
+    _require_about(finished.last, signed.checksum(last_entry))
+    if finished.response is Response.DUPE and finished.duplicate_of is not None:
+        ours, accepted = signed.parse(last_entry), signed.parse(finished.duplicate_of)
+        _require_about(accepted.payload_digest, ours.payload_digest)
     return Decided(text, finished)
 
 

@@ -9,7 +9,7 @@ means that the recipient may accept at the arbiter, and only after that is RECE 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -104,7 +104,8 @@ class Judgement:
 
     state: where the bill will be after acceptance; registry: the arbiter's base URI
     title: the title's id, for a bill under an arbiter of this network
-    missing: documents that are not held yet; accepted: for a duplicate, the entry that stands
+    missing, here: documents of the manifest that are not held yet, and that are
+    accepted: for a duplicate, the entry that stands
     moves_possession: False when the envelope only notifies (ENDORSE…, SACC)
     """
 
@@ -118,6 +119,7 @@ class Judgement:
     registry: str | None = None
     title: bytes | None = None
     missing: tuple[bytes, ...] = ()
+    here: tuple[bytes, ...] = ()
     accepted: str | None = None
     findings: tuple[Finding, ...] = ()
 
@@ -145,16 +147,20 @@ class Judgement:
         last = self.envelope.last_checksum
         if self.outcome is Outcome.DUPLICATE:
             assert self.accepted is not None
-            listed = () if self.manifest is None else tuple(self.manifest.additional)
-            return answers.duplicate(last, self.accepted, listed)
+            return answers.duplicate(last, self.accepted, self.here)
         assert isinstance(self.error, EnvelopeRefusedError)
         return answers.rejected(last, self.error.response, self.error.detail)
 
-    def received(self) -> FinishedResponse:
-        """RECE; to be signed only after the recipient's acceptance is final (R20)."""
+    def received(self, arrived: Collection[bytes] = ()) -> FinishedResponse:
+        """RECE; to be signed only after the recipient's acceptance is final (R20).
+
+        arrived: documents that were taken since. Raises EnvelopeRefusedError MDOC
+        `pint_documents_missing` while any is missing: a receipt names only what is here.
+        """
         assert self.outcome in {Outcome.READY, Outcome.DOCUMENTS}
         assert self.envelope is not None
         assert self.manifest is not None
+        documents.require_all(self.manifest, {*self.here, *arrived})
         return answers.received(self.envelope.last_checksum, self.manifest.additional)
 
 
@@ -184,17 +190,20 @@ def judge(data: bytes, receiver: Receiver) -> Judgement:
 def _judgement(
     case: _Case, outcome: Outcome, checks: tuple[Check, ...], error: TradeError | None
 ) -> Judgement:
+    manifest = None if case.manifest is None else case.manifest[1]
+    announced = () if manifest is None else tuple(manifest.additional)
     return Judgement(
         outcome=outcome,
         checks=checks,
         error=error,
         envelope=case.envelope,
-        manifest=None if case.manifest is None else case.manifest[1],
+        manifest=manifest,
         entries=case.entries,
         state=case.state,
         registry=case.registry,
         title=case.title,
         missing=case.missing,
+        here=tuple(checksum for checksum in announced if checksum in case.receiver.held),
         accepted=case.accepted,
         findings=case.findings,
     )

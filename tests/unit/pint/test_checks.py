@@ -17,6 +17,7 @@ from protocols.pint.chain import following, open_entry
 from protocols.pint.checks import STEPS, Judgement, Outcome
 from protocols.pint.platforms import MemberKeyring
 from protocols.pint.receiver import RegistryPolicy
+from protocols.pint.refusal import EnvelopeRefusedError
 from protocols.pint.words import Action, Response
 from protocols.title_operation import ISSUANCE_TYP, IssuanceManifest, sign_manifest
 from schemas import strict_json
@@ -499,7 +500,13 @@ def test_documents_are_counted_down_to_acceptance() -> None:
     assert platform.judge(data, held={first.checksum}).missing == (second.checksum,)
     done = platform.judge(data, held={first.checksum, second.checksum})
     assert done.outcome is Outcome.READY
-    assert done.received().received == (first.checksum, second.checksum)
+    both = (first.checksum, second.checksum)
+    assert done.received().received == both
+    # A receipt is written for what is here, whether it was before or came since.
+    assert started.received(both).received == both
+    with pytest.raises(EnvelopeRefusedError, match="pint_documents_missing") as raised:
+        started.received([first.checksum])
+    assert raised.value.response is Response.MDOC
 
 
 # What is known of the bill: DUPE and DISE.
@@ -510,7 +517,9 @@ def test_the_same_envelope_again_is_a_duplicate_of_what_was_accepted() -> None:
     paper = w.document_of(b"one")
     platform = w.Platform()
     platform.accept(platform.judge(w.pack(document, texts)))
-    again = platform.judge(w.pack(document, texts, supporting=(paper,)))
+    other = w.document_of(b"two", "never sent.pdf")
+    data = w.pack(document, texts, supporting=(paper, other))
+    again = platform.judge(data, held={paper.checksum})
     assert again.outcome is Outcome.DUPLICATE
     finished = again.finished()
     assert finished.response is Response.DUPE

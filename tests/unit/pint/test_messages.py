@@ -375,19 +375,23 @@ def test_a_size_is_a_whole_number_of_bytes(size: Any) -> None:
 # Answers, from the sender's side.
 
 
-def _answered(status: int, body: bytes, last: bytes = bytes(32)) -> answers.Answer:
+ENTRY, OTHER = (text[1][0] for text in (w.simple(), w.simple("order")))
+LAST = signed.checksum(ENTRY)
+
+
+def _answered(status: int, body: bytes, last_entry: str = ENTRY) -> answers.Answer:
     receiver = w.keyring().platform("AWAY")
     assert receiver is not None
-    return answers.read_answer(status, body, last=last, receiver=receiver, at=w.NOW)
+    return answers.read_answer(status, body, last_entry=last_entry, receiver=receiver, at=w.NOW)
 
 
 def test_the_signed_code_decides_whatever_the_http_status() -> None:
     for status in (200, 409, 500):
-        text = answers.received(bytes(32), ()).sign(w.signer_of("AWAY"))
+        text = answers.received(LAST, ()).sign(w.signer_of("AWAY"))
         answer = _answered(status, answers.body_of(text))
         assert isinstance(answer, answers.Decided)
         assert answer.accepted
-    refusal = answers.rejected(bytes(32), Response.BENV, "x" * 300)
+    refusal = answers.rejected(LAST, Response.BENV, "x" * 300)
     assert refusal.status == 422
     answer = _answered(200, answers.body_of(refusal.sign(w.signer_of("AWAY"))))
     assert isinstance(answer, answers.Decided)
@@ -396,12 +400,12 @@ def test_the_signed_code_decides_whatever_the_http_status() -> None:
 
 
 def test_r13_what_is_not_signed_by_the_receiver_about_this_envelope_decides_nothing() -> None:
-    rece = answers.received(bytes(32), ())
+    rece = answers.received(LAST, ())
     foreign = answers.body_of(rece.sign(w.signer_of("HOME")))
     elsewhere = answers.body_of(rece.sign(w.signer_of("AWAY")))
     outcomes = {
         "pint_key_unknown": _answered(200, foreign),
-        "pint_answer_elsewhere": _answered(200, elsewhere, b"\1" * 32),
+        "pint_answer_elsewhere": _answered(200, elsewhere, OTHER),
         "json_syntax": _answered(502, b"<html>"),
         "unsigned": _answered(200, b'{"responseCode":"RECE"}'),
         "pint_message_malformed": _answered(201, b"{}"),
@@ -412,11 +416,21 @@ def test_r13_what_is_not_signed_by_the_receiver_about_this_envelope_decides_noth
     assert _answered(204, b"") == answers.DocumentTaken()
 
 
+def test_a_duplicate_counts_when_it_names_what_was_sent() -> None:
+    again = w.resigned(ENTRY, w.signer_of("OUTS"))
+    cases = [(ENTRY, True), (again, True), (OTHER, False)]
+    for accepted, counts in cases:
+        text = answers.duplicate(LAST, accepted, ()).sign(w.signer_of("AWAY"))
+        answer = _answered(200, answers.body_of(text))
+        assert isinstance(answer, answers.Decided) == counts
+        assert not counts or answer.accepted  # type: ignore[union-attr]
+
+
 def test_a_started_transfer_lists_what_is_missing() -> None:
-    started = answers.StartedResponse("r-1", bytes(32), bytes(32), (b"\1" * 32,))
+    started = answers.StartedResponse("r-1", bytes(32), LAST, (b"\1" * 32,))
     valid("pint", "EnvelopeTransferStartedResponse", started.to_json())
     assert _answered(201, encoded(started.to_json())) == answers.Started(started)
-    other = _answered(201, encoded(started.to_json()), b"\2" * 32)
+    other = _answered(201, encoded(started.to_json()), OTHER)
     assert isinstance(other, answers.Unknown)
     with pytest.raises(ValueError, match="finished at once"):
         replace(started, missing=()).to_json()
