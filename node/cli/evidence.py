@@ -145,7 +145,7 @@ def timestamp(
 
 
 def renew(
-    paths: Annotated[list[Path], typer.Argument(help="Bundles, or folders of them.")],
+    paths: Annotated[list[Path], typer.Argument(help="Bundles, folders of them, receipt files.")],
     token: Annotated[
         Path | None, typer.Option("--token", help="The answer to the query, got elsewhere.")
     ] = None,

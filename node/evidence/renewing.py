@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from node.home import write_private
 from node.verification.offline import MAX_BUNDLE, read_capped, read_versions
-from protocols import times, timestamp
+from protocols import log_receipt, times, timestamp
 from protocols.digest import from_hex, sha256
 from protocols.evidence import archive, renewal
 from protocols.fields import Fields
@@ -26,7 +26,7 @@ from schemas import strict_json
 from schemas.errors import ConflictError, MalformedError
 
 if TYPE_CHECKING:
-    from protocols.evidence.renewal import Batch
+    from protocols.evidence.renewal import Batch, Record
 
 PLAN, QUERY, ANSWER = "plan.json", "query.tsq", "answer.tsr"
 MAX_PLAN = 512 * 1024 * 1024
@@ -71,7 +71,10 @@ def _read_plan(data: bytes) -> _Plan:
 
 
 def bundles(paths: tuple[Path, ...]) -> list[Path]:
-    """The bundles that `paths` name, each once, in order of their names."""
+    """The bundles and receipt files that `paths` name, each once, in order of their names.
+
+    Of a folder its bundles; receipt files are named one by one.
+    """
     found: dict[Path, None] = {}
     for path in paths:
         inside = sorted(path.glob("*.zip")) if path.is_dir() else [path]
@@ -115,12 +118,30 @@ def _plan_of(wish: Wish, progress: Progress) -> _Plan:
 def _digests(found: list[Path], progress: Progress) -> Iterator[tuple[str, bytes]]:
     for done, each in enumerate(found, start=1):
         data = read_capped(each, MAX_BUNDLE)
-        members, exact = archive.read(data)
-        if not exact:
-            raise MalformedError("renewal_not_exact", each.name)
-        renewal.numbers(members)
+        _require_whole(data, each.name)
         progress(done, 2 * len(found))
         yield str(each), sha256(data)
+
+
+def _is_bundle(data: bytes) -> bool:
+    """A bundle, or else a receipt file."""
+    return data.startswith(b"PK")
+
+
+def _require_whole(data: bytes, name: str) -> None:
+    if not _is_bundle(data):
+        log_receipt.read(data)
+        return
+    members, exact = archive.read(data)
+    if not exact:
+        raise MalformedError("renewal_not_exact", name)
+    renewal.numbers(members)
+
+
+def _renewed(data: bytes, record: Record, answer: bytes) -> bytes:
+    if _is_bundle(data):
+        return renewal.attach(data, record, answer)
+    return log_receipt.read(data).renewed(record.to_bytes(), answer).to_bytes()
 
 
 def _answer_of(wish: Wish, batch: Batch, nonce: int, ask: Callable[[bytes], bytes]) -> bytes | None:
@@ -151,7 +172,7 @@ def _attached(plan: _Plan, batch: Batch, answer: bytes, progress: Progress) -> I
         data = read_capped(file, MAX_BUNDLE)
         as_planned = sha256(data) == digest
         if as_planned:
-            write_private(file, renewal.attach(data, record, answer))
+            write_private(file, _renewed(data, record, answer))
         elif not _has(data, digest):
             raise ConflictError("renewal_changed", name)
         progress(count + done, 2 * count)
@@ -159,7 +180,11 @@ def _attached(plan: _Plan, batch: Batch, answer: bytes, progress: Progress) -> I
 
 
 def _has(data: bytes, digest: bytes) -> bool:
-    """Whether the bundle is the planned one with one renewal more."""
+    """Whether the file is the planned one with one renewal more."""
+    if not _is_bundle(data):
+        receipt = log_receipt.read(data)
+        count = len(receipt.renewals)
+        return count > 0 and receipt.covered(count) == digest
     members, _ = archive.read(data)
     last = len(renewal.numbers(members))
     return last > 0 and renewal.covered(members, last) == digest
