@@ -23,11 +23,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
+from testnet import anchor_accounts
 from testnet.world import did
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from testnet.anchor_accounts import Anchored
     from testnet.world import World
 
 HASH: Final = 32
@@ -47,6 +49,7 @@ class Accounts:
     disordered: list[str] = field(default_factory=list)
     bad_receipts: list[str] = field(default_factory=list)
     bad_witnessed: list[str] = field(default_factory=list)
+    anchors: list[Anchored] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """For report.json."""
@@ -60,6 +63,7 @@ class Accounts:
             "outOfOrder": self.disordered,
             "badReceipts": self.bad_receipts,
             "badlyWitnessed": self.bad_witnessed,
+            "anchors": [anchor.to_json() for anchor in self.anchors],
         }
 
 
@@ -67,7 +71,8 @@ def take(world: World) -> Accounts:
     """Reads all stores; the nodes may be running."""
     accounts = Accounts()
     books = {name: _read(world, name) for name in world.actors}
-    members = json.loads(_unpadded(json.loads((world.folder / "members.json").read_bytes())))
+    lists = json.loads(world.members_file.read_bytes())["lists"]
+    members = json.loads(_unpadded(lists[-1]))
     keys = {key["kid"]: key["jwk"] for node in members["nodes"] for key in node["keys"]}
     policies = {log["did"]: _Policy(log["policy"]) for log in members["logs"]}
     for name, book in books.items():
@@ -75,6 +80,9 @@ def take(world: World) -> Accounts:
         _count_messages(accounts, name, book, books, keys)
         _order(accounts, name, book)
         _count_witnessed(accounts, name, book, policies[did(name)])
+        accounts.anchors += anchor_accounts.take(
+            name, book.anchors, book.roots, world.chain.anchors
+        )
     return accounts
 
 
@@ -96,6 +104,8 @@ class _Book:
     applied: Mapping[str, int]
     checkpoints: Sequence[sqlite3.Row]
     cosignatures: Mapping[int, list[str]]
+    anchors: Sequence[sqlite3.Row]
+    roots: Mapping[int, bytes]
 
 
 def _read(world: World, name: str) -> _Book:
@@ -125,6 +135,15 @@ def _read(world: World, name: str) -> _Book:
                 (CHECKPOINTS_PER_LOG,),
             ).fetchall(),
             cosignatures=cosignatures,
+            anchors=store.execute(
+                "SELECT * FROM log_anchors WHERE log = 'node' AND state = 'final' ORDER BY size"
+            ).fetchall(),
+            roots={
+                row["size"]: base64.b64decode(row["note"].split("\n")[2])
+                for row in store.execute(
+                    "SELECT size, note FROM log_checkpoints WHERE log = 'node' AND note IS NOT NULL"
+                )
+            },
         )
 
 

@@ -52,10 +52,13 @@ def demo(
 
 
 def _play(out: Path, seed: int, lang: str, *, fast: bool, keep: bool, as_json: bool) -> int:
-    from testnet.nursery import Nursery
+    from testnet import chain
+    from testnet.nursery import Beside, Nursery
 
+    out.mkdir(parents=True, exist_ok=True)
+    place = chain.choose()
     # First of all: the warm parent must be forked before this process has threads or a loop.
-    nursery = Nursery.start(_warm, _serve)
+    nursery = Nursery.start(_warm, _serve, Beside(place.command(), out / "chain.log"))
     from testnet import report
     from testnet.run import prepare
     from testnet.screen import screen as make_screen
@@ -63,7 +66,7 @@ def _play(out: Path, seed: int, lang: str, *, fast: bool, keep: bool, as_json: b
     screen = make_screen(lang, quiet=as_json)
     kept = False
     try:
-        run = prepare(nursery, screen, lang=lang, seed=seed, fast=fast, out=out)
+        run = prepare(nursery, place, screen, lang=lang, seed=seed, fast=fast, out=out)
         asyncio.run(run.play())
         screen.close()
         made = report.write(run)
@@ -84,10 +87,10 @@ def _warm() -> None:
     """Imports what every node needs, once."""
     from node import daemon
 
-    for _ in daemon.factories():
-        pass
+    daemon.warm()
     import uvloop  # noqa: F401 shared pages
 
+    import ledger.chain  # noqa: F401 web3, which a node by itself loads when it is on a chain
     from schemas import catalogue, registry
 
     catalogue.catalogue()

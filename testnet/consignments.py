@@ -61,7 +61,7 @@ async def _papers_of_a(run: Run) -> tuple[Issued, Issued, Issued]:
 
 
 async def play_b(run: Run) -> None:
-    """B: sea, preferential origin on two foreign inputs, a straight bill."""
+    """B: sea, preferential origin on two foreign inputs, a straight bill titled on a chain."""
     stage = run.stage
     sg = ["sg-customs", "sg-port"]
     inputs = await asyncio.gather(
@@ -80,7 +80,7 @@ async def play_b(run: Run) -> None:
     ]
     bill = await stage.issue("B", "bill-of-lading", sg)
     await asyncio.gather(*(stage.arrived(item, sg) for item in (*papers, bill)))
-    await stage.issue_title("B", bill, holder="exp-b", endorsee="imp-b")
+    await stage.issue_title("B", bill, holder="exp-b", endorsee="imp-b", arbiter="evm")
     await stage.operate("B", "cn-port", "TRANSFER", by="exp-b", to="imp-b")
     await stage.operate("B", "sg-port", "SURRENDER_FOR_DELIVERY", by="imp-b")
     await stage.operate("B", "nhl", "ACCEPT_SURRENDER", by="nhl")

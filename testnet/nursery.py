@@ -4,9 +4,12 @@ The nursery is forked from the demo before it has any thread or event loop, impo
 freezes those objects so that their pages stay shared, and then forks a child per node on request.
 Requests are JSON lines over a socket pair, one answer to each:
 
+Beside the nodes it starts one other program, before it imports anything: the chain.
+
 ``{"do": "start", "name": str, "home": path, "log": path}`` → ``{"pid": int}``
 ``{"do": "signal", "pid": int, "signal": int}`` → ``{"gone": bool}``
 ``{"do": "status", "pid": int}`` → ``{"exit": int | null}``
+``{"do": "beside"}`` → ``{"pid": int}``
 """
 
 from __future__ import annotations
@@ -24,11 +27,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 ANSWER_DEADLINE = 20.0
 _MAX_LINE = 65_536
 _PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A program to run, and the file to which its output goes."""
+
+    command: Sequence[str]
+    log: Path
 
 
 @dataclass(slots=True)
@@ -40,11 +51,14 @@ class Nursery:
     _reader: Any
 
     @classmethod
-    def start(cls, warm: Callable[[], None], serve: Callable[[Path], int]) -> Nursery:
+    def start(
+        cls, warm: Callable[[], None], serve: Callable[[Path], int], beside: Beside
+    ) -> Nursery:
         """Forks the warm parent. Call it before any thread or event loop exists.
 
         warm:  imports what every node needs
         serve: runs one node in its home until it is told to stop, and returns its exit code
+        beside: the program that runs beside the nodes
         """
         ours, theirs = socket.socketpair()
         pid = os.fork()
@@ -52,7 +66,7 @@ class Nursery:
             ours.close()
             code = 1
             with suppress(KeyboardInterrupt):
-                code = _Parent(theirs, serve).run(warm)
+                code = _Parent(theirs, serve).run(warm, beside)
             os._exit(code)
         theirs.close()
         ours.settimeout(ANSWER_DEADLINE)
@@ -63,6 +77,10 @@ class Nursery:
         return int(
             self._ask({"do": "start", "name": name, "home": str(home), "log": str(log)})["pid"]
         )
+
+    def beside(self) -> int:
+        """The process id of the program beside the nodes."""
+        return int(self._ask({"do": "beside"})["pid"])
 
     def signal(self, pid: int, number: int) -> None:
         """Sends a signal to a node; a node that is gone already is no fault."""
@@ -100,11 +118,13 @@ class _Parent:
         self._channel = channel
         self._serve = serve
         self._exits: dict[int, int | None] = {}
+        self._beside = 0
         self._detached = False
 
-    def run(self, warm: Callable[[], None]) -> int:
+    def run(self, warm: Callable[[], None], beside: Beside) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         _end_with_parent()
+        self._beside = self._fork(lambda: _become(beside.command), beside.log)
         warm()
         gc.collect()
         gc.freeze()
@@ -121,7 +141,10 @@ class _Parent:
         self._reap()
         match request["do"]:
             case "start":
-                return {"pid": self._fork(Path(request["home"]), Path(request["log"]))}
+                home = Path(request["home"])
+                return {"pid": self._fork(lambda: self._serve(home), Path(request["log"]))}
+            case "beside":
+                return {"pid": self._beside}
             case "signal":
                 return {"gone": not self._send(request["pid"], request["signal"])}
             case "status":
@@ -134,11 +157,11 @@ class _Parent:
             case unknown:
                 raise ValueError(f"the nursery does not know {unknown!r}")
 
-    def _fork(self, home: Path, log: Path) -> int:
+    def _fork(self, work: Callable[[], int], log: Path) -> int:
         pid = os.fork()
         if pid == 0:
             self._channel.close()
-            os._exit(_child(self._serve, home, log))
+            os._exit(_child(work, log))
         self._exits[pid] = None
         return pid
 
@@ -181,7 +204,12 @@ class _Parent:
             signal.sigtimedwait({signal.SIGCHLD}, pause)
 
 
-def _child(serve: Callable[[Path], int], home: Path, log: Path) -> int:
+def _become(command: Sequence[str]) -> int:
+    """Turns this process into another program; the kernel still ends it with its parent."""
+    os.execv(command[0], command)  # noqa: S606 no shell is wanted
+
+
+def _child(work: Callable[[], int], log: Path) -> int:
     _end_with_parent()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
@@ -190,7 +218,7 @@ def _child(serve: Callable[[Path], int], home: Path, log: Path) -> int:
         stream.flush()
         os.dup2(descriptor, stream.fileno())
     try:
-        return serve(home)
+        return work()
     except SystemExit as end:
         return int(end.code or 0) if isinstance(end.code, int | None) else 1
 

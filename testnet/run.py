@@ -15,9 +15,9 @@ import aiohttp
 
 from node.daemon import factories
 from node.runtime import Node
-from node.settings import load
-from protocols import member_list
-from testnet import accounts, consignments
+from node.settings import ChainSettings, load
+from testnet import accounts, chain_expectations, consignments
+from testnet.chain import ChainFailedError, StoryChain
 from testnet.expectations import ExpectationError, Expectations
 from testnet.nursery import proportional_memory
 from testnet.operator import Operator, ProblemError, eventually
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from protocols.member_list import MemberList
     from testnet.accounts import Accounts
+    from testnet.chain import ChainPlace
     from testnet.faults import Injected
     from testnet.hostile_log import Reply
     from testnet.nursery import Nursery
@@ -42,6 +43,8 @@ READY_TARGET: Final = 5.0
 STORY_TARGET: Final = 60.0
 MEMORY_TARGET: Final = 1024**3
 SETTLED: Final = 45.0
+ANCHOR_INTERVAL: Final = 5.0
+_EXPECTED: Final = (ExpectationError, ProblemError, ChainFailedError, TimeoutError)
 FAST_SETTINGS: Final = {"exchange": {"retry_cap": 1.0}}
 
 
@@ -65,6 +68,8 @@ class Run:
     memory: int = 0
     traces: dict[str, Any] = field(default_factory=dict)
     accounts: Accounts = field(default_factory=accounts.Accounts)
+    title_on_chain: dict[str, Any] = field(default_factory=dict)
+    _chain: StoryChain | None = None
     _stage: Stage | None = None
     _relay: Relay | None = None
 
@@ -80,6 +85,12 @@ class Run:
         assert self._relay is not None
         return self._relay
 
+    @property
+    def chain(self) -> StoryChain:
+        """The chain; there while the run is on."""
+        assert self._chain is not None
+        return self._chain
+
     def word(self, key: str, **values: object) -> str:
         """A text in the language of this run."""
         return word(key, self.lang, **values)
@@ -93,11 +104,14 @@ class Run:
             }
             chance = random.Random(self.seed)  # noqa: S311 it only shuffles the story
             self._stage = Stage(self.world, operators, self.screen, self.expectations, chance)
+            self._chain = StoryChain(self.world.chain, session)
             hidden = self.world.actors[BEHIND_RELAY]
             self._relay = Relay(hidden.public_port, hidden.port)
             await self._relay.start()
             try:
-                await self._attempt("the network starts", self._start_all())
+                await self._attempt("the chain starts", chain_expectations.start(self))
+                if not self.expectations.failed:
+                    await self._attempt("the network starts", self._start_all())
                 if not self.expectations.failed:
                     await self._lanes()
                     await self._close()
@@ -136,14 +150,17 @@ class Run:
         """Does `act`; what goes wrong is an expectation that did not hold, never a traceback."""
         try:
             await act
-        except (ExpectationError, ProblemError, TimeoutError, aiohttp.ClientError) as error:
+        except (*_EXPECTED, aiohttp.ClientError) as error:
             self.expectations.expect(name, held=False, seen=f"{type(error).__name__} {error}")
 
     async def _close(self) -> None:
-        self.memory = sum(map(proportional_memory, (*self.pids.values(), self.nursery.pid)))
+        beside = (self.nursery.pid, self.nursery.beside())
+        self.memory = sum(map(proportional_memory, (*self.pids.values(), *beside)))
         await self._settled()
+        await self._attempt("the logs are anchored", chain_expectations.anchored(self))
         self.accounts = await asyncio.to_thread(accounts.take, self.world)
         self._expect_accounts()
+        await self._attempt("the chain is read", chain_expectations.check(self))
         for consignment in consignments.LANES:
             await self._trace(consignment)
         await self._attempt("evidence A is exported", self._evidence())
@@ -209,7 +226,7 @@ class Run:
         )
         file, trust = self.out / "evidence-A.zip", self.out / "members.json"
         file.write_bytes(bundle)
-        trust.write_bytes((self.world.folder / "members.json").read_bytes())
+        trust.write_bytes(self.world.members_file.read_bytes())
         command = [sys.executable, "-m", "node.cli.main", "evidence", "verify", str(file)]
         done = await asyncio.to_thread(
             subprocess.run,
@@ -220,6 +237,7 @@ class Run:
         )
         told = (done.stdout + done.stderr)[-2000:].decode(errors="replace")
         self.expectations.expect("evidence A verifies offline", done.returncode == 0, told)
+        chain_expectations.evidence(self, file)
         if done.returncode == 0:
             self.screen.say("evidence")
 
@@ -246,7 +264,11 @@ class Run:
 
         home = self.world.actors[name].home
         settings = load(home.settings_file)
-        quiet = replace(settings, telemetry=replace(settings.telemetry, log_level="error"))
+        quiet = replace(
+            settings,
+            telemetry=replace(settings.telemetry, log_level="error"),
+            chain=ChainSettings(),
+        )
         with home.lock():
             node = Node(home, quiet)
             node.compose(factories())
@@ -262,12 +284,18 @@ class Run:
 
 
 def prepare(
-    nursery: Nursery, screen: Screen, *, lang: str, seed: int, fast: bool, out: Path
+    nursery: Nursery,
+    place: ChainPlace,
+    screen: Screen,
+    *,
+    lang: str,
+    seed: int,
+    fast: bool,
+    out: Path,
 ) -> Run:
-    """Founds the network in ``out/nodes``; nothing runs yet."""
-    out.mkdir(parents=True, exist_ok=True)
-    world = World(out / "nodes", settings=FAST_SETTINGS if fast else None)
-    signed = world.found()
+    """Founds the network in ``out/nodes``; nothing runs yet but the chain, which starts."""
+    chain = {"chain": place.settings(interval=ANCHOR_INTERVAL)}
+    world = World(out / "nodes", place, settings=chain | (FAST_SETTINGS if fast else {}))
+    members = world.found()
     screen.say("founding", count=len(world.actors))
-    members = member_list.open_founding(signed)
     return Run(nursery, world, screen, lang, seed, fast, out, members)

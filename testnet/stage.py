@@ -52,6 +52,7 @@ class Stage:
     chance: random.Random
     issued: list[Issued] = field(default_factory=list)
     titles: dict[str, str] = field(default_factory=dict)
+    seqs: dict[str, int] = field(default_factory=dict)
 
     def ucr(self, consignment: str) -> str:
         """The unique consignment reference of A, B or C."""
@@ -132,10 +133,18 @@ class Stage:
         return await eventually(look, deadline=deadline) or "did not arrive"
 
     async def issue_title(
-        self, consignment: str, bill: Issued, holder: str, endorsee: str | None = None
+        self,
+        consignment: str,
+        bill: Issued,
+        holder: str,
+        endorsee: str | None = None,
+        arbiter: str = "log",
     ) -> str:
-        """The carrier puts the bill's title into the registry; its id, once that is final."""
-        body = {"document": bill.digest, "holder": did(holder)}
+        """The carrier puts the bill's title into a registry; its id, once that is final.
+
+        arbiter: `log` for the carrier's registry log, `evm` for the contract on the chain
+        """
+        body = {"document": bill.digest, "holder": did(holder), "arbiter": arbiter}
         if endorsee:
             body["endorsee"] = did(endorsee)
         answer = await self.operators[bill.actor].post("/v1/titles", body)
@@ -149,17 +158,35 @@ class Stage:
     ) -> None:
         """A party hosted at `actor` operates on the consignment's title, until that is final."""
         title = self.titles[consignment]
+        await self._heard(actor, title, kind)
         body = {"kind": kind, "by": did(by)}
         if to:
             body["to"] = did(to)
         await self.operators[actor].post(f"/v1/titles/{title}/operations", body)
         await self._final(consignment, actor, title, kind, by)
 
+    async def _heard(self, actor: str, title: str, kind: str) -> None:
+        """Waits until that node knows what the title's operations before this one made of it."""
+
+        async def look() -> bool:
+            try:
+                shown = await self.operators[actor].get(f"/v1/titles/{title}")
+            except ProblemError as problem:
+                if problem.status != 404:
+                    raise
+                return False
+            return bool(shown["final"]) and shown["state"]["seq"] >= self.seqs.get(title, 0)
+
+        heard = await eventually(look, deadline=FINALITY)
+        self.expectations.require(f"{actor} can go on with {kind}", bool(heard), heard)
+
     async def _final(
         self, consignment: str, actor: str, title: str, kind: str, number: str
     ) -> None:
         async def look() -> bool:
             shown = await self.operators[actor].get(f"/v1/titles/{title}")
+            if shown["final"]:
+                self.seqs[title] = shown["state"]["seq"]
             return bool(shown["final"])
 
         final = await eventually(look, deadline=FINALITY)

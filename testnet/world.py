@@ -13,24 +13,33 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from node.home import Home
+from node.chain.keys import relayer_signer
+from node.home import Home, write_private
 from node.keystore import KeyStore
+from node.title.evm_keys import seed_in
 from node.trust import founding
+from protocols import member_list
+from protocols.evm_holder_keys import carrier_signer, governor_signer
 from protocols.member_list import (
     Agreement,
+    AnchorContractEntry,
     IssuerEntry,
     MemberListDraft,
     NodeEntry,
     PartyEntry,
 )
 from protocols.members import policies
+from protocols.members.anchor_contracts import AnchorSender
 from schemas import registry as document_registry
+from testnet.chain import Charter
 from testnet.ports import free_ports
 from testnet.story.scene import load_story
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from protocols.member_list import MemberList
+    from testnet.chain import ChainPlace
 
 NETWORK_NAME: Final = "Pratique story"
 ROOTS: Final = ("cn-port", "sg-port", "nl-port")
@@ -87,9 +96,12 @@ def did(actor: str) -> str:
 class World:
     """Makes and holds what the nodes need before they start."""
 
-    def __init__(self, folder: Path, *, settings: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: Path, chain: ChainPlace, *, settings: dict[str, Any] | None = None
+    ) -> None:
         """`folder` is emptied. settings: sections for every node, as in `pratique.toml`."""
         self.folder = folder
+        self.chain = chain
         self.story = load_story()
         self._settings = settings or {}
         nodes = [entry for entry in self.story["actors"] if entry["kind"] == "node"]
@@ -129,17 +141,38 @@ class World:
         entry = next(item for item in self.story["actors"] if item["id"] == actor)
         return str(entry.get(lang, entry["name"]))
 
-    def found(self, now: datetime | None = None) -> bytes:
-        """Makes all homes and keys, signs the founding list and installs it; the signed list."""
+    def found(self, now: datetime | None = None) -> MemberList:
+        """Makes all homes and keys, signs the lists and installs them; the list in force.
+
+        The title registry on the chain names the network's id, which is the founding list's: so it
+        stands in the list after that.
+        """
         shutil.rmtree(self.folder, ignore_errors=True)
         now = now or datetime.now(UTC)
         for actor in self.actors.values():
             self._make_home(actor)
-        signed = self._founding_list(now - timedelta(minutes=1))
-        (self.folder / "members.json").write_bytes(signed)
+        founded = self._founding_list(now - timedelta(minutes=1))
+        held = member_list.open_founding(founded)
+        signed = self._second_list(held, now - timedelta(seconds=30))
+        lists = member_list.write_export([founded, signed])
+        write_private(self.members_file, lists)
         for actor in self.actors.values():
-            founding.install(actor.home, signed)
-        return signed
+            founding.install(actor.home, lists)
+        return member_list.advance(held, signed, now=now)
+
+    @property
+    def members_file(self) -> Path:
+        """The network's lists in one file."""
+        return self.folder / "members.json"
+
+    def charter(self, network: bytes) -> Charter:
+        """What the title registry on the chain is deployed with."""
+        roots = [governor_signer(self._title_seed(name)) for name in ROOTS]
+        carrier = carrier_signer(self._title_seed(self.registry_operator))
+        return Charter(network, roots, carrier.address)
+
+    def _title_seed(self, actor: str) -> bytes:
+        return seed_in(self.actors[actor].home, did(actor))
 
     def _make_home(self, actor: Actor) -> None:
         table: dict[str, Any] = {
@@ -182,11 +215,27 @@ class World:
             agreements=tuple(self._agreements(now)),
             logs=tuple(log for log in map(policies.log_of, entries) if log),
         )
+        draft = draft.with_anchor_contract(self._anchor_contract(draft))
         witnesses = [did(name) for name in self.witnesses]
         draft = policies.with_witnesses(draft, witnesses, self._quorum)
         sequencer = did(self.registry_operator)
         registry = policies.registry_of(draft, sequencer, witnesses, self._quorum)
         return founding.found(draft.with_registry(registry), roots[:ROOT_THRESHOLD])
+
+    def _anchor_contract(self, draft: MemberListDraft) -> AnchorContractEntry:
+        """The contract, and whose calls anchor which log."""
+        origins = {log.did: log.origin for log in draft.logs}
+        senders = tuple(
+            AnchorSender(origins[actor.did], relayer_signer(actor.home, actor.did).address)
+            for actor in self.actors.values()
+        )
+        return AnchorContractEntry(self.chain.anchor_place(), senders)
+
+    def _second_list(self, held: MemberList, now: datetime) -> bytes:
+        draft = MemberListDraft.after(held, issued_at=now, expires=now + timedelta(days=90))
+        draft = draft.with_arbiter(self.chain.arbiter(held.network))
+        roots = [self.actors[name].keys().signer("root") for name in ROOTS[:ROOT_THRESHOLD]]
+        return member_list.sign_list(draft.payload(), roots)
 
     def _node_entry(self, actor: Actor, now: datetime) -> NodeEntry:
         return NodeEntry(

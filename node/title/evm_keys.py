@@ -32,6 +32,7 @@ from schemas import strict_json
 from schemas.errors import ForbiddenError, RefusedError, SettingsError, UnavailableError
 
 if TYPE_CHECKING:
+    from node.home import Home
     from node.runtime import Node
     from protocols.evm_keys import SoftwareEvmSigner
     from protocols.keys import SoftwareSigner
@@ -44,7 +45,12 @@ CALL_SECONDS = 5.0
 
 def seed_of(node: Node, did: str) -> bytes:
     """The seed of a party hosted here, or of the node itself; made at its first use."""
-    folder = node.home.keys / "titles"
+    return seed_in(node.home, did)
+
+
+def seed_in(home: Home, did: str) -> bytes:
+    """The same from the home, whether its node runs or not."""
+    folder = home.keys / "titles"
     file = folder / f"{sha256(did.encode()).hex()[:32]}.seed"
     line = f"did: {did}\n".encode()
     if not file.exists():

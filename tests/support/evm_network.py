@@ -12,7 +12,7 @@ from ledger import contracts
 from ledger.chain_client import ChainClient
 from ledger.chain_settings import ChainConfig, FeePolicy, read_finality
 from node.keystore import KeyStore
-from node.title.evm_keys import seed_of
+from node.title.evm_keys import seed_in
 from protocols import evm_calls, member_list
 from protocols.digest import sha256
 from protocols.evm_calls import Act
@@ -100,14 +100,7 @@ async def govern(deployer: Deployer, entry: ArbiterEntry, network: bytes, act: A
 
 def issuing_key(made: Made, name: str) -> bytes:
     """The address with which that node will issue."""
-    home = made.homes[name]
-
-    class _Place:
-        pass
-
-    place = _Place()
-    place.home = home  # type: ignore[attr-defined]
-    return carrier_signer(seed_of(place, did_of(name))).address  # type: ignore[arg-type]
+    return carrier_signer(seed_in(made.homes[name], did_of(name))).address
 
 
 def with_arbiters(made: Made, entries: Iterable[ArbiterEntry]) -> Made:
