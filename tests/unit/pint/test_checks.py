@@ -691,3 +691,66 @@ def test_an_issuance_manifest_under_our_own_typ_serves_pint_and_the_titles_id() 
     )
     with pytest.raises(RefusedError, match="jws_typ_unexpected"):
         signed.parse(text)
+
+
+# Whatever a listed platform signs gets an answer.
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**53) + 1, 2**53 - 1),
+    st.floats(-1e6, 1e6),
+    st.text(max_size=5),
+    st.sampled_from(
+        ["9999-12-31T23:59:59.999Z", "0001-01-01T00:00:00Z", "HOME", "SIGN", "00" * 32]
+    ),
+    st.lists(st.none(), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.none(), max_size=2),
+)
+
+
+def _changed(data: st.DataObject, value: Any) -> None:
+    """One member or element somewhere in `value` is replaced or left out."""
+    node = value
+    for _ in range(8):
+        keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+        key = data.draw(st.sampled_from(keys))
+        below = node[key]
+        if isinstance(below, dict | list) and below and data.draw(st.booleans()):
+            node = below
+            continue
+        if data.draw(st.booleans()):
+            node[key] = data.draw(VALUES)
+        else:
+            del node[key]
+        return
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.data())
+def test_whatever_a_platform_signs_or_sends_is_answered(data: st.DataObject) -> None:
+    document, texts = w.simple("straight")
+    which = data.draw(st.sampled_from(["document", "manifest", "entry", "both"]))
+    good = strict_json.loads_object(w.pack(document, texts))
+    entry = strict_json.loads_object(signed.parse(texts[0]).payload)
+    if which in {"entry", "both"}:
+        _changed(data, entry)
+    if which in {"document", "both"}:
+        _changed(data, document)
+    text = signed.sign(strict_json.canonical(entry), signer=w.signer_of("HOME"))
+    body = strict_json.loads_object(w.pack(document, [text]))
+    if which == "manifest":
+        manifest = strict_json.loads_object(
+            signed.parse(good["envelopeManifestSignedContent"]).payload  # type: ignore[arg-type]
+        )
+        _changed(data, manifest)
+        payload = strict_json.canonical(manifest)
+        body["envelopeManifestSignedContent"] = signed.sign(payload, signer=w.signer_of("HOME"))
+    judgement = w.Platform().judge(strict_json.canonical(body))
+    if judgement.outcome is Outcome.REFUSED:
+        assert judgement.finished().status in {409, 422}
+    elif judgement.outcome is Outcome.MALFORMED:
+        assert judgement.error is not None
+        assert judgement.error.status in {400, 413}
+    if which == "document" and body["transportDocument"] != good["transportDocument"]:
+        assert judgement.outcome in {Outcome.REFUSED, Outcome.MALFORMED}
