@@ -15,8 +15,8 @@ from protocols.evm_calls import Act, Anchored, Refused
 from protocols.evm_keys import keccak256
 from protocols.evm_title import EvmOperation, sign_operation, word
 from protocols.title import Bill, Kind
+from testnet.bench.gas import measure, rows
 from tests.support.evm_chain import CHAIN_ID
-from tests.support.evm_gas import measure, rows
 from tests.support.evm_world import EvmWorld, address, network, signer
 from tests.support.title_world import NOTHING
 
