@@ -242,6 +242,15 @@ def test_the_published_envelope_is_read_and_its_document_obeys_the_profile() -> 
         assert not [one for one in errors if one.rule.startswith("SCH")]
 
 
+def test_the_published_issuance_is_of_a_document_that_obeys_the_profile() -> None:
+    found = [value for path, _, value in examples("iss") if path == issuance.REQUESTS]
+    assert found
+    for value in found:
+        request = issuance.read_request(json.dumps(value, default=_in_iso).encode())
+        errors = registry.examine_parsed("bill-of-lading", dict(request.document)).errors
+        assert not [one for one in errors if one.rule.startswith("SCH")]
+
+
 READERS: dict[str, Callable[[bytes], Any]] = {
     issuance.REQUESTS: issuance.read_request,
     issuance.RESPONSES: issuance.read_response,
