@@ -18,6 +18,7 @@ from node.verification.rdf_proofs import RdfProofs
 from protocols.exchange.manifest import CONFLICT, DOCUMENT
 from protocols.verify import Receipt, foreign_steps, presentation_steps
 from protocols.verify.foreign_steps import StatusNamed
+from protocols.verify.receipt_steps import CheckedCheckpoints
 from schemas.errors import TradeError
 from schemas.findings import Outcome
 
@@ -55,6 +56,7 @@ class VerificationService:
         self._loop: asyncio.Task[None] | None = None
         self._handlers = VerificationHandlers(self)
         self.rdf = RdfProofs(node.home.contexts)
+        self._checked: CheckedCheckpoints | None = None
 
     def routes(self) -> Sequence[Route]:
         """See `node.verification.handlers` and `node.verification.rdf_proofs`."""
@@ -97,6 +99,9 @@ class VerificationService:
         members = await self._node.trust.members_at(at) if historical else None
         case = judging.case_of(self._node, presentation_steps.unwrapped(question.file), at, members)
         case.logs = self._node.members.current
+        if self._checked is None or self._checked.members is not case.logs:
+            self._checked = CheckedCheckpoints(case.logs) if case.logs else None
+        case.checked = self._checked
         case.receipt = question.receipt or await self._own_receipt(case)
         case.timestamp = question.timestamp or self._own_stamp(case)
         case.challenge, case.blocks = question.challenge, question.blocks

@@ -16,7 +16,7 @@ from protocols.title_proof import read_proof, verify_proof
 from protocols.verify.anchor_steps import STEPS as ANCHOR_STEPS
 from protocols.verify.case import Case, Receipt
 from protocols.verify.receipt_steps import STEPS as LOG_STEPS
-from protocols.verify.receipt_steps import origin_of
+from protocols.verify.receipt_steps import CheckedCheckpoints, origin_of
 from protocols.verify.run import examine_document
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError, TradeError
@@ -170,9 +170,11 @@ def check_documents(
     stamped_until: until when their own time-stamps must hold: a renewal's moment, or now
     logs: the newest list held, where `lists` is the one of another moment
     """
-    statuses = _statuses(members)
+    statuses, checked = _statuses(members), CheckedCheckpoints(logs or lists)
     cases = {
-        name: Case(members[name], lists, at, stamped_until=stamped_until, logs=logs)
+        name: Case(
+            members[name], lists, at, stamped_until=stamped_until, logs=logs, checked=checked
+        )
         for name in sorted(members)
         if contents.document_of(name)
     }

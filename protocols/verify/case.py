@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from protocols.sd_credential import Presentation
     from protocols.status_list import StatusList, StatusLists
     from protocols.timestamp import TimeStamp
+    from protocols.verify.receipt_steps import CheckedCheckpoints
     from protocols.x509_path import CertificatePath
     from schemas.findings import Finding
     from schemas.strict_json import JsonValue
@@ -76,6 +77,7 @@ class Case:
     timestamp:   an RFC 3161 response over the credential's signature
     stamped_until: when a later time-stamp covered that one; None where none does
     blocks:      hashes of blocks that the verifier got elsewhere and relies on
+    checked:     checkpoints checked before, under the list in which logs are looked up
     """
 
     data: bytes
@@ -93,6 +95,7 @@ class Case:
     timestamp: bytes | None = None
     stamped_until: datetime | None = None
     blocks: frozenset[bytes] = frozenset()
+    checked: CheckedCheckpoints | None = None
     faults: dict[str, TradeError] = field(default_factory=dict)
     jws: Jws | None = None
     claims: CredentialClaims | None = None

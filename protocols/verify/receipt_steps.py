@@ -204,7 +204,9 @@ def log_03_inclusion(case: Case, receipt: Receipt) -> Check:
     """LOG-03: the leaf is in the tree whose root the log signed (RFC 6962 §2.1.1)."""
     try:
         listed = case.logs or case.members
-        case.proof = verify_in_listed_log(listed, receipt.entry, receipt.proof)
+        case.proof = verify_in_listed_log(
+            listed, receipt.entry, receipt.proof, checked=case.checked
+        )
     except TradeError as error:
         return fault("LOG-03", error)
     evidence = {"index": case.proof.index, "size": case.proof.size}
