@@ -89,12 +89,13 @@ def _fault(row: sqlite3.Row, roots: Mapping[int, bytes], contract: bytes) -> str
 def _in_trie(root: bytes, key: bytes, nodes: Sequence[bytes]) -> bytes | None:
     """The value at `key`; None where the nodes do not lead there."""
     held = {keccak(node): node for node in nodes}
-    nibbles, wanted = key.hex(), root
+    nibbles = key.hex()
+    wanted: Any = root
     for _ in range(_MAX_DEPTH):
-        node = wanted if isinstance(wanted, list) else held.get(wanted)
-        if node is None:
+        # A node of less than 32 bytes stands in its parent itself.
+        items = wanted if isinstance(wanted, list) else rlp.decode(held.get(wanted, b"\x80"))
+        if not items:
             return None
-        items = node if isinstance(node, list) else rlp.decode(node)
         if len(items) == _BRANCH:
             if not nibbles:
                 return bytes(items[16])

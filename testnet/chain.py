@@ -91,6 +91,16 @@ class ChainPlace:
             "anchor_interval": interval,
         }
 
+    def to_json(self) -> dict[str, Any]:
+        """For report.json."""
+        return {
+            "engine": self.engine,
+            "id": CHAIN_ID,
+            "finality": FINALITY,
+            "anchors": checksum_text(self.anchors),
+            "titles": checksum_text(self.titles),
+        }
+
     def anchor_place(self) -> ArbiterEntry:
         """The AnchorRegistry for the member list."""
         code_hash = contracts.load(contracts.ANCHORS).runtime_hash

@@ -84,7 +84,6 @@ async def _title(run: Run) -> None:
         "title": title,
         "moves": len(moves),
         "nodes": len(told),
-        "contract": "0x" + run.world.chain.titles.hex(),
     }
 
 

@@ -206,7 +206,7 @@ class _Parent:
 
 def _become(command: Sequence[str]) -> int:
     """Turns this process into another program; the kernel still ends it with its parent."""
-    os.execv(command[0], command)  # noqa: S606 no shell is wanted
+    os.execv(command[0], list(command))  # noqa: S606 no shell is wanted
 
 
 def _child(work: Callable[[], int], log: Path) -> int:

@@ -40,6 +40,7 @@ def _report(run: Run) -> dict[str, Any]:
         "memoryBytes": run.memory,
         "accounts": run.accounts.to_json(),
         "faults": [fault.to_json() for fault in consignments.injected(run)],
+        "chain": run.world.chain.to_json() | {"title": dict(run.title_on_chain)},
         "expectations": {
             "held": len(run.expectations.all) - len(failed),
             "all": [item.to_json() for item in run.expectations.all],
@@ -57,6 +58,7 @@ def _totals(run: Run, report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("messages", accounts["messages"]),
         ("receipts", accounts["receipts"]),
         ("checkpoints", accounts["witnessedCheckpoints"]),
+        ("anchors", len(accounts["anchors"])),
         ("faults", f"{len(faults)} / {caught}"),
         ("lost", len(accounts["lost"])),
         ("seconds", report["seconds"]["story"]),
@@ -74,10 +76,31 @@ def _page(run: Run, report: Mapping[str, Any]) -> str:
         word=run.word,
         totals=_totals(run, report),
         faults=report["faults"],
+        chain=_chain(run, report),
         failed=run.expectations.failed,
         pictures=[_picture(run, name) for name in consignments.LANES],
         files=[name for name in report["files"] if name != "index.html"],
     )
+
+
+def _chain(run: Run, report: Mapping[str, Any]) -> dict[str, Any]:
+    """The chain in sentences, and the newest final anchor of each log."""
+    chain, title = report["chain"], report["chain"]["title"]
+    newest = {anchor.actor: anchor for anchor in run.accounts.anchors}
+    said = [
+        run.word(
+            "chain_is",
+            engine=run.word(f"engine_{chain['engine']}"),
+            id=chain["id"],
+            finality=chain["finality"],
+            anchors=chain["anchors"],
+            titles=chain["titles"],
+        )
+    ]
+    if title:
+        said.append(run.word("chain_title", **title))
+    named = ((run.world.name(actor, run.lang), anchor) for actor, anchor in newest.items())
+    return {"said": said, "anchors": list(named)}
 
 
 def _picture(run: Run, consignment: str) -> dict[str, str | Markup]:

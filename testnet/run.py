@@ -43,7 +43,7 @@ READY_TARGET: Final = 5.0
 STORY_TARGET: Final = 60.0
 MEMORY_TARGET: Final = 1024**3
 SETTLED: Final = 45.0
-ANCHOR_INTERVAL: Final = 5.0
+ANCHOR_INTERVAL: Final = 10.0
 _EXPECTED: Final = (ExpectationError, ProblemError, ChainFailedError, TimeoutError)
 FAST_SETTINGS: Final = {"exchange": {"retry_cap": 1.0}}
 
@@ -68,7 +68,7 @@ class Run:
     memory: int = 0
     traces: dict[str, Any] = field(default_factory=dict)
     accounts: Accounts = field(default_factory=accounts.Accounts)
-    title_on_chain: dict[str, Any] = field(default_factory=dict)
+    title_on_chain: Mapping[str, Any] = field(default_factory=dict)
     _chain: StoryChain | None = None
     _stage: Stage | None = None
     _relay: Relay | None = None
@@ -279,8 +279,9 @@ class Run:
                 await node.stop()
 
     def urls(self) -> Mapping[str, str]:
-        """Where the nodes answer, for ``--keep``."""
-        return {name: f"http://127.0.0.1:{a.port}" for name, a in self.world.actors.items()}
+        """Where the nodes and the chain answer, for ``--keep``."""
+        nodes = {name: f"http://127.0.0.1:{a.port}" for name, a in self.world.actors.items()}
+        return nodes | {self.world.chain.engine: self.world.chain.url}
 
 
 def prepare(
