@@ -70,6 +70,7 @@ def examine(home: Home) -> Iterator[Diagnosis]:
     yield _contexts(home)
     yield _sqlite() if not settings.store.url else _postgresql(settings)
     yield _schema(home, settings)
+    yield from _chain(home, settings)
     yield from _network(home)
 
 
@@ -156,6 +157,13 @@ def _sqlite_schema(home: Home) -> str | None:
     finally:
         connection.close()
     return str(row[0]) if row else None
+
+
+def _chain(home: Home, settings: Settings) -> Iterator[Diagnosis]:
+    if settings.chain.urls:
+        from node.chain.examining import examine_chain
+
+        yield from (Diagnosis(*found) for found in examine_chain(home, settings))
 
 
 def _network(home: Home) -> Iterator[Diagnosis]:

@@ -16,6 +16,7 @@ from ledger import anchors, checkpoints, contracts
 from ledger import chain_journal as journal
 from ledger.anchors import Place, StoredAnchor
 from ledger.chain_journal import Job
+from node.anchor.listing import entry_of, mismatch
 from node.anchor.routes import anchor_routes
 from node.chain.service import record_alarm
 from node.store import events
@@ -25,6 +26,7 @@ from protocols.evm_calls import ANCHOR, LATEST, OPEN, Anchored, call, read_event
 from protocols.evm_keys import checksum_text, read_address
 from protocols.evm_title import padded, word
 from protocols.evm_transaction import created_address
+from protocols.members.anchor_contracts import AnchorSender
 from schemas.errors import (
     ConflictError,
     MalformedError,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from node.http.routes import Route
     from node.runtime import Node
     from protocols.anchor_proof import AnchorProof
+    from protocols.members.anchor_contracts import AnchorContractEntry
 
 PURPOSE: Final = "anchor"
 OPENING: Final = "anchor-open"
@@ -102,7 +105,16 @@ class AnchorService:
         """Not ready when the chain contradicts the log; a chain that is away is no fault here."""
         if self._task is not None and self._task.done():
             return "anchoring has stopped"
-        return str(self.fault) if isinstance(self.fault, ConflictError) else None
+        if isinstance(self.fault, ConflictError):
+            return str(self.fault)
+        own = None if self.place is None else self.entry(self.place)
+        return None if own is None else mismatch(own, self.node.members.current)
+
+    def entry(self, place: Place) -> AnchorContractEntry:
+        """That contract with this node's log and relayer, as the member list would name it."""
+        client, relayer = self.node.chain.require()
+        sender = AnchorSender(self.node.log.origin, relayer.account.sender)
+        return entry_of(place, client.config.finality, sender)
 
     # -- the loop ------------------------------------------------------------------------------
 
@@ -219,14 +231,17 @@ class AnchorService:
 
     def _deployed(self, conn: Connection) -> list[dict[str, Any]]:
         code_hash = contracts.load(contracts.ANCHORS).runtime_hash
+        sent = journal.of_reference(conn, DEPLOYING, code_hash)
+        found = [entry for entry in sent if entry.state != journal.LOST]
+        addresses = [created_address(entry.account.sender, entry.nonce) for entry in found]
         return [
             {
-                "contract": checksum_text(created_address(entry.account.sender, entry.nonce)),
+                "contract": checksum_text(address),
                 "chain": entry.account.chain_id,
                 "state": entry.state,
+                "entry": self.entry(Place(entry.account.chain_id, address, code_hash)).to_json(),
             }
-            for entry in journal.of_reference(conn, DEPLOYING, code_hash)
-            if entry.state != journal.LOST
+            for address, entry in zip(addresses, found, strict=True)
         ]
 
     # -- hearing -------------------------------------------------------------------------------
@@ -312,6 +327,7 @@ class AnchorService:
         """Anchors at a glance: the chain, the newest anchor, the newest final one."""
         chain = await self.node.chain.show()
         body: dict[str, Any] = {"chain": chain, "contract": None, "newest": None, "final": None}
+        body |= {"entry": None, "unlisted": None}
         if self.place is not None:
             read, origin = self.node.store.read, self.node.log.origin
             newest = await read(anchors.newest, self.place, origin)
@@ -319,6 +335,8 @@ class AnchorService:
             head = await self._head()
             body |= {
                 "contract": checksum_text(self.place.contract),
+                "entry": self.entry(self.place).to_json(),
+                "unlisted": mismatch(self.entry(self.place), self.node.members.current),
                 "newest": anchor_json(newest),
                 "final": anchor_json(final),
                 "size": head.size if head else 0,

@@ -18,6 +18,7 @@ from node.chain.keys import relayer_signer
 from node.store import events
 from node.store.store import defer
 from protocols.evm_keys import checksum_text
+from protocols.members.arbiters import ValidatorEpoch
 from schemas.errors import NotFoundError, SettingsError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from ledger.chain_client import Alarm
     from ledger.chain_journal import Job
+    from ledger.chain_settings import Finality
     from node.http.routes import Route
     from node.runtime import Node
     from node.settings import ChainSettings
@@ -59,6 +61,16 @@ def read_config(settings: ChainSettings, folder: Path) -> ChainConfig | None:
         ),
         agree=settings.agree or min(2, len(urls)),
         deadline=settings.call_deadline,
+    )
+
+
+def listed_validators(finality: Finality) -> tuple[ValidatorEpoch, ...]:
+    """The validators pinned in the settings as the member list would name them.
+
+    They stand in the files of contracts for the roots to judge: `trust diff` shows each.
+    """
+    return tuple(
+        ValidatorEpoch(one.start, tuple(sorted(one.validators))) for one in finality.epochs
     )
 
 

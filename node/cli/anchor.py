@@ -1,7 +1,8 @@
-"""`pratique anchor status|now|show|deploy`: the log's size and root on a chain."""
+"""`pratique anchor status|now|show|deploy|entry`: the log's size and root on a chain."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,9 +11,14 @@ import typer
 
 from node.cli import output
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
+from schemas.errors import NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+DEFAULT_NAME = "anchors"
+NameOption = Annotated[str, typer.Option("--name", help="The contract's name in the member list.")]
+OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="The file to write.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +28,7 @@ def register(app: typer.Typer) -> None:
     group.command("now")(now)
     group.command("show")(show)
     group.command("deploy")(deploy)
+    group.command("entry")(entry)
     app.add_typer(group, name="anchor")
 
 
@@ -35,7 +42,7 @@ def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
         output.print_json(body)
     else:
         _status(body)
-    faults = [body["fault"], (body["chain"] or {}).get("fault")]
+    faults = [body["fault"], (body["chain"] or {}).get("fault"), body["unlisted"]]
     if body["overdue"] or any(faults):
         raise typer.Exit(output.ExitCode.FAILED)
 
@@ -48,10 +55,17 @@ def _status(body: dict[str, Any]) -> None:
             for item in body["anchors"]
         ]
         output.table("Newest", ("leaves", "state", "block", "block time"), rows)
+    if body["unlisted"] is not None:
+        _unlisted(body["unlisted"])
     for fault in (body["fault"], (body["chain"] or {}).get("fault")):
         if fault is not None:
             output.line(f"{fault['title']} [{fault['code']}]")
             output.line(f"next: {fault.get('next', '')}")
+
+
+def _unlisted(found: str) -> None:
+    output.line(f"these anchors prove nothing to others: {found}")
+    output.line("next: correct [chain], or have the list changed: pratique anchor entry -o FILE")
 
 
 def _summary(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -95,7 +109,7 @@ def now(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
 
 def show(
     size: Annotated[int, typer.Argument(help="Leaves of a checkpoint.", min=1)],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write.")] = None,
+    out: OutOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Print the proof of the first final anchor over a checkpoint, for checks without network."""
@@ -112,14 +126,46 @@ def show(
         output.line(f"{body['size']} leaves, chain {body['chainId']}: {out}")
 
 
-def deploy(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+def deploy(
+    name: NameOption = DEFAULT_NAME,
+    out: OutOption = None,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
     """Put an anchor contract on the chain, once for a network: nobody owns it."""
     from node.operator import operator
 
     with operator(home, lang=output.lang()) as client:
         body = client.post("/v1/anchors/contract", {})
+    made = body["contracts"][-1]
+    if out is not None:
+        _write(out, made["entry"], name)
     if as_json:
         output.print_json(body)
         return
-    output.line(f"contract: {body['contracts'][-1]['contract']}")
+    output.line(f"contract: {made['contract']}")
     output.line("next: once `pratique anchor status` says final, put it into chain.anchors")
+
+
+def entry(
+    name: NameOption = DEFAULT_NAME, out: OutOption = None, home: HomeOption = DEFAULT_HOME
+) -> None:
+    """Write the contract of chain.anchors with this node's log and relayer, to be listed.
+
+    The roots list it: trust propose --anchor-contract FILE, once for each member.
+    """
+    from node.operator import operator
+
+    with operator(home, lang=output.lang()) as client:
+        found = client.get("/v1/anchors")["entry"]
+    if found is None:
+        raise NotFoundError("chain_not_configured", "chain.urls or chain.anchors is empty")
+    if out is None:
+        output.print_json(found | {"name": name})
+    else:
+        _write(out, found, name)
+
+
+def _write(out: Path, found: dict[str, Any], name: str) -> None:
+    out.write_text(json.dumps(found | {"name": name}, indent=2) + "\n", "utf-8")
+    output.line(f"written to {out}; next: pratique trust propose --anchor-contract {out}")

@@ -83,6 +83,21 @@ Anchor = Annotated[
         "that chains may end at; may be repeated.",
     ),
 ]
+ArbiterFile = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--arbiter",
+        help="File of a title registry on a chain (arbiter deploy -o) to list; may be repeated.",
+    ),
+]
+AnchorContractFile = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--anchor-contract",
+        help="File of a contract for anchors and of a member's log in it (anchor deploy -o, "
+        "anchor entry -o) to list; may be repeated.",
+    ),
+]
 Witness = Annotated[
     list[str] | None,
     typer.Option("--witness", help="DID of a witness of all logs; may be repeated."),
@@ -130,6 +145,8 @@ def wish(**given: Any) -> dict[str, Any]:
         "compromised": [_pair(text, "kid", "since") for text in given.get("compromised") or []],
         "algorithms": [_pair(text, "id", "until") for text in given.get("refuse_algorithm") or []],
         "anchors": [_anchor(text) for text in given.get("anchor") or []],
+        "arbiters": [read_json_file(file) for file in given.get("arbiter") or []],
+        "anchorContracts": [read_json_file(file) for file in given.get("anchor_contract") or []],
         "witnesses": given.get("witness") or [],
         "known": given.get("known_key") or [],
         "roots": _roots(given),

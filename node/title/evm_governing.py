@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from ledger import chain_journal as journal
 from ledger import contracts
 from ledger.chain_journal import Job
+from node.chain.service import listed_validators
 from node.http.helpers import json_response, read_json
 from node.http.routes import JSON, Auth, Route
 from node.title import partners
@@ -145,8 +146,9 @@ class EvmGoverning:
             network=network, chain_id=chain_id, contract=created, delay=delay
         )
         finality = self._node.settings.chain.finality
-        # For qbft the list's validators are added by whoever lists it: they are no node's to say.
-        return ArbiterEntry(name, chain_id, created, keccak256(code), finality, sent.block)
+        validators = listed_validators(client.config.finality)
+        code_hash = keccak256(code)
+        return ArbiterEntry(name, chain_id, created, code_hash, finality, sent.block, validators)
 
     async def _send(self, to: bytes | None, data: bytes, gas: int) -> Entry:
         """Queue a transaction and wait a while for it to be final; its row."""

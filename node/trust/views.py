@@ -10,7 +10,9 @@ from protocols import joining, member_list, times
 from protocols.fields import COUNTRY, DID, TYPE_KEY, Fields
 from protocols.joining import Right
 from protocols.member_list import Agreement
+from protocols.members.anchor_contracts import read_anchor_contract
 from protocols.members.anchors import AnchorEntry, read_anchor
+from protocols.members.arbiters import read_arbiter
 from protocols.members.changes import changes
 from protocols.members.consequences import consequences
 from protocols.members.reading import read_algorithm, read_root_key
@@ -54,6 +56,7 @@ _RIGHT = {
     "required": ["documentType", "country"],
     "properties": dict.fromkeys(("documentType", "country", "office"), _TEXT),
 }
+_PLACES = _objects(("name", "chainId", "contract", "codeHash", "finality", "start"))
 _WISH = {
     "requests": _TEXTS,
     "all": {"type": "boolean"},
@@ -68,6 +71,8 @@ _WISH = {
     "compromised": _objects(("kid", "since")),
     "algorithms": _objects(("id", "until")),
     "anchors": _objects(("purpose", "subject", "certificate"), "validFrom", "validUntil"),
+    "arbiters": _PLACES,
+    "anchorContracts": _PLACES,
     "witnesses": _TEXTS,
     "known": _TEXTS,
     "quorum": {"type": "integer", "minimum": 0, "maximum": 64},
@@ -216,6 +221,8 @@ def read_wish(body: Mapping[str, object]) -> Wish:
         ),
         algorithms=tuple(read_algorithm(child) for child in fields.children("algorithms", 100)),
         anchors=tuple(_anchor(child) for child in fields.children("anchors", 100)),
+        arbiters=tuple(map(read_arbiter, fields.children("arbiters", 100))),
+        anchor_contracts=tuple(map(read_anchor_contract, fields.children("anchorContracts", 100))),
         witnesses=fields.texts("witnesses", pattern=DID, max_items=64),
         known=fields.texts("known", max_items=64, max_length=4096),
         quorum=fields.integer("quorum", 0, 64) if fields.has("quorum") else None,

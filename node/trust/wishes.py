@@ -25,7 +25,9 @@ from protocols.member_list import (
     Roots,
 )
 from protocols.members import policies, trust
+from protocols.members.anchor_contracts import AnchorContractEntry
 from protocols.members.anchors import AnchorEntry
+from protocols.members.arbiters import ArbiterEntry
 from protocols.members.drafting import ended
 from schemas import strict_json
 from schemas.errors import NotFoundError, RefusedError
@@ -84,7 +86,9 @@ class Wish:
     ends: what ends; compromised: ids of keys, and since when they are said to be in foreign hands
     (R17)
     algorithms: refused from their dates on, whoever's key it is; anchors: certificates to add
-    witnesses, quorum, known: the policy of every log, with keys that have no vote; registry: who sequences titles
+    arbiters, anchor_contracts: contracts on chains to list, each in place of the one with its name
+    witnesses, quorum, known: the policy of every log, with keys that have no vote
+    registry: who sequences titles
     edited: a whole list, edited as JSON, that the other wishes change further
     expires: when the list expires, else `days` after it is drafted
     """
@@ -98,6 +102,8 @@ class Wish:
     compromised: tuple[tuple[str, datetime], ...] = ()
     algorithms: tuple[AlgorithmEntry, ...] = ()
     anchors: tuple[AnchorEntry, ...] = ()
+    arbiters: tuple[ArbiterEntry, ...] = ()
+    anchor_contracts: tuple[AnchorContractEntry, ...] = ()
     witnesses: tuple[str, ...] = ()
     quorum: int | None = None
     known: tuple[str, ...] = ()
@@ -147,7 +153,7 @@ def draft(
     for algorithm in wish.algorithms:
         drafted = drafted.with_algorithm(algorithm)
     drafted = replace(drafted, roots=_roots(drafted.roots, wish.roots))
-    return _with_policies(drafted, wish)
+    return _with_policies(_with_contracts(drafted, wish), wish)
 
 
 Dated = TypeVar("Dated", Agreement, AnchorEntry)
@@ -156,6 +162,23 @@ Dated = TypeVar("Dated", Agreement, AnchorEntry)
 def _from_the_list(entry: Dated, at: datetime) -> Dated:
     since = at if entry.valid_from == FROM_THE_LIST else entry.valid_from
     return replace(entry, valid_from=since)
+
+
+def _with_contracts(drafted: MemberListDraft, wish: Wish) -> MemberListDraft:
+    for arbiter in wish.arbiters:
+        drafted = drafted.with_arbiter(arbiter)
+    for contract in wish.anchor_contracts:
+        drafted = drafted.with_anchor_contract(_with_senders(drafted, contract))
+    return drafted
+
+
+def _with_senders(drafted: MemberListDraft, entry: AnchorContractEntry) -> AnchorContractEntry:
+    """The contract with whose calls already count there: each member brings its own sender."""
+    for held in drafted.anchor_contracts:
+        if held.name == entry.name and held.place.id == entry.place.id:
+            senders = tuple(dict.fromkeys((*held.senders, *entry.senders)))
+            return replace(entry, senders=senders)
+    return entry
 
 
 def _base(current: MemberList, wish: Wish, now: datetime) -> MemberListDraft:

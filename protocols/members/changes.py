@@ -17,7 +17,7 @@ from protocols.digest import sha256
 from protocols.evm_keys import checksum_text
 from protocols.members.anchor_contracts import AnchorContractEntry
 from protocols.members.anchors import AnchorEntry
-from protocols.members.arbiters import ArbiterEntry
+from protocols.members.arbiters import ArbiterEntry, ValidatorEpoch
 from protocols.members.entries import (
     Agreement,
     AlgorithmEntry,
@@ -127,7 +127,17 @@ class Change:
         return {"kind": self.kind, "told": self.tell(lang).strip(), **values}
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A value that reads differently in the two languages."""
+
+    en: str
+    zh: str
+
+
 def _text(value: object, lang: str) -> str:
+    if isinstance(value, Told):
+        return value.zh if lang == "zh" else value.en
     if value is None:
         return _OPEN["zh" if lang == "zh" else "en"]
     return times.to_text(value) if isinstance(value, datetime) else str(value)
@@ -256,7 +266,7 @@ def _terms(entry: Any) -> str:
 
 
 def _listed(
-    what: str, old: Sequence[T], new: Sequence[T], tell: Callable[[T], str]
+    what: str, old: Sequence[T], new: Sequence[T], tell: Callable[[T], str | Told]
 ) -> Iterator[Change]:
     for entry in old:
         if entry not in new:
@@ -300,11 +310,24 @@ def _tell_algorithm(entry: AlgorithmEntry) -> str:
     return f"{entry.id}: refused from {times.to_text(entry.until)} on"
 
 
-def _tell_anchor_contract(entry: AnchorContractEntry) -> str:
-    senders = ", ".join(f"{item.origin} by {checksum_text(item.address)}" for item in entry.senders)
-    return f"{_tell_arbiter(entry.place)}: {senders or 'no sender'}"
+def _tell_anchor_contract(entry: AnchorContractEntry) -> Told:
+    place = _tell_arbiter(entry.place)
+    senders = [(item.origin, checksum_text(item.address)) for item in entry.senders]
+    en = ", ".join(f"{origin} by {address}" for origin, address in senders)
+    zh = "、".join(f"{origin}由{address}" for origin, address in senders)
+    return Told(f"{place.en}: {en or 'no sender'}", f"{place.zh}：{zh or '无发送方'}")
 
 
-def _tell_arbiter(entry: ArbiterEntry) -> str:
-    where = f"{checksum_text(entry.contract)} on chain {entry.chain_id}"
-    return f"{entry.name}: {where}, final by {entry.finality}, code {entry.code_hash.hex()[:16]}"
+def _tell_arbiter(entry: ArbiterEntry) -> Told:
+    contract, code = checksum_text(entry.contract), entry.code_hash.hex()[:16]
+    epochs = "; ".join(_tell_epoch(epoch) for epoch in entry.validators)
+    sealed = f" ({epochs})" if epochs else ""
+    final = f"{entry.finality}{sealed}"
+    return Told(
+        f"{entry.name}: {contract} on chain {entry.chain_id}, final by {final}, code {code}",
+        f"{entry.name}：链{entry.chain_id}上的{contract}，终局依据{final}，代码{code}",
+    )
+
+
+def _tell_epoch(epoch: ValidatorEpoch) -> str:
+    return f"{epoch.start}: {', '.join(map(checksum_text, epoch.validators))}"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ from ledger import contracts, log
 from ledger.chain_journal import Job
 from ledger.contracts import ANCHORS
 from node.anchor.service import AnchorService
+from node.chain.examining import examine_chain
+from node.chain.keys import relayer_signer
 from node.daemon import factories
 from node.home import Home
 from node.keystore import KeyStore
 from node.operator import OperatorClient
 from node.runtime import Node
+from node.settings import load
 from node.store import events
 from protocols.anchor_proof import PinnedChain, origin_hash, read_anchor_proof, verify_anchor
 from protocols.evm_calls import ANCHOR, call
@@ -198,7 +202,11 @@ async def test_r15_a_chain_that_knows_more_than_the_log_stops_anchoring_and_is_a
             return isinstance(node.anchor.fault, ConflictError)
 
         await until(stopped)
-        assert "anchor_contradicts_log" in await alarms(node)
+
+        async def alarmed() -> bool:
+            return "anchor_contradicts_log" in await alarms(node)
+
+        await until(alarmed)
         assert node.anchor.ready() is not None
 
 
@@ -333,3 +341,31 @@ def test_the_command_runs_a_chain_and_ends_when_told() -> None:
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+async def test_doctor_says_what_is_wrong_with_the_chain_settings(tmp_path: Path) -> None:
+    async with devchain() as chain:
+        home = home_of(tmp_path / "home", chain)
+        settings = load(home.settings_file)
+
+        async def told(**changes: Any) -> dict[str, tuple[str, str]]:
+            changed = replace(settings, chain=replace(settings.chain, **changes))
+            found = await asyncio.to_thread(examine_chain, home, changed)
+            return {code: (state, text) for code, state, text in found}
+
+        assert await told(urls=()) == {}
+        well = await told()
+        assert well["DOC-CHAIN"][0] == "ok"
+        assert "DOC-CHAIN-BALANCE" not in well
+        for changes, wanted in (
+            ({"id": 5}, "chain_id_mismatch"),
+            ({"anchors": checksum_text(bytes([5]) * 20)}, "chain_code_mismatch"),
+            ({"anchors": "0x00"}, "evm_address"),
+            ({"urls": (f"http://127.0.0.1:{free_port()}",)}, "fewer addresses answer"),
+        ):
+            state, text = (await told(**changes))["DOC-CHAIN"]
+            assert (state, wanted in text) == ("bad", True), text
+        assert (await told(fee="eip1559"))["DOC-CHAIN-BALANCE"][0] == "unknown"
+        relayer_signer(home, settings.node.did)
+        state, text = (await told(fee="eip1559"))["DOC-CHAIN-BALANCE"]
+        assert (state, "holds 0.000000" in text) == ("bad", True)

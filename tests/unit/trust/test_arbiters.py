@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from node.trust import wishes
+from node.trust.views import read_wish
 from protocols.fields import Fields
+from protocols.members.anchor_contracts import AnchorContractEntry, AnchorSender
 from protocols.members.arbiters import ArbiterEntry, ValidatorEpoch, read_arbiter
 from protocols.members.changes import diff
 from schemas.errors import MalformedError
@@ -86,3 +89,36 @@ def test_one_name_and_one_contract_stand_once() -> None:
     same = replace(draft(), arbiters=(ENTRY, replace(ENTRY, name="other")))
     with pytest.raises(MalformedError):
         member_list(same)
+
+
+def test_contracts_are_listed_by_files_and_each_member_brings_its_sender() -> None:
+    base = member_list()
+    made = [
+        AnchorContractEntry(replace(SEALED, name="anchors"), (AnchorSender(origin, address * 20),))
+        for origin, address in (("a.example/log/1", b"\1"), ("b.example/log/1", b"\2"))
+    ]
+    body = {
+        "arbiters": [ENTRY.to_json()],
+        "anchorContracts": [one.to_json() for one in (*made, made[0])],
+    }
+    wish = read_wish(body)
+    assert not wish.changes_nothing
+    drafted = wishes.draft(base, wish, [], "did:web:node.example", base.issued_at)
+    assert drafted.arbiters == (ENTRY,)
+    (listed,) = drafted.anchor_contracts
+    assert listed.senders == (*made[0].senders, *made[1].senders)
+    # Senders of another contract are not taken along under its name.
+    other = replace(made[0], place=replace(made[0].place, contract=bytes([9]) * 20))
+    body = {"anchorContracts": [made[1].to_json(), other.to_json()]}
+    (listed,) = wishes.draft(
+        base, read_wish(body), [], "did:web:node.example", base.issued_at
+    ).anchor_contracts
+    assert listed == other
+
+
+def test_who_seals_the_blocks_stands_in_what_roots_read_in_both_languages() -> None:
+    base, listed = member_list(), member_list(draft().with_arbiter(SEALED))
+    for lang, words in (("en", "on chain 1337, final by qbft"), ("zh", "链1337上的0x")):
+        (line,) = [one for one in diff(base, listed, lang) if "sealed" in one]
+        assert words in line
+        assert "50: 0x" + "03" * 20 in line
