@@ -20,6 +20,7 @@ MODULES = (
     "ledger.tables",
     "ledger.registry_tables",
     "ledger.chain_tables",
+    "ledger.evm_tables",
 )
 
 

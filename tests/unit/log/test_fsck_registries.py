@@ -10,13 +10,14 @@ from sqlalchemy import Column, Connection, Table, create_engine, delete, select,
 
 from ledger import log, registry_tables, tables
 from ledger.registry import Sequencer
-from ledger.registry_witness import Mirror, mirror_log
+from ledger.registry_witness import Mirror, View, mirror_log
 from ledger.witness import Cosigner
 from node.fsck import Context, examine, registries
 from node.home import Home
 from node.keystore import KeyStore
 from protocols import checkpoint, merkle, times
 from protocols.registry import Registry
+from protocols.registry_freeze import Lineage
 from protocols.registry_wire import AddBatch
 from protocols.title import Kind
 from schemas.findings import Outcome
@@ -64,9 +65,10 @@ def fill(conn: Connection) -> None:
     text = checkpoint.sign(head, world.log_key("nhl"), world.ed("nhl", "registry").sign).to_text()
     signer = world.ed("cn-port", "registry-witness")
     cosigner = Cosigner(world.witness_key("cn-port"), signer.sign)
-    mirror = Mirror(world.MEMBERS.network, world.ARBITER, cosigner)
+    mirror = Mirror(world.MEMBERS.network, Lineage((world.ARBITER,)), cosigner)
     members = {world.MEMBERS.digest: world.MEMBERS}
-    answer = mirror.add(conn, AddBatch(0, text, entries), members.get, NOW)
+    view = View(NOW, world.MEMBERS, members.get)
+    answer = mirror.add(conn, AddBatch(0, text, entries), view)
     assert answer.cosignature is not None, answer
 
 
