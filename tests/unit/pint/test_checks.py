@@ -462,6 +462,16 @@ def test_r19_under_our_own_arbiter_the_manifest_makes_the_titles_id() -> None:
     assert judged(document_only, registries=policy) == refusal
 
 
+# What was done, and by whom.
+
+
+def test_pint_15_a_transfer_by_who_never_had_the_bill_is_refused() -> None:
+    document = w.bill()
+    theft = w.act(Action.TRANSFER, w.party("thief", "HOME"), w.BUYER, minute=1)
+    texts = w.chain_of(w.first(document, w.ISSUE, theft))
+    assert judged(w.pack(document, texts)) == ("PINT-15", "pint_not_possessor", "BENV")
+
+
 # Recipients and documents.
 
 
@@ -493,11 +503,14 @@ def test_documents_are_counted_down_to_acceptance() -> None:
     platform = w.Platform()
     started = platform.judge(data)
     assert started.outcome is Outcome.DOCUMENTS
+    assert _reason(started, "PINT-17") == "2 still to come"
     answer = started.started("r-1")
     assert answer.missing == (first.checksum, second.checksum)
     assert answer.document == w.checksum_of(document)
     assert answer.last == signed.checksum(texts[-1])
-    assert platform.judge(data, held={first.checksum}).missing == (second.checksum,)
+    half = platform.judge(data, held={first.checksum})
+    assert half.missing == (second.checksum,)
+    assert _reason(half, "PINT-17") == "1 still to come"
     done = platform.judge(data, held={first.checksum, second.checksum})
     assert done.outcome is Outcome.READY
     both = (first.checksum, second.checksum)
@@ -507,6 +520,11 @@ def test_documents_are_counted_down_to_acceptance() -> None:
     with pytest.raises(EnvelopeRefusedError, match="pint_documents_missing") as raised:
         started.received([first.checksum])
     assert raised.value.response is Response.MDOC
+
+
+def _reason(judgement: Judgement, step: str) -> str:
+    (check,) = [one for one in judgement.checks if one.id == step]
+    return check.reason
 
 
 # What is known of the bill: DUPE and DISE.
