@@ -144,6 +144,22 @@ def last_move(conn: Connection, arbiter: bytes, title: bytes) -> Move | None:
     return None if row is None else _move(row)
 
 
+def forget_after(conn: Connection, arbiter: bytes, block: int) -> None:
+    """Forget what was read of later blocks: the arbiter ended there (R21)."""
+    later = (moves.c.arbiter == arbiter, moves.c.block > block)
+    touched = set(conn.execute(select(moves.c.title).where(*later)).scalars())
+    conn.execute(delete(moves).where(*later))
+    for title in touched:
+        mine = (heads.c.arbiter == arbiter, heads.c.title == title)
+        last = last_move(conn, arbiter, bytes(title))
+        if last is None:
+            conn.execute(delete(heads).where(*mine))
+        else:
+            conn.execute(update(heads).where(*mine).values(seq=last.seq, learned=0))
+    read = (followed.c.arbiter == arbiter, followed.c.block > block)
+    conn.execute(update(followed).where(*read).values(block=block))
+
+
 def put_step(conn: Connection, arbiter: bytes, move: Move, step: str) -> None:
     """Keep the proven step of a move."""
     mine = (moves.c.arbiter == arbiter, moves.c.title == move.title, moves.c.seq == move.seq)

@@ -3,8 +3,8 @@
 The member list names every epoch of a log. A later one counts only from the size at which it was
 handed over: the log appends a leaf that names both policies and its own index, and the checkpoint
 that ends with that leaf is cosigned by the old and by the new quorum. Until then the old policy
-holds. That checkpoint with the leaf's path is the hand-over file; the next member list names the
-size (`since`), so that who has only the list needs no file.
+holds. That checkpoint with the leaf's path is the hand-over file; receipts and bundles bring it
+along, and the next member list names the size (`since`), so that who has only that needs no file.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from protocols import cosignature, leaf, log_policy, log_proof, merkle, note
 from protocols.digest import from_hex, sha256
@@ -23,9 +24,13 @@ from protocols.note import Signature, VerifierKey
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError
 
+if TYPE_CHECKING:
+    from protocols.member_list import MemberList
+
 TYPE = "urn:pratique:log-hand-over"
 MEDIA_TYPE = "application/json"
 MAX_BYTES = 512 * 1024
+MAX_CARRIED = 64
 _SUBJECT = b"pratique/log-policy/v1\x00"
 _CODE = "hand_over_malformed"
 
@@ -66,6 +71,47 @@ def handed_over(
         else replace(entry, since=known.get((entry.origin, entry.epoch, policy_digest(entry))))
         for entry in logs
     )
+
+
+def as_known_by(members: MemberList, other: MemberList) -> MemberList:
+    """The list with the sizes of hand-overs that another list of its network knows."""
+    known = {
+        (entry.origin, entry.epoch, policy_digest(entry)): entry.since
+        for entry in other.logs
+        if entry.since is not None
+    }
+    return replace(members, logs=handed_over(members.logs, known))
+
+
+def with_hand_overs(members: MemberList, carried: Sequence[HandOver]) -> MemberList:
+    """The list with the hand-overs that came along and link to it (R5, R16).
+
+    One of an epoch that the list does not name counts for nothing. Raises RefusedError
+    `hand_over_not_proven`, also for one that was not from the epoch in force, or that says
+    another size than the list or another file does, and what `HandOver.prove` raises.
+    """
+    if len(carried) > MAX_CARRIED:
+        raise MalformedError(_CODE, f"at most {MAX_CARRIED} hand-overs")
+    for one in sorted(carried, key=lambda item: (item.origin, item.after)):
+        if one.network != members.network:
+            raise _unproven("it is of another network")
+        epochs = members.log_epochs(one.origin)
+        if one.names_listed(epochs):
+            since = _linked(one, epochs)
+            known = {(one.origin, one.after, one.new): since}
+            members = replace(members, logs=handed_over(members.logs, known))
+    return members
+
+
+def _linked(one: HandOver, epochs: Sequence[LogEntry]) -> int:
+    since = one.prove(epochs)
+    stated = next(entry.since for entry in epochs if entry.epoch == one.after)
+    if stated not in (None, since):
+        raise _unproven("another size is known")
+    before = in_force(epochs, one.size)
+    if before is None or before.epoch != one.before:
+        raise _unproven("another epoch was in force")
+    return since
 
 
 def check_checkpoint(
@@ -164,10 +210,18 @@ class HandOver:
         """The leaf's commitment; nothing in the statement is secret."""
         return sha256(self.statement())
 
+    def to_json(self) -> dict[str, strict_json.JsonValue]:
+        """The hand-over file's object."""
+        return {**self._statement(), "entry": note.encode64(self.entry), "proof": self.proof}
+
     def to_bytes(self) -> bytes:
         """The hand-over file."""
-        more = {"entry": note.encode64(self.entry), "proof": self.proof}
-        return strict_json.canonical({**self._statement(), **more})
+        return strict_json.canonical(self.to_json())
+
+    def names_listed(self, epochs: Sequence[LogEntry]) -> bool:
+        """Whether both epochs are listed, whatever their policies."""
+        listed = {entry.epoch for entry in epochs if entry.origin == self.origin}
+        return {self.before, self.after} <= listed
 
     def prove(self, epochs: Sequence[LogEntry]) -> int:
         """Verify it under the listed epochs of its log; the first size of the new epoch.
@@ -215,7 +269,11 @@ def policy_digest(entry: LogEntry) -> bytes:
 
 def parse(data: bytes) -> HandOver:
     """A hand-over file from its bytes. Raises `hand_over_malformed` and `json_*`."""
-    value = strict_json.loads_object(data, max_bytes=MAX_BYTES)
+    return read(strict_json.loads_object(data, max_bytes=MAX_BYTES))
+
+
+def read(value: Mapping[str, strict_json.JsonValue]) -> HandOver:
+    """A hand-over from its file's object. Raises `hand_over_malformed`."""
     names = {"type", "network", "origin", "before", "after", "old", "new", "size", "entry"}
     if set(value) != {*names, "proof"} or value["type"] != TYPE:
         raise _malformed(f"the members are {', '.join(sorted(names))} and proof")

@@ -1,11 +1,13 @@
 """A receipt as one file for people: leaf, tlog-proof, anchor and renewals, in RFC 8785 JSON.
 
-    {"v": 1, "leaf": b64, "proof": "<C2SP tlog-proof>", "anchor": {…}?, "renewals": [{…}…]?}
+    {"v": 1, "leaf": b64, "proof": "<C2SP tlog-proof>", "anchor": {…}?, "handOvers": [{…}…]?,
+     "renewals": [{…}…]?}
 
 The document lies beside it. Log, witnesses, contract and chain are looked up in the verifier's own
-member list; a file that brought them along would vouch for itself (R5). A renewal is a time-stamp
-over the SHA-256 of the file as it was before, alone or in the hash tree of a batch, as for evidence
-bundles (`protocols.evidence.renewal`).
+member list; a file that brought them along would vouch for itself (R5). A hand-over only tells from
+where on the witnesses of another listed epoch count (`protocols.log_epochs`). A renewal is a
+time-stamp over the SHA-256 of the file as it was before, alone or in the hash tree of a batch, as
+for evidence bundles (`protocols.evidence.renewal`).
 """
 
 from __future__ import annotations
@@ -14,13 +16,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from protocols import note
+from protocols import log_epochs, note
 from protocols.digest import sha256
 from protocols.fields import Fields
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError
 
 if TYPE_CHECKING:
+    from protocols.log_epochs import HandOver
     from schemas.strict_json import JsonValue
 
 CODE: Final = "receipt_file_malformed"
@@ -50,12 +53,14 @@ class ReceiptFile:
     """The parts of the file. Nothing in it is verified yet.
 
     anchor: the JSON of `protocols.anchor_proof`, with `headers`: RLP of the blocks on top
+    hand_overs: how the log's witnesses changed up to there
     """
 
     entry: bytes
     proof: str
     anchor: Mapping[str, JsonValue] | None = None
     renewals: tuple[FileRenewal, ...] = ()
+    hand_overs: tuple[HandOver, ...] = ()
 
     def to_bytes(self) -> bytes:
         """The file."""
@@ -66,6 +71,8 @@ class ReceiptFile:
         }
         if self.anchor is not None:
             body["anchor"] = dict(self.anchor)
+        if self.hand_overs:
+            body["handOvers"] = [each.to_json() for each in self.hand_overs]
         if self.renewals:
             body["renewals"] = [each.to_json() for each in self.renewals]
         return strict_json.canonical(body)
@@ -92,6 +99,10 @@ def read(data: bytes) -> ReceiptFile:
         proof=fields.text("proof", max_length=_MAX_PROOF),
         anchor=None if anchor is None else _json(anchor.members),
         renewals=tuple(map(_renewal, fields.children("renewals", MAX_RENEWALS))),
+        hand_overs=tuple(
+            log_epochs.read(dict(_json(each.members)))
+            for each in fields.children("handOvers", log_epochs.MAX_CARRIED)
+        ),
     )
     if made.to_bytes() != data:
         raise MalformedError(CODE, "the receipt is not in its canonical form")

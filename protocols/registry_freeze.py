@@ -300,6 +300,15 @@ def in_force(arbiter: bytes, freezes: Freezes) -> bytes:
     raise RefusedError("arbiter_frozen", "the arbiter is frozen and nobody continues its titles")
 
 
+def leading_from(arbiter: bytes, freezes: Freezes) -> tuple[SignedFreeze, ...]:
+    """The documents, first to last, that ended that arbiter and those that continued it in turn."""
+    documents = list[SignedFreeze]()
+    while arbiter in freezes and len(documents) < MAX_LINEAGE:
+        documents.append(freezes[arbiter])
+        arbiter = documents[-1].freeze.successor or b""
+    return tuple(documents)
+
+
 def require_in_force(arbiter: bytes, freezes: Freezes) -> None:
     """Raise RefusedError `arbiter_frozen` for an arbiter that has ended (R21)."""
     found = freezes.get(arbiter)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from node.cli import output
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
-
-if TYPE_CHECKING:
-    from protocols.member_list import MemberList
 
 
 def register(app: typer.Typer) -> None:
@@ -57,56 +54,41 @@ def export(
 def verify(
     file: Annotated[Path, typer.Argument(help="The evidence bundle, or the proof of a fork.")],
     trust: Annotated[Path, typer.Option("--trust", help="The member list held here.")],
+    freeze: Annotated[
+        list[Path] | None,
+        typer.Option("--freeze", help="A signed end of a registry that is known here."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Verify a bundle with nothing but this file and the member list: no node, no network.
 
-    A file `fork-….json` of a node's `evidence/` is verified as the proof that a log showed two
-    histories; the exit code is 0 when it proves that.
+    A file `fork-….json` of a node's `evidence/` is verified as the proof that a log or a registry
+    showed two histories, `title-fork-….json` that a quorum cosigned two histories of one title,
+    `member-list-….json` that the roots signed two lists of one version; the exit code is 0 when
+    it proves that. A title proven beyond an end given with --freeze is refused.
     """
     from datetime import UTC, datetime
 
+    from node.cli import evidence_forks
     from node.verification import offline, report_view
+    from protocols import registry_freeze
     from protocols.evidence.verification import verify_bundle
 
     now = datetime.now(UTC)
     versions = offline.read_versions(trust, now)
     data = offline.read_capped(file, offline.MAX_BUNDLE)
     if data[:1] == b"{":
-        _verify_fork(data, versions[-1], as_json=as_json)
+        evidence_forks.show(data, versions, as_json=as_json)
         return
-    report = verify_bundle(data, versions[-1], now=now, earlier=versions[:-1])
+    ends = [offline.read_text(each, registry_freeze.MAX_BYTES) for each in freeze or ()]
+    known = registry_freeze.disclosed(ends, versions[-1], registry_freeze.NO_FREEZES)
+    report = verify_bundle(data, versions[-1], now=now, earlier=versions[:-1], freezes=known)
     body = report.to_json(output.lang())
     if as_json:
         output.print_json(body)
     else:
         report_view.show(body)
     raise typer.Exit(report_view.exit_code(body))
-
-
-def _verify_fork(data: bytes, members: MemberList, *, as_json: bool) -> None:
-    """Raises `equivocation_not_proven` and what reading the file raises."""
-    from protocols import fork_evidence, note
-    from schemas.errors import RefusedError
-
-    evidence = fork_evidence.parse(data)
-    entry = members.log(evidence.origin) or members.registry(evidence.origin)
-    if entry is None or evidence.network != members.network:
-        raise RefusedError("equivocation_not_proven", "the member list does not name that log")
-    found = evidence.prove(note.parse_vkey(entry.vkey))
-    told = {
-        "proven": True,
-        "origin": evidence.origin,
-        "did": entry.did,
-        "digest": evidence.digest.hex(),
-        "sizes": [found.smaller.size, found.larger.size],
-        "roots": [found.smaller.root.hex(), found.larger.root.hex()],
-    }
-    if as_json:
-        output.print_json(told)
-    else:
-        output.line(f"PROVEN: {entry.did} signed two histories of {evidence.origin}")
-        output.pairs("Fork", [(name, str(value)) for name, value in told.items()])
 
 
 def timestamp(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from ledger import log
+from ledger import hand_overs, log
 from node.documents import documents
 from node.evidence.following import IssuedDocuments
 from node.evidence.stamping import Stamping
@@ -22,14 +22,16 @@ from node.http.helpers import read_json
 from node.http.routes import JSON, Auth, Route
 from node.log.receipts import anchor_of
 from node.store import events
+from node.title.partners import freezes_of
 from node.trust import rows as trust_rows
 from node.verification import judging
-from protocols import log_policy, member_list, times
+from protocols import log_policy, member_list, registry_freeze, times
 from protocols.evidence import contents
 from protocols.evidence.contents import BundleContents, BundledDocument, Statement
 from protocols.evidence.reading import check_documents
 from protocols.evidence.verification import verify_bundle
 from protocols.fields import Fields
+from protocols.title_operation import read_manifest
 from schemas import strict_json
 from schemas.errors import NotFoundError, UnavailableError
 
@@ -40,12 +42,28 @@ if TYPE_CHECKING:
 
     from node.documents.documents import StoredDocument
     from node.runtime import Node
+    from protocols.member_list import MemberList
     from schemas.strict_json import JsonValue
 
 WITNESS_SECONDS = 15.0
 STATUS_SECONDS = 10.0
 MAX_EVENTS = 10_000
 SUBJECT_LENGTH = 200
+
+
+def _freezes(node: Node, titles: Sequence[tuple[bytes, str]]) -> tuple[bytes, ...]:
+    """The documents by which the arbiters of these titles ended or handed over (R21)."""
+    members = judging.members_of(node)
+    found = {
+        document.digest: document.to_bytes()
+        for _, issuance in titles
+        for document in registry_freeze.leading_from(
+            read_manifest(issuance)[1].arbiter, freezes_of(node)
+        )
+        # What roots of before have signed counts here, and proves nothing elsewhere.
+        if document.counted(members) >= members.roots.threshold
+    }
+    return tuple(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +74,7 @@ class Gathered:
     lists: list[bytes]
     titles: list[tuple[bytes, str]]
     history: list[events.Event]
+    hand_overs: list[bytes]
 
 
 class EvidenceService:
@@ -113,7 +132,7 @@ class EvidenceService:
         there is a witness policy and its quorum does not answer within 15 s.
         """
         members = judging.members_of(self._node)
-        gathered = await self._node.store.read(self._gather, consignment)
+        gathered = await self._node.store.read(self._gather, consignment, members)
         if not gathered.stored:
             raise NotFoundError("evidence_nothing_held", "no document of that consignment is here")
         statuses = await self._statuses(gathered.stored)
@@ -129,6 +148,8 @@ class EvidenceService:
             ),
             statuses=statuses,
             titles=tuple(gathered.titles),
+            hand_overs=tuple(gathered.hand_overs),
+            freezes=_freezes(self._node, gathered.titles),
             history=tuple(
                 self._told(event)
                 for event in sorted(gathered.history, key=lambda event: (event.at, event.number))
@@ -142,7 +163,7 @@ class EvidenceService:
         bundle = contents.assemble(prepared, signed, proof)
         return bundle, verify_bundle(bundle, members).verdict.value
 
-    def _gather(self, conn: Connection, consignment: str) -> Gathered:
+    def _gather(self, conn: Connection, consignment: str, members: MemberList) -> Gathered:
         from node.title import rows as title_rows
 
         stored = documents.find_all(conn, consignment=consignment)
@@ -159,7 +180,12 @@ class EvidenceService:
             history += page
             if not page:
                 break
-        return Gathered(stored, trust_rows.signed_lists(conn), titles, history)
+        changed = [
+            each.to_bytes()
+            for each in hand_overs.all_of(conn)
+            if each.names_listed(members.log_epochs(each.origin))
+        ]
+        return Gathered(stored, trust_rows.signed_lists(conn), titles, history, changed)
 
     async def _statuses(self, stored: list[StoredDocument]) -> tuple[str, ...]:
         """Every status list the documents depend on, as fresh as can be had."""

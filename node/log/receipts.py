@@ -10,18 +10,23 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from ledger import hand_overs
 from node.documents import documents
 from node.http.helpers import hex_digest
 from node.http.routes import Auth, Route
 from protocols import log_receipt, note
 from protocols.evm_proof import read_header
 from protocols.log_receipt import ReceiptFile
+from protocols.verify.receipt_steps import origin_of
 from schemas.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from node.log.leaf_receipts import LogReceipt
     from node.runtime import Node
     from protocols.anchor_proof import AnchorProof
+    from protocols.log_epochs import HandOver
     from protocols.member_list import AnchorContractEntry
     from schemas.strict_json import JsonValue
 
@@ -40,7 +45,17 @@ async def receipt_file(node: Node, digest: bytes) -> tuple[ReceiptFile, LogRecei
     found = await node.log.receipt(stored.leaf)
     if found is None:
         raise NotFoundError("log_leaf_not_found", "no checkpoint covers that leaf yet")
-    return ReceiptFile(found.entry, found.text, await anchor_of(node, found.size)), found
+    anchor = await anchor_of(node, found.size)
+    changed = await node.store.read(_hand_overs, node, found)
+    return ReceiptFile(found.entry, found.text, anchor, hand_overs=changed), found
+
+
+def _hand_overs(conn: Connection, node: Node, found: LogReceipt) -> tuple[HandOver, ...]:
+    """How our log's witnesses changed up to that checkpoint, as far as the list names them."""
+    members, origin = node.members.current, origin_of(found.text)
+    epochs = members.log_epochs(origin) if members is not None else ()
+    known = hand_overs.all_of(conn, origin)
+    return tuple(one for one in known if one.since <= found.size and one.names_listed(epochs))
 
 
 async def anchor_of(node: Node, size: int, *, offline: bool = False) -> Body | None:

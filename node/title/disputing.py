@@ -81,7 +81,7 @@ def record_contradiction(conn: Connection, node: Node, found: TitleFork, *, tell
     write_durably([(node.home.evidence / name, found.to_bytes())])
     _alarm(conn, node, node.did, {"code": CONTRADICTED, "title": found.title.hex(),
                                   "evidence": name})  # fmt: skip
-    _reconsider(conn, node, found.title)
+    reconsider(conn, node, found.title)
     if tell:
         announce(conn, node, title_fork.TYPE, found.to_bytes())
 
@@ -93,7 +93,8 @@ def _alarm(conn: Connection, node: Node, did: str, detail: dict[str, Any]) -> No
     node.telemetry.log.error("title.disputed", **detail)
 
 
-def _reconsider(conn: Connection, node: Node, title: bytes) -> None:
+def reconsider(conn: Connection, node: Node, title: bytes) -> None:
+    """Look anew at the release of what a title stands for."""
     from node.documents import documents
     from node.title import rows
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from ledger import evm_title
+from ledger import evm_title, registry_freezes
 from ledger.chain_client import MAX_RANGE
 from ledger.evm_title import Move
 from node.title import forms, partners, rows
@@ -62,6 +62,9 @@ class EvmFollower:
             final = min(final, frozen.freeze.at)
         known = await self._node.store.read(evm_title.followed_to, entry.id)
         at = known[0] if known else entry.start - 1
+        if frozen is not None and at > frozen.freeze.at:
+            at = frozen.freeze.at
+            await self._node.store.write(evm_title.forget_after, entry.id, at)
         for _ in range(RANGES_AT_ONCE):
             last = min(final, at + MAX_RANGE)
             more = last < final
@@ -112,6 +115,10 @@ class EvmFollower:
         for each in refused:
             keep_refusal(conn, entry, each)
         evm_title.follow(conn, entry.id, last, self._node.clock.now_ms())
+        frozen = registry_freezes.find(conn, entry.id)
+        if frozen is not None:
+            # It came in while these blocks were read.
+            evm_title.forget_after(conn, entry.id, frozen.freeze.at)
 
     # -- learning ------------------------------------------------------------------------------
 
@@ -153,7 +160,11 @@ class EvmFollower:
         members = partners.members_of(self._node)
         keys = await self._node.store.read(self._keys, members, title, steps)
         proof = EvmTitleProof(entry.id, tuple(steps), keys)
-        news = chain_news(proof, members, of_known([move.block_hash for move in moves]))
+        known, ended = (
+            of_known([move.block_hash for move in moves]),
+            partners.freezes_of(self._node),
+        )
+        news = chain_news(proof, members, known, ended)
         await self._compare(entry, client, news)
         return news
 

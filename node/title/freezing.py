@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ledger import registry_freezes, registry_witness
+from ledger import evm_title, registry_freezes, registry_witness
 from node.title import disputing, inheriting, partners, rows
 from node.trust.founding import purpose_of
 from protocols import registry_freeze, times
@@ -213,11 +213,14 @@ class Freezing:
             return False
         freeze = document.freeze
         voided = rows.void_after(conn, freeze.arbiter.id, freeze.at)
+        if isinstance(freeze.arbiter, EvmArbiterId):
+            evm_title.forget_after(conn, freeze.arbiter.id, freeze.at)
         detail = {**freeze_json(document), "voided": [title.hex() for title in voided]}
         events.record(conn, kind="arbiter-frozen", at=now, actor=node.did, detail=detail)
         for title in voided:
             about = {"code": "arbiter_frozen", "title": title.hex()}
             events.record(conn, kind="alarm", at=now, actor=node.did, detail=about)
+            disputing.reconsider(conn, node, title)
         if announce:
             disputing.announce(conn, node, registry_freeze.TYPE, document.to_bytes())
         return True

@@ -11,6 +11,8 @@ from node.documents.tables import documents, recipients
 from node.store import dialect
 from node.title.tables import bills, history, keys, notices, submissions, titles
 from protocols import checkpoint, log_proof, note
+from protocols.evm_proof import read_header
+from protocols.evm_title_proof import is_chain_proof, read_proof_json
 from protocols.title import ACCOUNT
 from protocols.title_json import read_state_bytes, state_bytes
 from schemas import strict_json
@@ -140,13 +142,14 @@ def put(
     return held.state.seq if held else 0
 
 
-def void_after(conn: Connection, arbiter: bytes, size: int) -> list[bytes]:
-    """Forget final states that are proven only beyond the end of their registry: they are void.
+def void_after(conn: Connection, arbiter: bytes, place: int) -> list[bytes]:
+    """Forget final states that are proven only beyond the end of their arbiter: they are void.
 
+    place: entries of a registry's log that count, or the last block of a chain that does
     What the title was before is asked for again, of whoever continues the registry (R21).
     """
     found = conn.execute(select(*_TITLE).where(titles.c.arbiter == arbiter)).all()
-    beyond = [row[0] for row in found if _proven_size(row[4]) > size]
+    beyond = [row[0] for row in found if _proven_at(row[4]) > place]
     for title in beyond:
         void(conn, title)
     return [bytes(title) for title in beyond]
@@ -158,9 +161,12 @@ def void(conn: Connection, title: bytes) -> None:
         conn.execute(delete(table).where(table.c.title == title))
 
 
-def _proven_size(proof: str) -> int:
-    """Entries under the checkpoint of a registry's proof; 0 for a chain's, which is no log."""
-    text = strict_json.loads_object(proof.encode()).get("proof")
+def _proven_at(proof: str) -> int:
+    """Entries under the checkpoint of a registry's proof; of a chain's the last move's block."""
+    told = strict_json.loads_object(proof.encode())
+    if is_chain_proof(told):
+        return read_header(read_proof_json(told).steps[-1].event.header).number
+    text = told.get("proof")
     return _head_size(text) if isinstance(text, str) else 0
 
 

@@ -50,6 +50,14 @@ def read_capped(path: Path, limit: int) -> bytes:
     return data
 
 
+def read_text(path: Path, limit: int) -> str:
+    """The file's UTF-8 text; raises MalformedError `file_unreadable` or TooLargeError."""
+    try:
+        return read_capped(path, limit).decode()
+    except UnicodeDecodeError:
+        raise MalformedError("file_unreadable", f"{path.name}: it is not text") from None
+
+
 def read_trust(path: Path, now: datetime | None = None) -> MemberList:
     """The newest member list of a ``--trust`` file; raises as `read_versions`."""
     return read_versions(path, now)[-1]

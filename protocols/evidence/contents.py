@@ -41,6 +41,7 @@ _OTHERS = (
     re.compile(r"members/\d{6}\.json"),
     re.compile(r"status/\d{3}\.jwt"),
     re.compile(r"titles/\d{3}\.(?:json|jws)"),
+    re.compile(r"(?:hand-overs|freezes)/\d{3}\.json"),
     re.compile(r"history\.json|report\.json"),
 )
 
@@ -72,6 +73,8 @@ class BundleContents:
     statuses: signed status lists, fetched for this export
     titles:   title proofs (RFC 8785 bytes), each with the carrier's issuance manifest (compact
               JWS), which ties the title to its bill
+    hand_overs: files by which logs changed their witnesses (`protocols.log_epochs`)
+    freezes:  documents by which registries ended or handed over (`protocols.registry_freeze`)
     history:  events as JSON; report: what the exporter's own verification says per document
     """
 
@@ -81,6 +84,8 @@ class BundleContents:
     lists: tuple[tuple[int, bytes], ...]
     statuses: tuple[str, ...] = ()
     titles: tuple[tuple[bytes, str], ...] = ()
+    hand_overs: tuple[bytes, ...] = ()
+    freezes: tuple[bytes, ...] = ()
     history: tuple[Mapping[str, JsonValue], ...] = ()
     report: Mapping[str, JsonValue] = field(default_factory=dict)
 
@@ -117,6 +122,10 @@ def prepare(contents: BundleContents) -> Prepared:
     for number, (title, issuance) in enumerate(contents.titles, start=1):
         members[f"titles/{number:03d}.json"] = title
         members[f"titles/{number:03d}.jws"] = issuance.encode()
+    for number, hand_over in enumerate(contents.hand_overs, start=1):
+        members[f"hand-overs/{number:03d}.json"] = hand_over
+    for number, freeze in enumerate(contents.freezes, start=1):
+        members[f"freezes/{number:03d}.json"] = freeze
     members[HISTORY] = strict_json.canonical([dict(event) for event in contents.history])
     members[REPORT] = strict_json.canonical(dict(contents.report))
     return Prepared(members, write_index(contents.network, contents.subject, members))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocols import member_list
+from protocols import log_epochs, member_list
 from protocols.evidence import reading
 from protocols.members import history
 from protocols.verify.credential_steps import FAILED, PASSED, UNKNOWN, not_reached
@@ -31,7 +31,8 @@ def evi_15_moment(bundle: Bundle, at: datetime) -> Check:
     later = member_list.walk(lists, bundle.held, now=None)
     versions = [*bundle.earlier, bundle.held, *later]
     members = history.in_force(versions, at)
-    documents = reading.check_documents(bundle.members, members, at, logs=versions[-1])
+    logs = log_epochs.as_known_by(versions[-1], bundle.lists)
+    documents = reading.check_documents(bundle.members, members, at, logs=logs)
     evidence = {"version": members.version, "digest": members.digest.hex()}
     for outcome in (FAILED, UNKNOWN):
         for document in documents:

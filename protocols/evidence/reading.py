@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from protocols import evm_title_proof, jws, member_list, status_list, times
+from protocols import evm_title_proof, jws, member_list, registry_freeze, status_list, times
 from protocols.evidence import contents
 from protocols.fields import Fields
 from protocols.members.trust import CLOCK_SKEW
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from protocols.evm_proof import Header
     from protocols.evm_title_proof import EvmTitleProof
     from protocols.member_list import MemberList
+    from protocols.registry_freeze import Freezes
     from protocols.title import TitleState
     from protocols.title_operation import IssuanceManifest
-    from protocols.title_proof import ProvenTitle, TitleProof
+    from protocols.title_proof import TitleProof
     from protocols.verify.case import Document
 
 STATUS_STEP = "CRED-10"
@@ -251,19 +252,25 @@ def check_title(
     lists: MemberList,
     at: datetime,
     documents: Sequence[CheckedDocument],
+    freezes: Freezes,
 ) -> dict[str, str]:
     """What a title proof proves, under the registry that the list names, and of which bill.
 
     unsealed: first block of a chain that no listed validators sealed, if there is one: what stands
               on it is as yet unknown, and only that chain can tell
 
+    freezes: the ended arbiters that are known, by documents that the roots have signed
+
     Raises RefusedError `evidence_title` when no listed arbiter proves it, it is of later than
-    the export, or it is not the title of a document in the bundle (R19).
+    the export, or it is not the title of a document in the bundle (R19); `title_other_arbiter`
+    when no signed hand-over leads from the arbiter that issued it to the one that proves it,
+    `arbiter_frozen` when it is of after that one's end (R21).
     """
     proven = _proven(data, lists)
     if proven.at - at > CLOCK_SKEW:
         raise RefusedError("evidence_title", "the proof is of later than the export")
     manifest = _manifest(issuance, proven, lists)
+    _require_turn(manifest.arbiter, proven, freezes)
     bill = next((each for each in documents if each.is_bill_of(manifest)), None)
     if bill is None:
         raise RefusedError("evidence_title", "it is the title of no document in the bundle")
@@ -278,11 +285,28 @@ def check_title(
 
 @dataclass(frozen=True, slots=True)
 class _Proven:
-    """What a proof of either kind of arbiter proves; unsealed: blocks that nobody vouches for."""
+    """What a proof of either kind of arbiter proves.
 
+    place:    entries of a registry's log, or the number of the last block that moved the title
+    unsealed: blocks that nobody vouches for
+    """
+
+    arbiter: bytes
     state: TitleState
     at: datetime
+    place: int
+    on_chain: bool = False
     unsealed: tuple[int, ...] = ()
+
+
+def _require_turn(issued_by: bytes, proven: _Proven, freezes: Freezes) -> None:
+    """That it was that arbiter's turn: the title's id names the first one for ever (R19, R21)."""
+    if not proven.on_chain:
+        registry_freeze.require_turns([issued_by], proven.arbiter, proven.place, freezes)
+        return
+    if issued_by != proven.arbiter:
+        raise RefusedError("title_other_arbiter", "titles on a chain do not move")
+    registry_freeze.require_before_end(proven.arbiter, proven.place, freezes)
 
 
 def _manifest(issuance: str, proven: _Proven, lists: MemberList) -> IssuanceManifest:
@@ -302,8 +326,7 @@ def _proven(data: bytes, lists: MemberList) -> _Proven:
     told = strict_json.loads_object(data, max_bytes=evm_title_proof.MAX_BYTES)
     if evm_title_proof.is_chain_proof(told):
         return _proven_on_chain(evm_title_proof.read_proof(data), lists)
-    found = _proven_in_log(read_proof(data), lists)
-    return _Proven(found.state, found.at)
+    return _proven_in_log(read_proof(data), lists)
 
 
 def _proven_on_chain(proof: EvmTitleProof, lists: MemberList) -> _Proven:
@@ -316,15 +339,20 @@ def _proven_on_chain(proof: EvmTitleProof, lists: MemberList) -> _Proven:
         unsealed.append(header.number)
 
     found = evm_title_proof.verify_proof(proof, entry=entry, members=lists, vouch=vouch)
-    return _Proven(found.state, found.at, tuple(unsealed))
+    last = found.places[-1].block
+    return _Proven(
+        proof.arbiter, found.state, found.at, last, on_chain=True, unsealed=tuple(unsealed)
+    )
 
 
-def _proven_in_log(proof: TitleProof, lists: MemberList) -> ProvenTitle:
+def _proven_in_log(proof: TitleProof, lists: MemberList) -> _Proven:
     origin = origin_of(proof.proof)
     registry = lists.registry(origin)
     if registry is None:
         raise RefusedError("evidence_title", "its registry is not in the member list")
-    return verify_proof(proof, arbiter=arbiter_of(registry), network=lists.network)
+    arbiter = arbiter_of(registry)
+    found = verify_proof(proof, arbiter=arbiter, network=lists.network)
+    return _Proven(arbiter.id, found.state, found.at, found.log.size)
 
 
 def read_report(data: bytes) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""EVI-01 … EVI-14, EVI-16: what a bundle proves, checked against the member list held.
+"""EVI-01 … EVI-14, EVI-16, EVI-17: what a bundle proves, checked against the member list held.
 
 Pure and offline. The moment of everything is the *witnessed* time of the export (EVI-07); nobody's
 word is taken for it. A list, key or policy in the bundle counts only as far as it links to the
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from protocols import jws, times, timestamp
+from protocols import jws, log_epochs, registry_freeze, times, timestamp
 from protocols.digest import sha256
 from protocols.evidence import archive, contents, moment, reading, renewal
 from protocols.evidence.contents import INDEX, STATEMENT, STATEMENT_PROOF
@@ -19,6 +19,7 @@ from protocols.evidence.reading import as_text
 from protocols.member_list import KeyStanding, MemberList
 from protocols.members import history
 from protocols.members.trust import CLOCK_SKEW
+from protocols.registry_freeze import NO_FREEZES, Freezes
 from protocols.status_list import Status
 from protocols.verify.case import end_of_second
 from protocols.verify.certificate_steps import verify_stamp
@@ -48,6 +49,7 @@ class Bundle:
     held: MemberList
     now: datetime | None = None
     earlier: Sequence[MemberList] = ()
+    freezes: Freezes = field(default_factory=dict)
     members: dict[str, bytes] = field(default_factory=dict)
     index: Index | None = None
     signed: jws.Jws | None = None
@@ -160,6 +162,26 @@ def _as_known_now(earlier: MemberList, held: MemberList) -> MemberList:
     return replace(told, algorithms=held.algorithms, anchors=held.anchors)
 
 
+def evi_17_successions(bundle: Bundle) -> Check:
+    """EVI-17: every hand-over of a log, and every registry's end, links to the list (R5).
+
+    A log's new witnesses count from a hand-over on that the old and the new quorum have cosigned
+    (R16); a registry's end, and who continues its titles, is what the roots have signed (R21).
+    """
+    if bundle.lists is None:
+        return not_reached("EVI-17")
+    known = log_epochs.as_known_by(bundle.lists, bundle.held)
+    carried = [log_epochs.parse(bundle.members[each]) for each in bundle.named("hand-overs")]
+    bundle.lists = log_epochs.with_hand_overs(known, carried)
+    documents = [bundle.text(each) for each in bundle.named("freezes")]
+    bundle.freezes = registry_freeze.disclosed(documents, bundle.lists, bundle.freezes)
+    evidence = {
+        "handOvers": [f"{each.origin} {each.before} > {each.after}" for each in carried],
+        "ended": [each.hex() for each in bundle.freezes],
+    }
+    return Check("EVI-17", PASSED, evidence=evidence)
+
+
 def evi_06_exporter(bundle: Bundle) -> Check:
     """EVI-06: the statement is signed with a listed exchange key of the exporter (R1, R3)."""
     signed, statement, members = bundle.signed, bundle.statement, bundle.lists
@@ -259,7 +281,8 @@ def evi_11_titles(bundle: Bundle) -> Check:
     """EVI-11: every title proof leads to a witnessed root, or to sealed blocks, of its listed
     arbiter (R21, R22).
 
-    And it is, by its carrier's manifest, the title of a document in the bundle (R19).
+    And it is, by its carrier's manifest, the title of a document in the bundle (R19), under the
+    arbiter that issued it or one to which signed hand-overs lead from there (R21).
     """
     if bundle.lists is None or bundle.at is None or bundle.documents is None:
         return not_reached("EVI-11")
@@ -274,6 +297,7 @@ def evi_11_titles(bundle: Bundle) -> Check:
             bundle.lists,
             bundle.at,
             bundle.documents,
+            bundle.freezes,
         )
         for each in numbers
     ]
@@ -347,13 +371,15 @@ def evi_16_anchors(bundle: Bundle) -> Check:
     return Check("EVI-16", PASSED, evidence={"anchored": len(anchored)})
 
 
-#: In the order in which they need each other: a renewal says until when earlier stamps must hold.
+#: In the order in which they need each other: hand-overs say whose witnesses count, and a renewal
+#: says until when earlier stamps must hold.
 STEPS: tuple[tuple[str, Callable[[Bundle], Check]], ...] = (
     ("EVI-01", evi_01_container),
     ("EVI-02", evi_02_index),
     ("EVI-03", evi_03_members),
     ("EVI-04", evi_04_statement),
     ("EVI-05", evi_05_member_list),
+    ("EVI-17", evi_17_successions),
     ("EVI-06", evi_06_exporter),
     ("EVI-07", evi_07_export_time),
     ("EVI-13", evi_13_renewals),
@@ -374,6 +400,7 @@ def verify_bundle(
     now: datetime | None = None,
     earlier: Sequence[MemberList] = (),
     at: datetime | None = None,
+    freezes: Freezes = NO_FREEZES,
 ) -> Report:
     """Verify an evidence bundle against the member list `held`. No network, no clock.
 
@@ -381,11 +408,12 @@ def verify_bundle(
              held when it was made, as an exporter does
     earlier: versions before `held` that the verifier holds and has verified
     at:      another moment that is asked about, too (EVI-15)
+    freezes: the ended arbiters that the verifier knows of; a bundle can complete, not change them
 
     Never raises for a bad file. PASSED says: these documents stood, or are shown as revoked, at
     the witnessed moment of the export, for a verifier who holds this list.
     """
-    bundle = Bundle(data, held, now, earlier)
+    bundle = Bundle(data, held, now, earlier, freezes)
     found = [_step(check_id, step, bundle) for check_id, step in STEPS]
     if at is not None:
         found.append(_step(moment.STEP, lambda given: moment.evi_15_moment(given, at), bundle))

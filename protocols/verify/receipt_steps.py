@@ -190,9 +190,15 @@ def log_01_leaf(case: Case, receipt: Receipt) -> Check:
 
 
 def log_02_listed(case: Case, receipt: Receipt) -> Check:
-    """LOG-02: the log is in the member list the verifier holds (R5)."""
+    """LOG-02: the log is in the member list the verifier holds (R5).
+
+    Hand-overs that came with the receipt count as far as they link to that list (R16).
+    """
     try:
         origin = origin_of(receipt.proof)
+        carried = receipt.file.hand_overs if receipt.file else ()
+        if carried:
+            case.logs = log_epochs.with_hand_overs(case.logs or case.members, carried)
     except TradeError as error:
         return fault("LOG-02", error)
     if not logs_at(case.logs or case.members, origin):

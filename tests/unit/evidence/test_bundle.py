@@ -45,6 +45,7 @@ def test_a_good_bundle_passes_every_check_and_is_marked_historical() -> None:
     assert [check.id for check in report.checks] == [
         *(f"EVI-{n:02d}" for n in range(1, 15)),
         "EVI-16",
+        "EVI-17",
     ]
     assert report.verdict is Outcome.PASSED, wrong(report)
     assert report.subject == world.UCR
