@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SHARED = frozenset(
-    {"changes", "log_chain", "log_receipt", "main", "options", "output", "resolving"}
+    {
+        "changes",
+        "evidence_forks",
+        "log_chain",
+        "log_receipt",
+        "main",
+        "options",
+        "output",
+        "resolving",
+    }
 )
 _GROUP = "pratique.commands"
 _NAME = "pratique"
