@@ -275,6 +275,12 @@ def bill(reference: str = "NHLX0001") -> DocumentFile:
 
 def title_proof(reference: str = "NHLX0001") -> tuple[bytes, str]:
     """Proof of the title of `bill(reference)`, as of NOW, and the carrier's manifest."""
+    world, title, manifest = title_issued(reference)
+    return world.proof(title).to_bytes(), manifest
+
+
+def title_issued(reference: str = "NHLX0001") -> tuple[titles.World, bytes, str]:
+    """The registry after the issue of `bill(reference)`, the title's id, the manifest."""
     world = titles.World(
         registry=titles.Registry(network=MEMBERS.network, arbiter=titles.ARBITER), members=MEMBERS
     )
@@ -292,8 +298,7 @@ def title_proof(reference: str = "NHLX0001") -> tuple[bytes, str]:
     )
     assert made.kind is Kind.ISSUE
     world.run(titles.signed(made))
-    proof = world.proof(manifest.title()).to_bytes()
-    return proof, sign_manifest(manifest, ecdsa("nhl", "title"))
+    return world, manifest.title(), sign_manifest(manifest, ecdsa("nhl", "title"))
 
 
 @dataclass

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import Connection, update
 
+from ledger import evm_title
 from node.fsck import Context
 from node.fsck.chain_titles import chain_titles
 from node.title import rows
+from node.title.freezing import Wish
 from node.title.making import IssueOrder, Order
 from node.title.tables import titles
 from protocols import evm_title_proof
@@ -25,7 +27,13 @@ from protocols.fields import Fields
 from protocols.members.arbiters import read_arbiter
 from protocols.title import Ending, Kind, State
 from protocols.title_json import state_bytes
-from schemas.errors import ConflictError, ForbiddenError, MalformedError, RefusedError
+from schemas.errors import (
+    ConflictError,
+    ForbiddenError,
+    MalformedError,
+    RefusedError,
+    UnavailableError,
+)
 from testnet.devchain import DevChain
 from tests.integration.evm.evm_title_network import (
     CARRIER,
@@ -53,15 +61,19 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def on_embedded(folder: Path) -> AsyncIterator[tuple[World, dict[str, Cutter]]]:
-    """The network with a wire to the chain for each node."""
+async def on_embedded(
+    folder: Path, without: str = ""
+) -> AsyncIterator[tuple[World, dict[str, Cutter]]]:
+    """The network with a wire to the chain for each node but one."""
     chain = DevChain()
     await chain.start()
     try:
         async with AsyncExitStack() as stack:
             port = int(chain.url.rpartition(":")[2])
             wires = {
-                name: await stack.enter_async_context(Cutter(port)) for name in (CARRIER, *PORTS)
+                name: await stack.enter_async_context(Cutter(port))
+                for name in (CARRIER, *PORTS)
+                if name != without
             }
             urls = {name: wire.url for name, wire in wires.items()}
             place = Chain(chain.settings.chain_id, "finalized", urls, chain.url)
@@ -257,10 +269,14 @@ async def test_r21_a_node_cut_off_from_its_chain_halts_says_so_and_agrees_again(
         await eventually(unready)
         assert "registry unreachable" in rotterdam.unready()["title"]
         answer = await rotterdam.title.operate(other, Order(Kind.TRANSFER, did_of("imp-a")))
-        assert (answer["outcome"], answer["code"]) == ("pending", "registry_unreachable")
-        shown = await rotterdam.title.show(other)
+        # Another member relays it; what that one then says is no final state here.
+        assert (answer["outcome"], answer["code"]) == ("pending", "title_relayed_by_peer")
+        await seen(nhl, other, 2)
+        shown = await rotterdam.title.show(other, refresh=True)
         assert not shown["final"]
         assert shown["state"]["possessor"]["did"] == did_of("bank")
+        told = shown["registry"]["told"]
+        assert (told["final"], told["state"]["possessor"]["did"]) == (False, did_of("imp-a"))
         assert shown["registry"]["unreachable"] == "transfer pending – registry unreachable"
         # The others go on.
         await nhl.title.operate(title, Order(Kind.TRANSFER, did_of("financier-2")))
@@ -275,6 +291,33 @@ async def test_r21_a_node_cut_off_from_its_chain_halts_says_so_and_agrees_again(
 
         await eventually(ready)
         assert (await seen(rotterdam, title, 2)).state.possessor.did == did_of("financier-2")
+
+
+async def test_r21_a_node_without_a_chain_has_peers_relay_and_believes_no_word_of_theirs(
+    tmp_path: Path,
+) -> None:
+    async with on_embedded(tmp_path, without="sg-port") as (world, _):
+        nhl, singapore = world.nodes[CARRIER], world.nodes["sg-port"]
+        title = await titled(nhl)
+        state = (await nhl.title.require(title)).state
+        text = await operation(world, state, Kind.TRANSFER, "exp-a", "financier-2")
+        answer = await singapore.title.relay(title, text)
+        assert (answer["outcome"], answer["code"]) == ("pending", "title_relayed_by_peer")
+        assert (await seen(nhl, title, 2)).state.possessor.did == did_of("financier-2")
+        shown = await singapore.title.show(title, refresh=True)
+        assert (shown["state"], shown["final"]) == (None, False)
+        told = shown["registry"]["told"]
+        assert told["by"] in {did_of(CARRIER), did_of("nl-port")}
+        assert told["state"]["possessor"]["did"] == did_of("financier-2")
+        # What the contract would refuse is paid for by nobody.
+        before = await nhl.chain.show()
+        late = await operation(world, state, Kind.TRANSFER, "exp-a", "bank")
+        answer = await singapore.title.relay(title, late)
+        assert (answer["outcome"], answer["code"]) == ("pending", "registry_unreachable")
+        assert (await nhl.chain.show())["transactions"] == before["transactions"]
+        with pytest.raises(UnavailableError):
+            # Nothing issued here would ever be seen to be final.
+            await singapore.title.issue(IssueOrder(bytes(32), did_of("bank"), arbiter="evm"))
 
 
 async def test_the_operator_chooses_the_arbiter_and_sees_how_it_stands(tmp_path: Path) -> None:
@@ -369,3 +412,24 @@ async def test_r21_a_registry_that_its_governors_froze_takes_no_operation(tmp_pa
         # Who holds it stays to be seen.
         held = await nhl.title.require(title)
         assert (held.state.seq, held.state.possessor.did) == (1, did_of("exp-a"))
+
+
+async def test_r21_what_a_chain_moved_after_its_signed_end_is_forgotten(tmp_path: Path) -> None:
+    async with on_embedded(tmp_path) as (world, _):
+        nhl, rotterdam = world.nodes[CARRIER], world.nodes["nl-port"]
+        title = await titled(nhl)
+        await nhl.title.operate(title, Order(Kind.TRANSFER, did_of("bank"), did_of("exp-a")))
+        for node in (nhl, rotterdam):
+            await seen(node, title, 2)
+        first, second = await nhl.store.read(evm_title.moves_of, world.entry.id, title)
+        assert first.block < second.block
+        wish = Wish(world.entry.id, block=first.block, block_hash=first.block_hash)
+        signed = await nhl.registry.freezing.sign(await nhl.registry.freezing.draft(wish))
+        assert nhl.registry.freezing.is_complete(signed)
+        for node in (nhl, rotterdam):
+            held = await seen(node, title, 1)
+            assert held.state.possessor.did == did_of("exp-a")
+            kept = await node.store.read(evm_title.moves_of, world.entry.id, title)
+            assert [move.seq for move in kept] == [1]
+        with pytest.raises(RefusedError, match="arbiter_frozen"):
+            await nhl.title.operate(title, Order(Kind.TRANSFER, did_of("bank"), did_of("exp-a")))
