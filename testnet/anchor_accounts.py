@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rlp  # type: ignore[import-untyped]
 from eth_hash.auto import keccak
+from rlp.exceptions import RLPException  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
     import sqlite3
@@ -61,10 +62,17 @@ def take(
             row["block"],
             keccak(row["header"]).hex(),
             row["hash"].hex(),
-            _fault(row, roots, contract),
+            _judged(row, roots, contract),
         )
         for row in rows
     ]
+
+
+def _judged(row: sqlite3.Row, roots: Mapping[int, bytes], contract: bytes) -> str:
+    try:
+        return _fault(row, roots, contract)
+    except (RLPException, LookupError, ValueError, TypeError) as error:
+        return f"it cannot be read: {type(error).__name__}"
 
 
 def _fault(row: sqlite3.Row, roots: Mapping[int, bytes], contract: bytes) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+LOG_FILE: Final = "chain.log"
 CHAIN_ID: Final = 1337
 FINALITY: Final = "depth:1"
 UP: Final = 20.0
@@ -38,7 +39,7 @@ CALL_SECONDS: Final = 5.0
 GAS: Final = 5_000_000
 CARRIER: Final = 1
 _DEPLOYER: Final = SoftwareEvmSigner(keccak256(b"deployer of the story's contracts"))
-_MISSING: Final = "eth-tester is not installed: pip install 'pratique[devchain]', or install anvil"
+_MISSING: Final = "the demo needs a chain: pip install 'pratique[evm,devchain]'"
 
 
 class ChainFailedError(Exception):
@@ -117,7 +118,7 @@ class ChainPlace:
 def choose() -> ChainPlace:
     """anvil if it is found, else the embedded chain; raises SettingsError `devchain_missing`."""
     found = find_anvil()
-    if found is None and find_spec("eth_tester") is None:
+    if find_spec("web3") is None or (found is None and find_spec("eth") is None):
         raise SettingsError("devchain_missing", _MISSING)
     return ChainPlace(free_port(), found)
 

@@ -6,7 +6,7 @@ import base64
 import zipfile
 from typing import TYPE_CHECKING, Final
 
-from testnet.chain import UP, Stands
+from testnet.chain import UP, ChainFailedError, Stands
 from testnet.operator import ProblemError, eventually
 
 if TYPE_CHECKING:
@@ -21,7 +21,14 @@ HEARD: Final = 15.0
 
 async def start(run: Run) -> None:
     """Waits for the chain, then puts both contracts there."""
-    begun = await eventually(run.chain.is_up, deadline=UP)
+    process = run.nursery.beside()
+
+    async def look() -> bool | None:
+        if run.nursery.exit_code(process) is not None:
+            raise ChainFailedError(run.chain_log.read_text(errors="replace")[-500:])
+        return await run.chain.is_up()
+
+    begun = await eventually(look, deadline=UP)
     run.expectations.require("the chain answers", bool(begun), begun)
     deployed = await run.chain.deploy(run.world.charter(run.members.network))
     run.expectations.require("both contracts are on the chain", deployed, deployed)

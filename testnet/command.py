@@ -33,7 +33,10 @@ def demo(
     stop: Annotated[bool, typer.Option("--stop", help="Stops nodes that --keep left.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Prints report.json alone.")] = False,
 ) -> None:
-    """Eleven nodes play three consignments and five faults; exit code 0 if everything held."""
+    """Eleven nodes and a chain play three consignments and five faults; exit code 0 if all held.
+
+    The chain is anvil where it is found, else the embedded one of `pratique devchain`.
+    """
     if lang not in {"en", "zh"}:
         raise typer.BadParameter("en or zh", param_hint="--lang")
     if stop:
@@ -58,7 +61,7 @@ def _play(out: Path, seed: int, lang: str, *, fast: bool, keep: bool, as_json: b
     out.mkdir(parents=True, exist_ok=True)
     place = chain.choose()
     # First of all: the warm parent must be forked before this process has threads or a loop.
-    nursery = Nursery.start(_warm, _serve, Beside(place.command(), out / "chain.log"))
+    nursery = Nursery.start(_warm, _serve, Beside(place.command(), out / chain.LOG_FILE))
     from testnet import report
     from testnet.run import prepare
     from testnet.screen import screen as make_screen

@@ -17,7 +17,7 @@ from node.daemon import factories
 from node.runtime import Node
 from node.settings import ChainSettings, load
 from testnet import accounts, chain_expectations, consignments
-from testnet.chain import ChainFailedError, StoryChain
+from testnet.chain import LOG_FILE, ChainFailedError, StoryChain
 from testnet.expectations import ExpectationError, Expectations
 from testnet.nursery import proportional_memory
 from testnet.operator import Operator, ProblemError, eventually
@@ -90,6 +90,11 @@ class Run:
         """The chain; there while the run is on."""
         assert self._chain is not None
         return self._chain
+
+    @property
+    def chain_log(self) -> Path:
+        """What the chain's process wrote."""
+        return self.out / LOG_FILE
 
     def word(self, key: str, **values: object) -> str:
         """A text in the language of this run."""

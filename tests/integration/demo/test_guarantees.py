@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -27,12 +28,13 @@ NOTICED = {
 }
 
 
-def play(guarantee: str, out: Path) -> tuple[int, dict[str, Any]]:
-    """Exit code and report of the demo with that guarantee broken."""
+def play(guarantee: str, out: Path, **environment: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and report of the demo with that guarantee broken, on anvil where it is found."""
     command = [sys.executable, "-m", "tests.support.broken", guarantee, "--fast", "--json"]
     done = subprocess.run(
         [*command, "--out", str(out), "--seed", "7"],
         cwd=ROOT,
+        env=os.environ | environment,
         capture_output=True,
         timeout=DEADLINE,
         check=False,
@@ -42,11 +44,16 @@ def play(guarantee: str, out: Path) -> tuple[int, dict[str, Any]]:
 
 
 def test_the_unbroken_demo_holds(tmp_path: Path) -> None:
-    code, report = play("nothing", tmp_path)
+    # The embedded chain, whatever else is installed.
+    code, report = play("nothing", tmp_path, PRATIQUE_ANVIL=str(tmp_path / "none"))
     failed = [item for item in report["expectations"]["all"] if not item["held"]]
     assert code == 0, failed
     assert report["held"]
     assert report["accounts"]["lost"] == []
+    assert report["chain"]["engine"] == "devchain"
+    assert report["chain"]["title"]["moves"] == 4
+    anchored = {anchor["log"] for anchor in report["accounts"]["anchors"]}
+    assert anchored >= {"cn-port", "sg-port", "nl-port", "kz-rail"}
     assert [fault["caught"] for fault in report["faults"]] == [True] * 5
     assert (tmp_path / "index.html").stat().st_size > 10_000
     assert (tmp_path / "evidence-A.zip").exists()
