@@ -661,7 +661,7 @@ def test_r17_a_compromised_key_proves_nothing_but_what_was_verified_before() -> 
 # Nothing altered is ever accepted.
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(st.data())
 def test_an_altered_chain_is_never_ready(data: st.DataObject) -> None:
     document, texts = _two_hops()
@@ -744,7 +744,7 @@ def _changed(data: st.DataObject, value: Any) -> None:
         return
 
 
-@settings(max_examples=250, deadline=None)
+@settings(deadline=None)
 @given(st.data())
 def test_whatever_a_platform_signs_or_sends_is_answered(data: st.DataObject) -> None:
     document, texts = w.simple("straight")
