@@ -61,13 +61,19 @@ class EvmArbiter(TitleArbiter):
     async def hand_in(self, text: str, *, wait: int) -> Handed:
         """Relay an operation and wait up to that many seconds for it to be final.
 
-        It is relayed even while the chain is cut off: it then waits in the journal. Raises
+        Where this node cannot reach the chain a peer relays it; when none does, it waits in the
+        journal of a node whose chain is cut off. Raises
         UnavailableError `registry_unreachable` when nothing is known (R13), RefusedError
         `bad_signature`, ConflictError `title_registry_frozen`.
         """
         signed = read_text(text)
         network = self._titles.members().network
         digest = signed.verify(self.entry.registry(network).domain)
+        fault = self._titles.cut_off(self.entry)
+        if fault is not None:
+            handed = await self._titles.peers.hand_in(self.entry, digest, text)
+            if handed is not None:
+                return handed
         self._titles.require_chain(self.entry)
         self._titles.require_open(self.entry)
         self._titles.relay.put(self.entry, digest, text)
@@ -89,9 +95,15 @@ class EvmArbiter(TitleArbiter):
     async def fetch(self, title: bytes, *, after: int = 0, wait: int = 0) -> TitleNews | None:
         """The title's final state with its proof, or None when none is final yet.
 
-        Raises UnavailableError `registry_unreachable`.
+        From a peer where this node cannot reach the chain. Raises UnavailableError
+        `registry_unreachable`.
         """
-        self._titles.require_chain(self.entry)
+        fault = self._titles.cut_off(self.entry)
+        if fault is not None:
+            news = await self._titles.peers.fetch(self.entry, title)
+            if news is not None:
+                return news
+            raise fault
         end = time.monotonic() + wait
         try:
             await self._titles.look(self.entry)

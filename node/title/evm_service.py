@@ -13,7 +13,9 @@ from node.title import evm_keys, partners, rows
 from node.title.arbiter import unreachable
 from node.title.evm_following import EvmFollower
 from node.title.evm_governing import EvmGoverning
+from node.title.evm_peers import EvmPeers
 from node.title.evm_relay import EvmRelay
+from node.title.evm_serving import EvmServing
 from node.title.tasks import end
 from protocols import times
 from protocols.evm_calls import FROZEN_AT, call, read_number
@@ -22,7 +24,7 @@ from protocols.evm_proof import read_header
 from protocols.evm_title_proof import is_chain_proof, no_voucher, of_known, read_proof_json
 from protocols.fields import DID, Fields
 from schemas import strict_json
-from schemas.errors import ConflictError, RefusedError, SettingsError, TradeError
+from schemas.errors import ConflictError, RefusedError, SettingsError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +53,8 @@ class EvmTitles:
         self.following = EvmFollower(node, follower)
         self.relay = EvmRelay(node)
         self.governing = EvmGoverning(node)
+        self.peers = EvmPeers(node)
+        self.serving = EvmServing(self)
         self.fault: TradeError | None = None
         self._frozen: dict[bytes, int] = {}
         self._looking = asyncio.Lock()
@@ -83,6 +87,7 @@ class EvmTitles:
                 "titles",
             ),
             *self.governing.routes(),
+            *self.serving.routes(),
         ]
 
     def start(self) -> None:
@@ -146,6 +151,23 @@ class EvmTitles:
         """Raises UnavailableError `registry_unreachable` while the chain is cut off (R21)."""
         if self.fault is not None:
             raise unreachable(f"{self.fault.code}: {self.fault.detail}")
+
+    def cut_off(self, entry: ArbiterEntry) -> UnavailableError | None:
+        """Why this node cannot reach that arbiter's chain by itself; None when it can."""
+        try:
+            self.require_chain(entry)
+            self.require_reachable()
+        except UnavailableError as error:
+            return error
+        return None
+
+    def require_way(self, entry: ArbiterEntry) -> None:
+        """Raises UnavailableError where an operation would never be seen to be final here.
+
+        Without a chain of one's own that takes blocks whose seals the list can vouch for.
+        """
+        if entry.finality != "qbft" or entry in self.here():
+            self.require_chain(entry)
 
     async def voucher(self, body: bytes) -> Vouch:
         """Vouches for the headers of a message's proof that our own chain knows to be final.
@@ -257,6 +279,8 @@ class EvmTitles:
             "asOf": times.to_text(times.from_ms(known[1])) if known else None,
             "frozen": self._frozen.get(entry.id) or None,
         }
+        if (not here or self.fault is not None) and self.peers.good is not None:
+            body["through"] = self.peers.good
         if not here:
             body["fault"] = "this node is not on its chain"
         elif self.fault is not None:
@@ -281,8 +305,14 @@ class EvmTitles:
             "finalBlock": known[0] if known else None,
             "finalAsOf": times.to_text(times.from_ms(known[1])) if known else None,
         }
-        if self.fault is not None or entry not in self.here():
+        if self.cut_off(entry) is not None:
             body["unreachable"] = "transfer pending – registry unreachable"
+            held = rows.find(conn, title)
+            word = self.peers.word(title, held.state.seq if held else 0)
+            if self.peers.good is not None:
+                body["through"] = self.peers.good
+            if word is not None:
+                body["told"] = word.to_json()
         return body
 
     def stage(self, conn: Connection, digest: bytes, status: str) -> dict[str, Any]:

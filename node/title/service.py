@@ -90,7 +90,7 @@ class TitleService:
         entry = making.arbiter_named(self.node, order.arbiter)
         said: Statements = ()
         if isinstance(entry, ArbiterEntry):
-            self.evm.require_chain(entry)
+            self.evm.require_way(entry)
             drafted = await self.node.store.read(evm_making.prepare, self.node, entry, order)
             prepared, said = await evm_making.issue(self.node, entry, order, drafted)
         else:

@@ -59,7 +59,10 @@ UNTIL = 20.0
 
 @dataclass(frozen=True)
 class Chain:
-    """Where a chain is spoken to: one address for each node, so that each can be cut off."""
+    """Where a chain is spoken to: one address for each node, so that each can be cut off.
+
+    A node without an address has no chain of its own.
+    """
 
     chain_id: int
     finality: str
@@ -96,7 +99,7 @@ def made(folder: Path, chain: Chain) -> Made:
             "log": {"checkpoint_interval": 0.2},
             "exchange": {"retry_base": 0.05, "poll_interval": 0.2},
             "chain": {
-                "urls": [chain.urls[name]],
+                "urls": [chain.urls[name]] if name in chain.urls else [],
                 "id": chain.chain_id,
                 "finality": chain.finality,
                 "fee": "zero",
