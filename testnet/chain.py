@@ -88,7 +88,7 @@ class ChainPlace:
             "anchors": checksum_text(self.anchors),
             "finality": FINALITY,
             "fee": "zero",
-            "poll_interval": 0.5,
+            "poll_interval": 1.0,
             "anchor_interval": interval,
         }
 
