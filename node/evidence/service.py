@@ -51,7 +51,7 @@ MAX_EVENTS = 10_000
 SUBJECT_LENGTH = 200
 
 
-def _freezes(node: Node, titles: Sequence[tuple[bytes, str]]) -> tuple[bytes, ...]:
+def ends_of(node: Node, titles: Sequence[tuple[bytes, str]]) -> tuple[bytes, ...]:
     """The documents by which the arbiters of these titles ended or handed over (R21)."""
     members = judging.members_of(node)
     found = {
@@ -149,7 +149,7 @@ class EvidenceService:
             statuses=statuses,
             titles=tuple(gathered.titles),
             hand_overs=tuple(gathered.hand_overs),
-            freezes=_freezes(self._node, gathered.titles),
+            freezes=ends_of(self._node, gathered.titles),
             history=tuple(
                 self._told(event)
                 for event in sorted(gathered.history, key=lambda event: (event.at, event.number))

@@ -46,11 +46,11 @@ async def receipt_file(node: Node, digest: bytes) -> tuple[ReceiptFile, LogRecei
     if found is None:
         raise NotFoundError("log_leaf_not_found", "no checkpoint covers that leaf yet")
     anchor = await anchor_of(node, found.size)
-    changed = await node.store.read(_hand_overs, node, found)
+    changed = await node.store.read(hand_overs_up_to, node, found)
     return ReceiptFile(found.entry, found.text, anchor, hand_overs=changed), found
 
 
-def _hand_overs(conn: Connection, node: Node, found: LogReceipt) -> tuple[HandOver, ...]:
+def hand_overs_up_to(conn: Connection, node: Node, found: LogReceipt) -> tuple[HandOver, ...]:
     """How our log's witnesses changed up to that checkpoint, as far as the list names them."""
     members, origin = node.members.current, origin_of(found.text)
     epochs = members.log_epochs(origin) if members is not None else ()

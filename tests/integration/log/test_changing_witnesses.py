@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ledger import hand_overs
-from node.log import handing_over
+from node.log import handing_over, receipts
 from node.runtime import Node
 from protocols import log_epochs
 from protocols.member_list import MemberList, MemberListDraft
@@ -74,6 +74,11 @@ async def test_r16_new_witnesses_count_from_the_hand_over_on_and_not_before(tmp_
         # Who does not know the hand-over goes on asking for the old quorum.
         assert verify_in_listed_log(second, before.entry, before.text).witnessed
         assert not verify_in_listed_log(second, after.entry, after.text).witnessed
+        # What its receipt file brings along is enough for who has nothing but that list.
+        carried = await rail.store.read(receipts.hand_overs_up_to, rail, after)
+        alone = log_epochs.with_hand_overs(second, carried)
+        assert verify_in_listed_log(alone, after.entry, after.text).witnessed
+        assert await rail.store.read(receipts.hand_overs_up_to, rail, before) == ()
         # The hand-over's own receipt has the lines of both.
         receipt = await rail.log.receipt(log_epochs.merkle.leaf_hash(proven.entry))
         assert verify_in_listed_log(told, receipt.entry, receipt.text).witnessed

@@ -11,12 +11,15 @@ from typer.testing import CliRunner
 
 from ledger import log
 from node.cli.main import build
+from node.evidence.service import ends_of
 from node.keystore import KeyStore
 from node.title import rows
 from node.title.making import Order
 from protocols import registry_freeze
 from protocols.registry import arbiter_of
 from protocols.title import Kind
+from protocols.title_operation import read_manifest
+from protocols.title_proof import read_proof, verify_proof
 from schemas.errors import TradeError
 from tests.integration.title.title_network import (
     CARRIER,
@@ -170,9 +173,24 @@ async def test_r21_a_registry_changes_its_witnesses_by_a_planned_hand_over_to_it
 
         await eventually(goes_on)
         assert (await nhl.title.require(title)).arbiter == new
+        await exported_with_its_end(nhl, title)
         shown = json.loads((await registry(nhl, "show", "--json")).stdout)
         assert shown["sequenced"]["origin"].endswith("/registry/2")
         assert shown["sequenced"]["predecessors"] == [old.hex()]
+
+
+async def exported_with_its_end(node: Node, title: bytes) -> None:
+    """What a bundle brings along leads offline to the registry that proves the title now."""
+    held, bill = await node.store.read(rows.find, title), await node.store.read(rows.bill, title)
+    (text,) = ends_of(node, [(held.proof.encode(), bill.issuance)])
+    members = node.members.current
+    known = registry_freeze.disclosed([text.decode()], members, registry_freeze.NO_FREEZES)
+    issued_by = read_manifest(bill.issuance)[1].arbiter
+    assert issued_by != held.arbiter
+    judge = next(one for one in map(arbiter_of, members.registries) if one.id == held.arbiter)
+    proven = verify_proof(read_proof(held.proof.encode()), arbiter=judge, network=members.network)
+    turns = registry_freeze.require_turns([issued_by], held.arbiter, proven.log.size, known)
+    assert [one.to_bytes() for one in turns] == [text]
 
 
 async def attempt(node: Node, title: bytes) -> bool:
