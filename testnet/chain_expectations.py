@@ -40,13 +40,13 @@ async def anchored(run: Run) -> None:
     wanted = {}
     for name in run.world.witnesses:
         operator = run.stage.operators[name]
-        wanted[name] = (await operator.get("/v1/log"))["witnessed"]["size"]
+        wanted[name] = ((await operator.get("/v1/log"))["witnessed"] or {}).get("size", 0)
         await operator.post("/v1/anchors")
 
     async def look() -> bool:
         for name, size in wanted.items():
             shown = await run.stage.operators[name].get("/v1/anchors")
-            if shown["final"] is None or shown["final"]["size"] < size:
+            if (shown["final"] or {}).get("size", 0) < size:
                 return False
         return True
 
@@ -61,8 +61,8 @@ async def check(run: Run) -> None:
     expect("every anchor's proof stands", bool(found) and not bad, bad[:5])
     missing = set(run.world.witnesses) - {item.actor for item in found}
     expect("the log of every witness has a final anchor", not missing, sorted(missing))
-    blocks = {item.block: item.block_hash for item in found}
-    other = [at for at, held in blocks.items() if await run.chain.block_hash(at) != held]
+    blocks = {(item.block, item.block_hash) for item in found}
+    other = [at for at, held in blocks if await run.chain.block_hash(at) != held]
     expect("anchors stand in blocks that the chain has", not other, other[:5])
     run.screen.say("anchored", count=len(found))
     await _title(run)
@@ -70,7 +70,9 @@ async def check(run: Run) -> None:
 
 async def _title(run: Run) -> None:
     """One state of B's title at every node, and the same in the contract and its events."""
-    title = run.stage.titles[ON_CHAIN]
+    title = run.stage.titles.get(ON_CHAIN)
+    if title is None:
+        return  # The lane ended before, and that is told.
     moves = sorted(await run.chain.moves(bytes.fromhex(title)))
     stands = await run.chain.control(bytes.fromhex(title))
     steps = moves == list(range(1, stands.seq + 1))
