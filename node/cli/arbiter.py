@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 def key(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Show this node's governor key and, for a carrier, the key with which it issues."""
-    found = _operator(home).get("/v1/arbiters")["keys"]
+    found = _get(home, "/v1/arbiters")["keys"]
     if as_json:
         output.print_json(found)
     else:
@@ -57,7 +57,7 @@ def deploy(
 ) -> None:
     """Deploy a title registry for this network; prints its entry for the member list."""
     body = {"name": name, "governors": governor, "threshold": threshold, "delay": delay}
-    answer = _operator(home).post("/v1/arbiters", body)
+    answer = _post(home, "/v1/arbiters", body)
     _write(answer.get("arbiter", answer), target)
     if not answer["final"]:
         raise typer.Exit(output.ExitCode.UNREACHABLE)
@@ -90,7 +90,7 @@ def act(
         "governors": governor,
     }
     body |= {name: value for name, value in given.items() if value}
-    _write(_operator(home).post(f"/v1/arbiters/{name}/acts", body), target)
+    _write(_post(home, f"/v1/arbiters/{name}/acts", body), target)
 
 
 def sign(
@@ -101,7 +101,7 @@ def sign(
 ) -> None:
     """Add this governor's signature to an act."""
     body = _read(file) | {"step": "sign"}
-    _write(_operator(home).post(f"/v1/arbiters/{name}/acts", body), target or file)
+    _write(_post(home, f"/v1/arbiters/{name}/acts", body), target or file)
 
 
 def send(
@@ -115,7 +115,7 @@ def send(
 ) -> None:
     """Send an act that enough governors signed; with a delay that proposes it."""
     body = _read(file) | {"step": "enact" if enact else "send"}
-    answer = _operator(home).post(f"/v1/arbiters/{name}/acts", body)
+    answer = _post(home, f"/v1/arbiters/{name}/acts", body)
     if as_json:
         output.print_json(answer)
     else:
@@ -138,7 +138,15 @@ def _write(body: Any, target: Path | None) -> None:
         output.line(str(target))
 
 
-def _operator(home: Path) -> Any:
+def _get(home: Path, path: str) -> Any:
     from node.operator import operator
 
-    return operator(home, lang=output.lang())
+    with operator(home, lang=output.lang()) as client:
+        return client.get(path)
+
+
+def _post(home: Path, path: str, body: dict[str, Any]) -> Any:
+    from node.operator import operator
+
+    with operator(home, lang=output.lang()) as client:
+        return client.post(path, body)

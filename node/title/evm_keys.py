@@ -91,6 +91,9 @@ def signer_of(node: Node, party: Party, title: bytes) -> SoftwareEvmSigner:
 
     Raises ForbiddenError `title_key_not_held`.
     """
+    if not party.did.startswith("did:web:"):
+        # A bare account: whose it is was never told here, so it is nobody's that is hosted here.
+        raise ForbiddenError("title_key_not_held", f"the key of {party.did} is not here")
     made = holder(node, party.did, title)
     if made.address != address_of(party):
         raise ForbiddenError("title_key_not_held", f"the key of {party.did} is not here")

@@ -25,6 +25,7 @@ from protocols.evm_holder_keys import address_of
 from protocols.evm_keys import SoftwareEvmSigner
 from protocols.fields import Fields
 from protocols.members.arbiters import read_arbiter
+from protocols.registry_freeze import NO_FREEZES
 from protocols.title import Ending, Kind, State
 from protocols.title_json import state_bytes
 from schemas.errors import (
@@ -192,6 +193,7 @@ async def _kept_and_exported(world: World, title: bytes) -> None:
         members,
         at,
         documents,  # type: ignore[arg-type]
+        NO_FREEZES,
     )
     assert told["state"] == "ENDED"
     assert int(told["unsealed"]) > 0
