@@ -56,7 +56,13 @@ _RIGHT = {
     "required": ["documentType", "country"],
     "properties": dict.fromkeys(("documentType", "country", "office"), _TEXT),
 }
-_PLACES = _objects(("name", "chainId", "contract", "codeHash", "finality", "start"))
+_MANY = {"type": "array", "items": _OBJECT}
+_PLACES = _objects(
+    ("name", "chainId", "contract", "codeHash", "finality"),
+    start={"type": "integer"},
+    validators=_MANY,
+    senders=_MANY,
+)
 _WISH = {
     "requests": _TEXTS,
     "all": {"type": "boolean"},
