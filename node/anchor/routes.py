@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ledger import anchors
-from node.http.helpers import json_response, query_int
+from node.http.helpers import json_response, path_int, query_int
 from node.http.routes import Auth, Parameter, Route
 from schemas.errors import NotFoundError
 
@@ -42,7 +42,7 @@ def _for_operator(service: AnchorService) -> list[Route]:
         return json_response(await service.deploy(), status=202)
 
     async def proof(request: web.Request) -> web.Response:
-        return await _proof(service, int(request.match_info["size"]))
+        return await _proof(service, path_int(request, "size", low=0, high=MAX_SIZE))
 
     return [
         Route(
@@ -56,7 +56,7 @@ def _for_operator(service: AnchorService) -> list[Route]:
         ),
         Route(
             "GET",
-            "/v1/anchors/{size:[0-9]{1,15}}",
+            "/v1/anchors/{size}",
             proof,
             Auth.OPERATOR,
             "The proof of the first final anchor over a checkpoint",

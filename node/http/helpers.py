@@ -84,8 +84,15 @@ def peer(request: web.Request) -> str:
 def query_int(request: web.Request, name: str, default: int, *, low: int, high: int) -> int:
     """A whole number from the query; above `high` counts as `high`, below `low` is malformed."""
     text = request.query.get(name)
-    if text is None:
-        return default
+    return default if text is None else _whole(text, name, low, high)
+
+
+def path_int(request: web.Request, name: str, *, low: int, high: int) -> int:
+    """A whole number from the path; as `query_int`."""
+    return _whole(request.match_info[name], name, low, high)
+
+
+def _whole(text: str, name: str, low: int, high: int) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) < low:
         raise MalformedError("query_bad", f"{name} is a whole number from {low}", name=name)
     return min(int(text), high)

@@ -37,11 +37,11 @@ DEADLINE = 60.0
 async def receipt_file(node: Node, digest: bytes) -> tuple[ReceiptFile, LogReceipt]:
     """The receipt of a document held here, and what it says of its place.
 
-    Raises NotFoundError `document_not_found`, `log_leaf_not_found`.
+    Raises NotFoundError `document_not_here`, `log_leaf_not_found`.
     """
     stored = await node.store.read(documents.get, digest)
     if stored is None or stored.leaf is None:
-        raise NotFoundError("document_not_found", "no such document is held here with a leaf")
+        raise NotFoundError("document_not_here", "no such document is held here with a leaf")
     found = await node.log.receipt(stored.leaf)
     if found is None:
         raise NotFoundError("log_leaf_not_found", "no checkpoint covers that leaf yet")

@@ -199,7 +199,7 @@ def test_what_is_no_credential_fails_verification(home: Home, files: Path, name:
         (("title", "show", "中文"), USAGE),
         (("title", "show", ZEROS), USAGE),
         (("title", "transfer", ZEROS, "--to", NOBODY), USAGE),
-        (("title", "issue", ZEROS, "--holder", NOBODY), USAGE),
+        (("title", "issue", ZEROS, "--holder", NOBODY), REFUSED),
         (("release", "show", "ABC"), USAGE),
         (("release", "show", "NHLU2631075"), USAGE),
         (("release", "sign", "x y"), USAGE),

@@ -132,7 +132,9 @@ async def test_metrics_are_in_prometheus_form(session: aiohttp.ClientSession) ->
     async with session.get("/healthz"), session.get("/metrics") as response:
         text = await response.text()
     assert 'pratique_http_requests_total{status="200",tag="node"}' in text
-    assert all(f"\n{name} " in text for name in GAUGES if "member_list" not in name)
+    elsewhere = ("pratique_member_list_", "pratique_log_halted")  # no list and no log here
+    for name in GAUGES:
+        assert (f"\n{name} " in text) is not name.startswith(elsewhere), name
     assert "did:" not in text, "metrics are open: with whom we trade is not told"
 
 

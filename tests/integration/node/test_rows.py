@@ -109,10 +109,14 @@ async def test_submissions_are_due_postponed_and_decided(whole: Store) -> None:
 
     def lose(conn: Connection) -> None:
         titles.decide(conn, held.digest, "refused", code="title_seq_conflict", refusal="a.b.c")
-        titles.decide(conn, held.digest, "final")
+        titles.decide(conn, held.digest, "refused", code="other", refusal="d.e.f")
 
     await whole.write(lose)
     (lost,) = await whole.read(titles.submissions_of, b"t" * 32)
     assert (lost.status, lost.refusal, lost.tries) == ("refused", "a.b.c", 1)
     assert await whole.read(titles.overtaken, "title_seq_conflict", 0, 10) == [lost]
     assert await whole.read(titles.overtaken, "title_seq_conflict", 1_001, 10) == []
+    # Unlike a registry, a chain may apply later what it refused.
+    await whole.write(titles.decide, held.digest, "final")
+    (won,) = await whole.read(titles.submissions_of, b"t" * 32)
+    assert won.status == "final"

@@ -10,9 +10,9 @@ from sqlalchemy import select, update
 
 from ledger.registry_tables import mirrors
 from node import fsck
-from protocols.entry_bundle import unbundle
 from node.title.making import Order
 from protocols import leaf
+from protocols.entry_bundle import unbundle
 from protocols.leaf import LeafKind
 from protocols.merkle import leaf_hash
 from protocols.registry import arbiter_of
