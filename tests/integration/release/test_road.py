@@ -58,7 +58,6 @@ UNTOUCHED = {
     "log_forks",
     "log_frozen",
     "log_hand_overs",
-    "log_mirrors",
     "marked_nodes",
     "member_list_forks",
     "member_list_proposals",
