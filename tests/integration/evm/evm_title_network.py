@@ -54,7 +54,7 @@ SERVICES = (
     ("registry", RegistryService),
 )
 PURPOSES = ("credential", "exchange", "log", "title", "registry", "registry-witness")
-UNTIL = 20.0
+UNTIL = 45.0
 
 
 @dataclass(frozen=True)

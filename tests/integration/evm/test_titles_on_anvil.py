@@ -159,6 +159,7 @@ async def relayed(node: Node) -> Any:
     return await eventually(look)
 
 
+@pytest.mark.slow  # How many blocks the reorg must take back depends on how the batches fell.
 async def test_r19_double_spends_through_two_relayers_with_a_reorg_move_each_title_once(
     tmp_path: Path, program: Path
 ) -> None:
