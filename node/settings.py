@@ -236,6 +236,24 @@ class ChainSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PintSettings:
+    """[pint]: transfers of bills of lading between platforms."""
+
+    addresses: tuple[str, ...] = _setting(
+        (), "CODE=URL of platforms that are in the list by a certificate alone."
+    )
+    offer_lifetime: float = _setting(
+        3600.0, "Seconds for which a bill is offered to another platform.", low=1, high=604800
+    )
+    retry_base: float = _setting(
+        1.0, "Seconds before an unanswered envelope goes again, before jitter.", low=0.01, high=3600
+    )
+    retry_cap: float = _setting(
+        300.0, "Seconds between two tries of an envelope at most.", low=0.05, high=86400
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class VcApiSettings:
     """[vc_api]: a VC-API for conformance tests, in a test network or in none."""
 
@@ -270,6 +288,7 @@ class Settings:
     timestamp: TimestampSettings = TimestampSettings()
     fetching: FetchingSettings = FetchingSettings()
     chain: ChainSettings = ChainSettings()
+    pint: PintSettings = PintSettings()
     vc_api: VcApiSettings = VcApiSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
