@@ -39,6 +39,7 @@ SALT_BYTES = 32
 #: Between the signatures of joint holders; no compact JWS has it.
 JOINT = "~"
 _MANIFEST_CODE = "issuance_manifest_malformed"
+_VISUALISATION = "eBLVisualisationByCarrierChecksum"
 _REFUSAL_CODE = "title_refusal_malformed"
 
 
@@ -157,6 +158,7 @@ class IssuanceManifest:
     document_checksum: SHA-256 of the RFC 8785 form of the transport document
     issue_to_checksum: SHA-256 of the RFC 8785 form of `issueTo`
     salt:              32 bytes; makes the id say nothing about the document (R18, R19)
+    visualisation:     SHA-256 of the carrier's picture of the bill, where there is one
     """
 
     network: bytes
@@ -166,20 +168,22 @@ class IssuanceManifest:
     document_checksum: bytes
     issue_to_checksum: bytes
     salt: bytes
+    visualisation: bytes | None = None
 
     def to_bytes(self) -> bytes:
         """The payload that is signed."""
-        return strict_json.canonical(
-            {
-                "network": self.network.hex(),
-                "arbiter": self.arbiter.hex(),
-                "carrier": self.carrier,
-                "transportDocumentReference": self.reference,
-                "documentChecksum": self.document_checksum.hex(),
-                "issueToChecksum": self.issue_to_checksum.hex(),
-                "salt": base64url.encode(self.salt),
-            }
-        )
+        members: Json = {
+            "network": self.network.hex(),
+            "arbiter": self.arbiter.hex(),
+            "carrier": self.carrier,
+            "transportDocumentReference": self.reference,
+            "documentChecksum": self.document_checksum.hex(),
+            "issueToChecksum": self.issue_to_checksum.hex(),
+            "salt": base64url.encode(self.salt),
+        }
+        if self.visualisation is not None:
+            members[_VISUALISATION] = self.visualisation.hex()
+        return strict_json.canonical(members)
 
     def title(self) -> bytes:
         """The id of the title that this manifest issues (R19)."""
@@ -201,6 +205,7 @@ _MANIFEST_MEMBERS = frozenset(
         "transportDocumentReference",
         "documentChecksum",
         "issueToChecksum",
+        _VISUALISATION,
         "salt",
     }
 )
@@ -238,6 +243,7 @@ def read_manifest(text: str) -> tuple[jws.Jws, IssuanceManifest]:
         document_checksum=fields.digest("documentChecksum"),
         issue_to_checksum=fields.digest("issueToChecksum"),
         salt=_salt(fields),
+        visualisation=fields.optional_digest(_VISUALISATION),
     )
     if manifest.to_bytes() != parsed.payload:
         raise MalformedError(_MANIFEST_CODE, "the payload is not in canonical form")

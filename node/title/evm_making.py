@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node.title import evm_keys, making, partners
-from node.title.following import checksum_of
 from node.title.making import Issue, IssueOrder, Order
 from protocols import times
 from protocols.digest import sha256
@@ -16,9 +14,7 @@ from protocols.evm_title import EvmOperation, sign_operation
 from protocols.evm_title_text import to_text
 from protocols.title import Kind
 from protocols.title_operation import (
-    SALT_BYTES,
     IssuanceManifest,
-    issue_to_checksum,
     sign_manifest,
 )
 
@@ -45,22 +41,10 @@ class Prepared:
 def prepare(conn: Connection, node: Node, entry: ArbiterEntry, order: IssueOrder) -> Prepared:
     """The manifest for an own bill; reads the store, writes nothing. Raises as
     `making.prepare_issue`."""
-    members, now = partners.members_of(node), node.clock.now()
     document, bill = making.bill_of(conn, order)
     making.require_untitled(conn, order.document)
-    holder = making.recipient(members, order.holder, now)
-    party = members.party(order.holder)
-    checksum = checksum_of(document)
-    assert checksum is not None
-    manifest = IssuanceManifest(
-        network=members.network,
-        arbiter=entry.id,
-        carrier=node.did,
-        reference=document.number,
-        document_checksum=checksum,
-        issue_to_checksum=issue_to_checksum(holder, party.name if party else order.holder),
-        salt=secrets.token_bytes(SALT_BYTES),
-    )
+    making.recipient(partners.members_of(node), order.holder, node.clock.now())
+    manifest = making.manifest_of(node, order, entry.id, document)
     return Prepared(manifest, bill)
 
 
@@ -96,7 +80,8 @@ async def issue(
     )
     text = _signed(node, entry, operation, carrier)
     signer = evm_keys.listed_signer(node, node.did)
-    made = Issue(title, manifest, sign_manifest(manifest, signer), text)
+    issuance = order.issuance or sign_manifest(manifest, signer)
+    made = Issue(title, manifest, issuance, text)
     return made, tuple(dict.fromkeys(statements))
 
 

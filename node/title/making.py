@@ -17,6 +17,7 @@ from protocols.title_operation import (
     SALT_BYTES,
     IssuanceManifest,
     issue_to_checksum,
+    read_manifest,
     sign_manifest,
     sign_operation,
 )
@@ -67,6 +68,7 @@ class IssueOrder:
 
     endorsee: of an order bill; the named consignee of a straight one; none makes a blank bill
     arbiter:  name of a listed arbiter, `evm` or `log` for the first of its kind; "": the default
+    issuance: the carrier's manifest where it is signed already, because a platform was asked first
     """
 
     document: bytes
@@ -74,6 +76,7 @@ class IssueOrder:
     endorsee: str | None = None
     replaces: bytes | None = None
     arbiter: str = ""
+    issuance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,18 +162,7 @@ def prepare_issue(
     arbiter = arbiter_of(registry)
     holder = recipient(members, order.holder, now)
     endorsee = recipient(members, order.endorsee, now) if order.endorsee else None
-    checksum = checksum_of(document)
-    assert checksum is not None
-    party = members.party(order.holder)
-    manifest = IssuanceManifest(
-        network=members.network,
-        arbiter=arbiter.id,
-        carrier=node.did,
-        reference=document.number,
-        document_checksum=checksum,
-        issue_to_checksum=issue_to_checksum(holder, party.name if party else order.holder),
-        salt=secrets.token_bytes(SALT_BYTES),
-    )
+    manifest = manifest_of(node, order, arbiter.id, document)
     sender = recipient(members, node.did, now)
     signer = signer_for(node, sender)
     operation = Operation(
@@ -188,8 +180,36 @@ def prepare_issue(
     return Issue(
         title=operation.title,
         manifest=manifest,
-        issuance=sign_manifest(manifest, signer),
+        issuance=order.issuance or sign_manifest(manifest, signer),
         operation=sign_operation(operation, signer),
+    )
+
+
+def manifest_of(
+    node: Node, order: IssueOrder, arbiter: bytes, document: StoredDocument
+) -> IssuanceManifest:
+    """The manifest that makes the title's id: the one signed before, or a new one (R19).
+
+    Raises RefusedError `title_not_a_bill` when the one signed before is about something else.
+    """
+    members = partners.members_of(node)
+    checksum = checksum_of(document)
+    assert checksum is not None
+    if order.issuance:
+        _, manifest = read_manifest(order.issuance)
+        said = (manifest.network, manifest.arbiter, manifest.carrier, manifest.document_checksum)
+        if said != (members.network, arbiter, node.did, checksum):
+            raise RefusedError("title_not_a_bill", "the manifest is about another bill or arbiter")
+        return manifest
+    holder, party = recipient(members, order.holder, node.clock.now()), members.party(order.holder)
+    return IssuanceManifest(
+        network=members.network,
+        arbiter=arbiter,
+        carrier=node.did,
+        reference=document.number,
+        document_checksum=checksum,
+        issue_to_checksum=issue_to_checksum(holder, party.name if party else order.holder),
+        salt=secrets.token_bytes(SALT_BYTES),
     )
 
 
