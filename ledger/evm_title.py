@@ -178,9 +178,10 @@ def behind(conn: Connection, arbiter: bytes, among: Any, limit: int) -> list[byt
 
 
 def learned(conn: Connection, arbiter: bytes, title: bytes, seq: int) -> None:
-    """The node's own row of that title has that seq."""
-    mine = (heads.c.arbiter == arbiter, heads.c.title == title, heads.c.learned < seq)
-    conn.execute(update(heads).where(*mine).values(learned=seq))
+    """The node's own row of that title has that seq, which no end of the arbiter took back."""
+    mine = (heads.c.arbiter == arbiter, heads.c.title == title)
+    stands = (heads.c.learned < seq, heads.c.seq >= seq)
+    conn.execute(update(heads).where(*mine, *stands).values(learned=seq))
 
 
 def newest_seqs(conn: Connection, arbiter: bytes) -> dict[bytes, int]:

@@ -80,6 +80,10 @@ class EvmFollower:
 
     def _mark(self, conn: Connection, arbiter: bytes, block: int) -> None:
         evm_title.follow(conn, arbiter, block, self._node.clock.now_ms())
+        frozen = registry_freezes.find(conn, arbiter)
+        if frozen is not None:
+            # It may have come in while these blocks were read.
+            evm_title.forget_after(conn, arbiter, frozen.freeze.at)
 
     async def _read(self, entry: ArbiterEntry, client: ChainClient, first: int, last: int) -> None:
         logs = await client.final_logs(entry.contract, [], first, last)
@@ -114,11 +118,7 @@ class EvmFollower:
         evm_title.put_moves(conn, entry.id, moves)
         for each in refused:
             keep_refusal(conn, entry, each)
-        evm_title.follow(conn, entry.id, last, self._node.clock.now_ms())
-        frozen = registry_freezes.find(conn, entry.id)
-        if frozen is not None:
-            # It came in while these blocks were read.
-            evm_title.forget_after(conn, entry.id, frozen.freeze.at)
+        self._mark(conn, entry.id, last)
 
     # -- learning ------------------------------------------------------------------------------
 
@@ -134,6 +134,8 @@ class EvmFollower:
             except UnavailableError:
                 raise
             except TradeError as error:
+                if error.code == "arbiter_frozen":
+                    continue  # what was read is forgotten by now: the next turn begins there
                 # A peer may tell what the chain alone does not show.
                 self._not_before[title] = time.monotonic() + AGAIN_SECONDS
                 self._node.telemetry.log.warning("title.not_learned", code=error.code)

@@ -81,9 +81,9 @@ class Follower:
             rows.put_bill(conn, news.manifest, news.issuance, None, now)
         for statement, text in news.keys:
             rows.put_statement(conn, statement, text)
-        if self._contradicts(conn, news):
-            return False
         proof = strict_json.canonical(news.proof.to_json()).decode()
+        if self._contradicts(conn, news) or self._is_void(conn, news.arbiter, proof):
+            return False
         if rows.named(conn, news.state, proof):
             self._reconsider_title(conn, title)
         before = rows.put(conn, news.arbiter, news.state, news.at, proof, now)
@@ -115,6 +115,11 @@ class Follower:
             disputing.record_contradiction(conn, self.node, found, tell=True)
         disputed = registry_freezes.disputed(conn, held.title, news.arbiter)
         return found is not None or disputed is not None
+
+    def _is_void(self, conn: Connection, arbiter: bytes, proof: str) -> bool:
+        """Whether it stands beyond the arbiter's end, which came in after the news was checked."""
+        ended = registry_freezes.find(conn, arbiter)
+        return ended is not None and rows.proven_at(proof) > ended.freeze.at
 
     def _keep_freezes(self, conn: Connection, news: TitleNews) -> None:
         for document in news.freezes:

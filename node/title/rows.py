@@ -149,7 +149,7 @@ def void_after(conn: Connection, arbiter: bytes, place: int) -> list[bytes]:
     What the title was before is asked for again, of whoever continues the registry (R21).
     """
     found = conn.execute(select(*_TITLE).where(titles.c.arbiter == arbiter)).all()
-    beyond = [row[0] for row in found if _proven_at(row[4]) > place]
+    beyond = [row[0] for row in found if proven_at(row[4]) > place]
     for title in beyond:
         void(conn, title)
     return [bytes(title) for title in beyond]
@@ -161,7 +161,7 @@ def void(conn: Connection, title: bytes) -> None:
         conn.execute(delete(table).where(table.c.title == title))
 
 
-def _proven_at(proof: str) -> int:
+def proven_at(proof: str) -> int:
     """Entries under the checkpoint of a registry's proof; of a chain's the last move's block."""
     told = strict_json.loads_object(proof.encode())
     if is_chain_proof(told):

@@ -425,6 +425,8 @@ async def test_r21_what_a_chain_moved_after_its_signed_end_is_forgotten(tmp_path
             await seen(node, title, 2)
         first, second = await nhl.store.read(evm_title.moves_of, world.entry.id, title)
         assert first.block < second.block
+        following, client = nhl.title.evm.following, nhl.title.evm.client()
+        late = await following.news(world.entry, client, title)
         wish = Wish(world.entry.id, block=first.block, block_hash=first.block_hash)
         signed = await nhl.registry.freezing.sign(await nhl.registry.freezing.draft(wish))
         assert nhl.registry.freezing.is_complete(signed)
@@ -433,5 +435,10 @@ async def test_r21_what_a_chain_moved_after_its_signed_end_is_forgotten(tmp_path
             assert held.state.possessor.did == did_of("exp-a")
             kept = await node.store.read(evm_title.moves_of, world.entry.id, title)
             assert [move.seq for move in kept] == [1]
+        # What was checked before the end came in and is to be learned after it.
+        assert not await nhl.store.write(nhl.title.follower.learn, late)
+        await nhl.store.write(evm_title.learned, world.entry.id, title, late.state.seq)
+        assert (await nhl.title.find(title)).state.seq == 1
+        assert await nhl.store.read(evm_title.behind, world.entry.id, rows.known_titles(), 9) == []
         with pytest.raises(RefusedError, match="arbiter_frozen"):
             await nhl.title.operate(title, Order(Kind.TRANSFER, did_of("bank"), did_of("exp-a")))
