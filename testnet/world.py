@@ -279,6 +279,13 @@ class World:
     def _agreements(self, now: datetime) -> list[Agreement]:
         everything = tuple(document_registry.document_types())
         return [
-            Agreement(f"{verifier}-{issuer}-demo".lower(), verifier, issuer, everything, now)
+            Agreement(
+                f"{verifier}-{issuer}-demo".lower(),
+                verifier,
+                issuer,
+                everything,
+                now,
+                aeo_classes=("AEOF", "AEOS"),
+            )
             for verifier, issuer in (*_ACCEPTED, *_ACCEPTED_MORE)
         ]

@@ -39,8 +39,8 @@ AgreementOption = Annotated[
     list[str] | None,
     typer.Option(
         "--agreement",
-        help="VERIFIER:ISSUER:TYPE,TYPE; ';id=', ';from=', ';until=', ';rules=' may follow; "
-        "may be repeated.",
+        help="VERIFIER:ISSUER:TYPE,TYPE; ';id=', ';from=', ';until=', ';rules=', and of authorised "
+        "operators ';aeo=AEOF,AEOS' and ';aeoroles=EXPORTER' may follow; may be repeated.",
     ),
 ]
 EndKey = Annotated[
@@ -213,14 +213,25 @@ def read_right(text: str) -> dict[str, str]:
 
 
 def _agreement(text: str) -> dict[str, Any]:
-    """VERIFIER:ISSUER:TYPE,TYPE with ;id= ;from= ;until= ;rules=, as the API takes it."""
-    names = {"id": "id", "from": "validFrom", "until": "validUntil", "rules": "rules"}
+    """VERIFIER:ISSUER:TYPE,TYPE with ;id= ;from= ;until= ;rules= ;aeo= ;aeoroles=."""
+    names = {
+        "id": "id",
+        "from": "validFrom",
+        "until": "validUntil",
+        "rules": "rules",
+        "aeo": "aeoClasses",
+        "aeoroles": "aeoRoles",
+    }
     plain, more = _parts(text, names)
     parts = plain.split(":")
     if len(parts) != 3:
         raise MalformedError(CODE, "write NL:CN:certificate-of-origin")
     types = parts[2].split(",")
-    return {"verifier": parts[0], "issuer": parts[1], "documentTypes": types, **more}
+    lists = {
+        name: value.split(",") if name in ("aeoClasses", "aeoRoles") else value
+        for name, value in more.items()
+    }
+    return {"verifier": parts[0], "issuer": parts[1], "documentTypes": types, **lists}
 
 
 def _anchor(text: str) -> dict[str, str]:

@@ -120,7 +120,8 @@ def _show_list(body: dict[str, Any]) -> None:
         "Recognition agreements",
         ("id", "verifier", "accepts from", "types", "since", "until"),
         [
-            (one["id"], one["verifier"], one["issuer"], ", ".join(one["documentTypes"]),
+            (one["id"], one["verifier"], one["issuer"],
+             ", ".join((*one["documentTypes"], *one.get("aeoClasses", ()))),
              one["validFrom"], one.get("validUntil"))
             for one in body["agreements"]
         ],

@@ -15,7 +15,7 @@ from protocols.members.anchors import AnchorEntry, read_anchor
 from protocols.members.arbiters import read_arbiter
 from protocols.members.changes import changes
 from protocols.members.consequences import consequences
-from protocols.members.reading import read_algorithm, read_root_key
+from protocols.members.reading import read_aeo, read_algorithm, read_root_key
 from schemas import strict_json
 
 if TYPE_CHECKING:
@@ -71,7 +71,14 @@ _WISH = {
     ),
     "grantWanted": {"type": "boolean"},
     "agreements": _objects(
-        ("verifier", "issuer"), "id", "rules", "validFrom", "validUntil", documentTypes=_TEXTS
+        ("verifier", "issuer"),
+        "id",
+        "rules",
+        "validFrom",
+        "validUntil",
+        documentTypes=_TEXTS,
+        aeoClasses=_TEXTS,
+        aeoRoles=_TEXTS,
     ),
     "ends": _objects((), "key", "node", "agreement", "did", "until", right=_RIGHT),
     "compromised": _objects(("kid", "since")),
@@ -298,4 +305,5 @@ def _agreement(fields: Fields) -> Agreement:
         valid_from=fields.optional_time("validFrom") or FROM_THE_LIST,
         valid_until=fields.optional_time("validUntil"),
         rules=fields.optional_text("rules"),
+        **read_aeo(fields),
     )

@@ -301,7 +301,7 @@ def _tell_right(entry: IssuerEntry) -> dict[str, str]:
 
 
 def _tell_agreement(entry: Agreement) -> dict[str, str]:
-    types = ", ".join(entry.document_types)
+    types = ", ".join((*entry.document_types, *entry.aeo_classes, *entry.aeo_roles))
     parties = {"verifier": entry.verifier, "issuer": entry.issuer}
     return {"id": entry.id, "types": types, **parties}
 

@@ -253,6 +253,8 @@ class Agreement:
     """A recognition agreement: `verifier` accepts these document types from `issuer` (countries).
 
     rules: the name and version of the rule data under which it accepts, when the agreement says so
+    aeo_classes, aeo_roles: of authorised operators, the classes (AEOC, AEOS, AEOF, NATIONAL) and
+        roles whose benefits are recognised; no class named, none recognised; no role named, all
     """
 
     id: str
@@ -262,6 +264,8 @@ class Agreement:
     valid_from: datetime
     valid_until: datetime | None = None
     rules: str | None = None
+    aeo_classes: tuple[str, ...] = ()
+    aeo_roles: tuple[str, ...] = ()
 
     def to_json(self) -> Json:
         """The agreement's object in the list."""
@@ -272,6 +276,8 @@ class Agreement:
             "documentTypes": list(self.document_types),
             **_span(self.valid_from, self.valid_until),
             **_optional(rules=self.rules),
+            **({"aeoClasses": list(self.aeo_classes)} if self.aeo_classes else {}),
+            **({"aeoRoles": list(self.aeo_roles)} if self.aeo_roles else {}),
         }
 
 

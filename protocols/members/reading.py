@@ -33,6 +33,7 @@ MAX_POLICY = 20_000
 _ENDPOINT = re.compile(r"(?a:https?://[A-Za-z0-9.\[\]:-]{1,255})")
 _ALGORITHM = re.compile(r"(?a:[A-Za-z0-9][A-Za-z0-9._-]{0,60})")
 _LOCODE = re.compile(r"(?a:[A-Z]{2}[A-Z2-9]{3})")
+_AEO_WORD = re.compile(r"(?a:[A-Z]{3,20})")
 _PLATFORM = re.compile(r"(?a:[A-Z0-9]{1,4})")
 
 
@@ -154,7 +155,16 @@ def read_agreement(fields: Fields) -> Agreement:
         valid_from=start,
         valid_until=end,
         rules=fields.optional_text("rules"),
+        **read_aeo(fields),
     )
+
+
+def read_aeo(fields: Fields) -> dict[str, tuple[str, ...]]:
+    """Classes and roles of authorised operators that an agreement covers."""
+    return {
+        "aeo_classes": fields.texts("aeoClasses", pattern=_AEO_WORD, max_items=10),
+        "aeo_roles": fields.texts("aeoRoles", pattern=_AEO_WORD, max_items=10),
+    }
 
 
 def read_log(fields: Fields) -> LogEntry:
