@@ -242,6 +242,9 @@ class PintSettings:
     addresses: tuple[str, ...] = _setting(
         (), "CODE=URL of platforms that are in the list by a certificate alone."
     )
+    registry_required: bool = _setting(
+        True, "Refuse bills that no control tracking registry guards (R19)."
+    )
     offer_lifetime: float = _setting(
         3600.0, "Seconds for which a bill is offered to another platform.", low=1, high=604800
     )
@@ -251,6 +254,25 @@ class PintSettings:
     retry_cap: float = _setting(
         300.0, "Seconds between two tries of an envelope at most.", low=0.05, high=86400
     )
+
+
+@dataclass(frozen=True, slots=True)
+class EblSettings:
+    """[ebl]: issuance and surrender with carriers and platforms (DCSA ISS and SUR)."""
+
+    counterparts: str = _setting(
+        "", "TOML file in the home with carriers and platforms outside the network; or none."
+    )
+    issuance: str = _setting(
+        "rules", "As a platform: rules decide what is issued, or the operator does."
+    )
+    retry_base: float = _setting(
+        1.0, "Seconds before an unanswered call goes again, before jitter.", low=0.01, high=3600
+    )
+    retry_cap: float = _setting(
+        300.0, "Seconds between two tries of a call at most.", low=0.05, high=86400
+    )
+    retry_days: float = _setting(14.0, "Days a call is tried.", low=0.001, high=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +311,7 @@ class Settings:
     fetching: FetchingSettings = FetchingSettings()
     chain: ChainSettings = ChainSettings()
     pint: PintSettings = PintSettings()
+    ebl: EblSettings = EblSettings()
     vc_api: VcApiSettings = VcApiSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
