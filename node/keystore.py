@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from protocols.keys import PrivateKey
 
-ECDSA_PURPOSES = frozenset({"credential", "exchange", "title", "release", "approval"})
+ECDSA_PURPOSES = frozenset({"credential", "exchange", "title", "release", "approval", "platform"})
 # A root key signs member lists; it is named in the list's roots, not among a node's keys (R4).
 ED25519_PURPOSES = frozenset({"log", "witness", "registry", "registry-witness", "root"})
 PURPOSES = ECDSA_PURPOSES | ED25519_PURPOSES

@@ -23,7 +23,9 @@ def _nothing() -> None:
 
 
 def create(
-    purpose: Annotated[str, typer.Argument(help="credential, exchange, title, release, approval.")],
+    purpose: Annotated[
+        str, typer.Argument(help="credential, exchange, title, release, approval, platform.")
+    ],
     algorithm: Annotated[
         str, typer.Option(help="Of a credential key: ES256, ES384, Ed25519 or ML-DSA-65.")
     ] = "",

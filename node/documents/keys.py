@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from node.runtime import Node
 
 #: Purposes that a node gives keys of its own; roots have a command of their own.
-PURPOSES = frozenset({"credential", "exchange", "title", "release", "approval"})
+PURPOSES = frozenset({"credential", "exchange", "title", "release", "approval", "platform"})
 
 
 class KeyHandlers:

@@ -1,1 +1,1 @@
-"""Bills of lading from platform to platform (DCSA PINT 3.0.0): receiving and sending."""
+"""A PINT 3.0.0 platform: what this node receives from other platforms and sends to them."""

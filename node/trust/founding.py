@@ -32,9 +32,11 @@ EVERYBODY = ("credential", "exchange", "log", "title", "release", "approval")
 WITNESS = ("witness", "registry-witness")
 
 
-def purposes_for(roles: Iterable[str]) -> tuple[str, ...]:
-    """The purposes a node of these roles makes keys for; registry and root keys are extra."""
-    return (*EVERYBODY, *WITNESS) if "witness" in set(roles) else EVERYBODY
+def purposes_for(roles: Iterable[str], platform: str = "") -> tuple[str, ...]:
+    """The purposes a node of these roles makes keys for, and of that platform code if it has one;
+    registry and root keys are extra."""
+    witness = WITNESS if "witness" in set(roles) else ()
+    return (*EVERYBODY, *witness, *(("platform",) if platform else ()))
 
 
 def set_up(
@@ -58,7 +60,8 @@ def set_up(
         raise ConflictError("home_exists", f"{home.path} is the home of a node already")
     home.create()
     keys = KeyStore(home.keys, settings.node.did)
-    for purpose in (*purposes_for(settings.node.roles), *extra):
+    node = settings.node
+    for purpose in (*purposes_for(node.roles, node.platform), *extra):
         if not keys.has(purpose):
             keys.create(purpose, credential_algorithm if purpose == "credential" else None)
     migrations.upgrade(settings.store.url or home.store_url())

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from alembic import op
 
-from node.migrations.first import chain, documents, evm_titles, exchange, logs, node, titles, trust
+from node.migrations.first import (
+    chain,
+    documents,
+    ebl,
+    evm_titles,
+    exchange,
+    logs,
+    node,
+    pint,
+    titles,
+    tracking,
+    trust,
+)
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
-_AREAS = (node, trust, documents, exchange, titles, logs, chain, evm_titles)
+_AREAS = (node, trust, documents, exchange, titles, logs, chain, evm_titles, pint, tracking, ebl)
 
 
 def upgrade() -> None:

@@ -1,0 +1,324 @@
+"""The store functions of a platform: synchronous, over a passed connection."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
+
+from node.pint.tables import accounts, bills, documents, entries, transfers
+from node.store import dialect
+from protocols.pint.history import KnownChain
+from schemas.errors import ConflictError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from protocols.pint.parties import IdentifyingCode
+
+#: States of a transfer that comes in.
+ACTIVE, ACCEPTING, RECEIVED = "active", "accepting", "received"
+#: Where a bill is: with a party here, at another platform, with its carrier, over, contradicted.
+HERE, SENT, SURRENDERED, ENDED, DISPUTED = "here", "sent", "surrendered", "ended", "disputed"
+#: The platform under which documents of this node's own are kept.
+OURS = ""
+MAX_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBill:
+    """One transport document and where it is.
+
+    body: canonical JSON of the document; state: canonical JSON, see `node.pint.views`; report: JSON
+    of the checks when it was last received, empty for a bill that this platform issued
+    """
+
+    document: bytes
+    reference: str
+    carrier: str
+    title: bytes | None
+    registry: str | None
+    issuance: str
+    body: str
+    chain: int
+    status: str
+    state: str
+    report: str
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One envelope that comes in; see `node.pint.tables`. Times are milliseconds UTC."""
+
+    reference: str
+    document: bytes
+    entry: bytes
+    last: bytes
+    platform: str
+    envelope: bytes
+    state: str
+    answer: str | None
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A party with an account here. did: whose title key acts for it, None without one."""
+
+    name: str
+    did: str | None
+    active: bool = True
+
+
+# -- bills and chains --------------------------------------------------------------------------
+
+
+def bill(conn: Connection, document: bytes) -> StoredBill | None:
+    """The bill with that transport document checksum."""
+    return _one(conn, select(bills).where(bills.c.document == document))
+
+
+def bill_of_title(conn: Connection, title: bytes) -> StoredBill | None:
+    """The bill that a title stands for."""
+    return _one(conn, select(bills).where(bills.c.title == title).limit(1))
+
+
+def _one(conn: Connection, query: Select[Any]) -> StoredBill | None:
+    row = conn.execute(query).one_or_none()
+    return None if row is None else StoredBill(**row._asdict())
+
+
+def bills_page(
+    conn: Connection,
+    *,
+    after: bytes | None = None,
+    limit: int = 100,
+    reference: str | None = None,
+    status: str | None = None,
+) -> list[StoredBill]:
+    """Bills in order of their checksums, at most min(limit, 500)."""
+    query = select(bills).order_by(bills.c.document).limit(min(limit, MAX_PAGE))
+    for column, wanted in ((bills.c.reference, reference), (bills.c.status, status)):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    if after is not None:
+        query = query.where(bills.c.document > after)
+    return [StoredBill(**row._asdict()) for row in conn.execute(query)]
+
+
+def put_bill(conn: Connection, document: bytes, now_ms: int, **values: Any) -> None:
+    """Keep what is known of a bill now: columns of `StoredBill`; those not given stay as they are.
+
+    A new bill needs reference, carrier, issuance and body.
+    """
+    found = conn.execute(
+        update(bills).where(bills.c.document == document).values(**values, updated_at=now_ms)
+    )
+    if found.rowcount:
+        return
+    fresh = {"chain": 0, "status": HERE, "state": "{}", "report": ""}
+    times = {"created_at": now_ms, "updated_at": now_ms}
+    conn.execute(insert(bills).values(document=document, **(fresh | values | times)))
+
+
+def known_chain(conn: Connection, document: bytes) -> KnownChain | None:
+    """The longest chain of a bill that was accepted or made here; None for an unknown bill.
+
+    ended: the chain ends with SACC; a new one may begin then.
+    """
+    held = bill(conn, document)
+    if held is None:
+        return None
+    query = select(entries.c.text, entries.c.accepted).where(
+        entries.c.document == document, entries.c.chain == held.chain
+    )
+    found = conn.execute(query.order_by(entries.c.place)).all()
+    accepted = frozenset(place for place, row in enumerate(found) if row.accepted)
+    return KnownChain(tuple(row.text for row in found), accepted, held.status == ENDED)
+
+
+def keep_chain(
+    conn: Connection,
+    document: bytes,
+    texts: Sequence[str],
+    now_ms: int,
+    *,
+    accepted: Collection[int] = (),
+) -> None:
+    """Keep a chain whose bill is in `bills`, byte for byte; it goes on from what is known.
+
+    accepted: the places of entries with which envelopes were accepted here, kept for ever. Raises
+    ConflictError `pint_chain_conflict` when another chain is known: nothing is kept then. After an
+    end (status `ended`) another first entry begins a new chain.
+    """
+    known, held = known_chain(conn, document), bill(conn, document)
+    assert held is not None
+    assert known is not None
+    shared = min(len(known.texts), len(texts))
+    number, start = held.chain, len(known.texts)
+    if known.texts[:shared] != tuple(texts[:shared]):
+        if not known.ended or known.texts[0] == texts[0]:
+            raise ConflictError("pint_chain_conflict", "another chain of this bill is known here")
+        number, start = held.chain + 1, 0
+        put_bill(conn, document, now_ms, chain=number)
+    new = [
+        {"document": document, "chain": number, "place": place, "text": text,
+         "accepted": False, "at": now_ms}
+        for place, text in enumerate(texts[start:], start)
+    ]  # fmt: skip
+    if new:
+        conn.execute(insert(entries), new)
+    if accepted:
+        conn.execute(
+            update(entries)
+            .where(
+                entries.c.document == document,
+                entries.c.chain == number,
+                entries.c.place.in_(accepted),
+            )
+            .values(accepted=True)
+        )
+
+
+# -- transfers that come in --------------------------------------------------------------------
+
+
+def transfer(conn: Connection, reference: str) -> Transfer | None:
+    """The transfer with that envelope reference."""
+    return _transfer(conn, transfers.c.reference == reference)
+
+
+def transfer_of(conn: Connection, document: bytes, entry: bytes) -> Transfer | None:
+    """The transfer of that bill with that last entry, by the entry's payload."""
+    return _transfer(conn, and_(transfers.c.document == document, transfers.c.entry == entry))
+
+
+def _transfer(conn: Connection, where: Any) -> Transfer | None:
+    row = conn.execute(select(transfers).where(where)).one_or_none()
+    return None if row is None else Transfer(**row._asdict())
+
+
+def put_transfer(conn: Connection, transfer: Mapping[str, Any], now_ms: int) -> Transfer:
+    """Begin a transfer, or take its newer envelope; one that is received stays as it is."""
+    held = transfer_of(conn, transfer["document"], transfer["entry"])
+    if held is None:
+        values = {**transfer, "created_at": now_ms, "updated_at": now_ms}
+        conn.execute(insert(transfers).values(**values))
+    elif held.state != RECEIVED:
+        changed = {name: transfer[name] for name in ("last", "envelope", "state")}
+        conn.execute(
+            update(transfers)
+            .where(transfers.c.reference == held.reference)
+            .values(**changed, updated_at=now_ms)
+        )
+    found = transfer_of(conn, transfer["document"], transfer["entry"])
+    assert found is not None
+    return found
+
+
+def settle(conn: Connection, reference: str, state: str, now_ms: int, answer: str | None) -> None:
+    """Where a transfer stands now; answer: what was signed, to be given again."""
+    conn.execute(
+        update(transfers)
+        .where(transfers.c.reference == reference)
+        .values(state=state, answer=answer, updated_at=now_ms)
+    )
+
+
+def unsettled(conn: Connection, limit: int) -> list[Transfer]:
+    """Transfers that were being accepted, the longest waiting first."""
+    query = select(transfers).where(transfers.c.state == ACCEPTING)
+    rows = conn.execute(query.order_by(transfers.c.updated_at).limit(limit))
+    return [Transfer(**row._asdict()) for row in rows]
+
+
+def active_of(conn: Connection, platform: str) -> int:
+    """How many transfers of one platform are not finished."""
+    query = select(func.count()).where(
+        transfers.c.platform == platform, transfers.c.state != RECEIVED
+    )
+    return int(conn.execute(query).scalar_one())
+
+
+# -- additional documents ----------------------------------------------------------------------
+
+
+def held_documents(conn: Connection, document: bytes, platform: str) -> frozenset[bytes]:
+    """The checksums of a bill's documents that this platform sent (R12: nobody else's count)."""
+    query = select(documents.c.checksum).where(
+        documents.c.document == document, documents.c.platform == platform
+    )
+    return frozenset(bytes(checksum) for checksum in conn.execute(query).scalars())
+
+
+def put_document(
+    conn: Connection, document: bytes, platform: str, checksum: bytes, content: bytes, now_ms: int
+) -> bool:
+    """Keep an additional document; False when it was here."""
+    values = {
+        "document": document,
+        "platform": platform,
+        "checksum": checksum,
+        "size": len(content),
+        "content": content,
+        "received_at": now_ms,
+    }
+    return dialect.insert_or_ignore(conn, documents, values)
+
+
+def document_content(
+    conn: Connection, document: bytes, checksum: bytes, platforms: Iterable[str] | None = None
+) -> bytes | None:
+    """An additional document, from any platform or from those named."""
+    query = select(documents.c.content).where(
+        documents.c.document == document, documents.c.checksum == checksum
+    )
+    if platforms is not None:
+        query = query.where(documents.c.platform.in_(list(platforms)))
+    content = conn.execute(query.limit(1)).scalar_one_or_none()
+    return None if content is None else bytes(content)
+
+
+# -- accounts ----------------------------------------------------------------------------------
+
+
+def put_account(conn: Connection, code: IdentifyingCode, account: Account, now_ms: int) -> None:
+    """Let a code name a party that has, or had, an account here."""
+    values = {
+        "provider": code.provider,
+        "list": code.list_name or "",
+        "code": code.code,
+        "name": account.name,
+        "did": account.did,
+        "active": account.active,
+        "updated_at": now_ms,
+    }
+    dialect.upsert(conn, accounts, values, key=["provider", "list", "code"])
+
+
+def accounts_named(conn: Connection, codes: Iterable[IdentifyingCode]) -> list[Account]:
+    """The accounts that any of the codes names; a code without a list's name may mean any list."""
+    wanted = [
+        and_(
+            accounts.c.provider == one.provider,
+            accounts.c.code == one.code,
+            *(() if one.list_name is None else (accounts.c.list.in_((one.list_name, "")),)),
+        )
+        for one in codes
+    ]
+    if not wanted:
+        return []
+    chosen = (accounts.c.name, accounts.c.did, accounts.c.active)
+    query = select(*chosen).where(or_(*wanted)).distinct().limit(MAX_PAGE)
+    return [Account(*row) for row in conn.execute(query)]
+
+
+def accounts_page(conn: Connection) -> list[dict[str, Any]]:
+    """All accounts that the operator added."""
+    query = select(accounts).order_by(accounts.c.provider, accounts.c.code).limit(MAX_PAGE)
+    return [dict(row) for row in conn.execute(query).mappings()]
