@@ -93,7 +93,7 @@ class Follower:
             self.tell(conn, title)
             return False
         document = documents.get(conn, bill.document) if bill and bill.document else None
-        for operation in rows.put_history(conn, news.operations):
+        for operation in rows.put_history(conn, news.operations, now):
             rows.decide(conn, operation.digest, "final")
             self._record(conn, operation, document, now)
         self._final(conn, news, document, now)

@@ -192,7 +192,9 @@ def _strangers(state: TitleState) -> int:
     return sum(party.did.startswith(ACCOUNT) for party in named)
 
 
-def put_history(conn: Connection, operations: Sequence[tuple[Operation, str]]) -> list[Operation]:
+def put_history(
+    conn: Connection, operations: Sequence[tuple[Operation, str]], now_ms: int
+) -> list[Operation]:
     """Keep operations that became final; those that were not known."""
     new = []
     for operation, text in operations:
@@ -201,6 +203,7 @@ def put_history(conn: Connection, operations: Sequence[tuple[Operation, str]]) -
             "seq": operation.seq,
             "digest": operation.digest,
             "text": text,
+            "at": now_ms,
         }
         if dialect.insert_or_ignore(conn, history, values):
             new.append(operation)
@@ -211,6 +214,12 @@ def texts(conn: Connection, title: bytes) -> list[str]:
     """The signed operations of a title, first to last."""
     query = select(history.c.text).where(history.c.title == title).order_by(history.c.seq)
     return list(conn.execute(query).scalars())
+
+
+def told(conn: Connection, title: bytes) -> list[tuple[str, int]]:
+    """The signed operations of a title with the moments at which they were final here, ms UTC."""
+    query = select(history.c.text, history.c.at).where(history.c.title == title)
+    return [(text, at) for text, at in conn.execute(query.order_by(history.c.seq))]
 
 
 # -- what titles stand for ---------------------------------------------------------------------

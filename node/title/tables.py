@@ -53,6 +53,7 @@ history = Table(
     Column("seq", Integer, primary_key=True, autoincrement=False),  # the seq it built on
     Column("digest", LargeBinary(32), nullable=False),
     Column("text", Text, nullable=False),  # compact JWS
+    Column("at", BigInteger, nullable=False),  # when it was known here to be final
 )
 
 # status: pending (not decided), accepted (in a batch, not final), final, refused, failed

@@ -67,6 +67,7 @@ def _title_history() -> None:
         small("seq"),
         octets("digest", 32),
         text("text"),
+        big("at"),
         primary("pk_title_history", "title", "seq"),
     )
 
