@@ -42,6 +42,7 @@ SERVICES = (
     ("release", "node.release.service", "ReleaseService"),
     ("evidence", "node.evidence.service", "EvidenceService"),
     ("trace", "node.trace.service", "TraceService"),
+    ("switches", "node.ebl.switch_service", "SwitchService"),
     ("vc_api", "node.vc_api.service", "VcApiService"),
 )
 

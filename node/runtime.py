@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from node.anchor.service import AnchorService
     from node.chain.service import ChainService
     from node.documents.service import DocumentService
+    from node.ebl.switch_service import SwitchService
     from node.evidence.service import EvidenceService
     from node.exchange.service import ExchangeService
     from node.home import Home
@@ -126,6 +127,7 @@ class Node:
     release: ReleaseService
     evidence: EvidenceService
     trace: TraceService
+    switches: SwitchService
     vc_api: VcApiService
 
     def __init__(

@@ -1,0 +1,1 @@
+"""The DCSA APIs beside PINT: issuance, surrender, endorsement chains, transport documents."""
