@@ -114,7 +114,7 @@ async def operate(
         recipient = named[0].address
     expires = 0
     if order.kind is Kind.OFFER:
-        expires = times.to_ms(node.clock.now() + making.OFFER_DEADLINE) // 1000
+        expires = times.to_ms(node.clock.now() + order.lifetime) // 1000
     operation = EvmOperation(
         title=state.title,
         seq=state.seq,

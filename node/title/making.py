@@ -53,13 +53,19 @@ _RECIPIENT = frozenset({Kind.TRANSFER, Kind.OFFER, Kind.ENDORSE, Kind.ENDORSE_TO
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the operator asks for. to, by: DIDs; entry: digest of what it stands for elsewhere."""
+    """What the operator asks for. to, by: DIDs; entry: digest of what it stands for elsewhere.
+
+    seq: the sequence number it was decided upon; a title that moved since is left alone
+    lifetime: of an offer
+    """
 
     kind: Kind
     to: str | None = None
     by: str | None = None
     ending: Ending | None = None
     entry: bytes = NOTHING
+    seq: int | None = None
+    lifetime: timedelta = OFFER_DEADLINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +267,7 @@ def make_operation(node: Node, arbiter: bytes, state: TitleState, order: Order) 
         recipient=named,
         entry=entry_of(state, order),
         deadline=now + DEADLINE,
-        expires=now + OFFER_DEADLINE if order.kind is Kind.OFFER else None,
+        expires=now + order.lifetime if order.kind is Kind.OFFER else None,
         ending=ending_of(state, order),
     )
     return sign_operation(operation, signer_for(node, sender))

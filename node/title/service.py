@@ -23,7 +23,7 @@ from protocols.evm_refusal import is_chain_refusal
 from protocols.evm_title_text import is_text
 from protocols.members.arbiters import ArbiterEntry
 from schemas.catalogue import explain
-from schemas.errors import FAMILIES, NotFoundError, RefusedError, TradeError
+from schemas.errors import FAMILIES, ConflictError, NotFoundError, RefusedError, TradeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +112,8 @@ class TitleService:
     async def operate(self, title: bytes, order: Order) -> dict[str, Any]:
         """Sign an operation for a party hosted here and hand it in; see `outcome`."""
         held = await self.require(title, refresh=True)
+        if order.seq not in (None, held.state.seq):
+            raise ConflictError("title_seq_conflict", "the title has moved", seq=held.state.seq)
         await self.node.store.read(disputing.require_undisputed, held)
         entry = partners.members_of(self.node).arbiter(held.arbiter)
         arbiter = registry_freeze.in_force(held.arbiter, partners.freezes_of(self.node))
