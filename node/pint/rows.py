@@ -31,8 +31,9 @@ MAX_PAGE = 500
 class StoredBill:
     """One transport document and where it is.
 
-    body: canonical JSON of the document; state: canonical JSON, see `node.pint.views`; report: JSON
-    of the checks when it was last received, empty for a bill that this platform issued
+    body: canonical JSON of the document; visualisation: as the manifest announces the carrier's
+    picture, where this platform began the chain; state: canonical JSON, see `node.pint.views`;
+    report: JSON of the checks when it was last received, empty for a bill that this platform issued
     """
 
     document: bytes
@@ -42,6 +43,7 @@ class StoredBill:
     registry: str | None
     issuance: str
     body: str
+    visualisation: str | None
     chain: int
     status: str
     state: str

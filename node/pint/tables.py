@@ -36,6 +36,7 @@ bills = Table(
     Column("registry", Text),  # base URI that the first entry names
     Column("issuance", Text, nullable=False),  # the carrier's manifest, compact JWS
     Column("body", Text, nullable=False),  # the transport document, canonical JSON
+    Column("visualisation", Text),  # metadata of the carrier's picture, if this platform began
     Column("chain", Integer, nullable=False),  # number of the newest chain
     Column("status", String(16), nullable=False),  # here, sent, surrendered, ended, disputed
     Column("state", Text, nullable=False),  # canonical JSON, `node.pint.views`

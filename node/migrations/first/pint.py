@@ -36,6 +36,7 @@ def _bills() -> None:
         text("registry", null=True),
         text("issuance"),
         text("body"),
+        text("visualisation", null=True),
         small("chain"),
         text("status", 16),
         text("state"),
