@@ -39,6 +39,7 @@ SERVICES = (
     ("title", "node.title.service", "TitleService"),
     ("registry", "node.title.registry_service", "RegistryService"),
     ("verification", "node.verification.service", "VerificationService"),
+    ("aeo", "node.aeo.service", "AeoService"),
     ("release", "node.release.service", "ReleaseService"),
     ("evidence", "node.evidence.service", "EvidenceService"),
     ("trace", "node.trace.service", "TraceService"),

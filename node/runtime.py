@@ -29,6 +29,7 @@ from schemas.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from node.aeo.service import AeoService
     from node.anchor.service import AnchorService
     from node.chain.service import ChainService
     from node.documents.service import DocumentService
@@ -124,6 +125,7 @@ class Node:
     title: TitleService
     registry: RegistryService
     verification: VerificationService
+    aeo: AeoService
     release: ReleaseService
     evidence: EvidenceService
     trace: TraceService

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ledger import log
+from node.aeo import rows as aeo_rows
 from node.documents import documents, status
 from node.documents.documents import ISSUED, StoredDocument
 from node.documents.signing import Signing, signing
@@ -180,6 +181,7 @@ def issue(conn: Connection, examined: Examined, node: Node, members: MemberList)
         detail={"type": claims.document_type, "number": claims.number},
     )
     stored = documents.require(conn, file.digest)
+    aeo_rows.note(conn, stored, now_ms)
     return Issued(stored, fresh=True, warnings=examined.warnings)
 
 

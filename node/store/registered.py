@@ -17,6 +17,8 @@ MODULES = (
     "node.title.tables",
     "node.verification.tables",
     "node.release.tables",
+    "node.aeo.tables",
+    "node.gate.tables",
     "node.pint.tables",
     "node.tracking.tables",
     "node.ebl.tables",

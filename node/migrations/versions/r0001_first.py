@@ -13,6 +13,7 @@ from node.migrations.first import (
     logs,
     node,
     pint,
+    release,
     titles,
     tracking,
     trust,
@@ -23,7 +24,20 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-_AREAS = (node, trust, documents, exchange, titles, logs, chain, evm_titles, pint, tracking, ebl)
+_AREAS = (
+    node,
+    trust,
+    documents,
+    exchange,
+    titles,
+    logs,
+    chain,
+    evm_titles,
+    pint,
+    tracking,
+    ebl,
+    release,
+)
 
 
 def upgrade() -> None:

@@ -71,7 +71,8 @@ def shared(case: dict[str, Any]) -> Answer:
     agreements = (
         [
             Agreement(
-                "case", agreed["parties"][1], agreed["parties"][0], ("aeo-status",), moment(agreed["from_"]),
+                "case", agreed["parties"][1], agreed["parties"][0], ("aeo-status",),
+                moment(agreed["from_"]),
                 aeo_classes=("AEOF",), aeo_roles=tuple(agreed["roles"]),
             )
         ]

@@ -1,0 +1,1 @@
+"""Gates: leasing orders to them, the gate process without a network, what it did."""
