@@ -38,6 +38,7 @@ SERVICES = (
     ("anchor", "node.anchor.service", "AnchorService"),
     ("title", "node.title.service", "TitleService"),
     ("registry", "node.title.registry_service", "RegistryService"),
+    ("tracking", "node.tracking.service", "TrackingService"),
     ("verification", "node.verification.service", "VerificationService"),
     ("aeo", "node.aeo.service", "AeoService"),
     ("release", "node.release.service", "ReleaseService"),

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from node.title.registry_service import RegistryService
     from node.title.service import TitleService
     from node.trace.service import TraceService
+    from node.tracking.service import TrackingService
     from node.trust.service import TrustService
     from node.vc_api.service import VcApiService
     from node.verification.service import VerificationService
@@ -124,6 +125,7 @@ class Node:
     anchor: AnchorService
     title: TitleService
     registry: RegistryService
+    tracking: TrackingService
     verification: VerificationService
     aeo: AeoService
     release: ReleaseService
