@@ -101,7 +101,9 @@ async def accept(node: Node, bill: Bill, last: bytes) -> bytes:
         control = state.control
         if control.intent is None and (control.holder, control.last) == (own, last):
             return _latest(state, RecordAction.ACCEPTED)
-        answers = control.intent.record if control.intent else None
+        if control.intent is None:
+            raise ConflictError("tracking_no_intent", "no transfer of the bill is open")
+        answers = control.intent.record
         return _new(node, bill, state, RecordAction.ACCEPTED, last=last, answers=answers)
 
     return await _say(node, bill, next_record)
