@@ -43,6 +43,7 @@ def test_the_types_of_the_story_are_known() -> None:
         "dangerous-goods-declaration": "890",
         "delivery-order": "640",
         "handover-note": "",
+        "logistics-event": "",
         "master-transport-document": "765",
         "packing-list": "271",
         "phytosanitary-certificate": "851",

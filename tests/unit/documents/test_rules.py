@@ -31,6 +31,7 @@ MTD = "master-transport-document"
 RCN = "rail-consignment-note"
 RLN = "road-leg-note"
 HND = "handover-note"
+EVT = "logistics-event"
 H64 = "ab" * 32
 KG = {"value": "1", "unit": "KGM"}
 BACK = {
@@ -426,6 +427,24 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"/containers/0/condition": "DAMAGED"},
         {"/containers/0/condition": "DAMAGED", "/containers/0/remarks": "Dent in the left side"},
     ),
+    "EVT-001": (EVT, {"/occurredAt": "2026-11-19T01:00:00Z", "/plan": []}, {}),
+    "EVT-002": (
+        EVT,
+        {"/event": "HOLD", "/plan": []},
+        {"/event": "HOLD", "/reason": {"text": "damaged seal"}},
+    ),
+    "EVT-003": (
+        EVT,
+        {"/event": "LIFT", "/reason": {"text": "seal replaced"}},
+        {
+            "/event": "LIFT",
+            "/reason": {"text": "seal replaced"},
+            "/lifts": {"type": EVT, "number": "H-1", "digest": H64},
+        },
+    ),
+    "EVT-004": (EVT, {"/event": "DISCHARGED", "/containers": DROP}, {"/event": "DISCHARGED"}),
+    "EVT-005": (EVT, {"/plan/0/at": "2026-11-17T00:00:00Z"}, {}),
+    "EVT-006": (EVT, {"/condition": "DAMAGED"}, {"/condition": "DAMAGED", "/remarks": "dented"}),
     "HND-003": (HND, {"/parties/to/name": "Steppe Link Rail"}, {}),
     "HND-004": (HND, {"/handedOverAt": "2026-11-14T00:00:00Z"}, {}),
 }
