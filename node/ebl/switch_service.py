@@ -8,6 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from aiohttp import web
+
+from node.ebl.faulty_sender import MAX_DOCUMENTS, Fault, FaultySender, Order, Step
 from node.ebl.switches import (
     MAX_CERTIFICATES,
     MAX_PARTIES,
@@ -19,14 +22,16 @@ from node.ebl.switches import (
 )
 from node.http.helpers import json_response, read_json
 from node.http.routes import JSON, Auth, Route
+from node.pint.client import PlatformClient
+from node.store.metadata import metadata
 from protocols.fields import Fields
-from protocols.pint.parties import MAX_NAME, read_code
-from protocols.pint.reading import PLATFORM
+from protocols.pint.parties import MAX_NAME, read_code, read_party
+from protocols.pint.reading import PLATFORM, word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiohttp import web
+    from sqlalchemy import Connection
 
     from node.runtime import Node
 
@@ -72,6 +77,22 @@ _TOLD = {
 }
 
 
+_TRANSFER = {
+    "type": "object",
+    "properties": {
+        "platform": _TEXT,
+        "document": {"type": "object"},
+        "recipient": {"type": "object"},
+        "hops": {"type": "integer"},
+        "documents": {"type": "integer"},
+        "fault": {"enum": [one.value for one in Fault]},
+    },
+}
+_VALIDATION = {"type": "object", "properties": {"platform": _TEXT, "code": _CODE}}
+#: What a reset forgets; accounts are an operator's own words and stay.
+_FORGOTTEN, _KEPT = ("pint_", "ebl_"), "pint_accounts"
+
+
 class SwitchService:
     """`node.switches`: holds what was told, and the routes by which it is told."""
 
@@ -81,6 +102,7 @@ class SwitchService:
         """Nothing is told yet."""
         self._node = node
         self.held = Switches(lambda: node.members.current)
+        self._sender = FaultySender(node)
 
     def routes(self) -> Sequence[Route]:
         """Operator routes; each refuses outside test networks."""
@@ -90,6 +112,17 @@ class SwitchService:
             Route("PUT", BASE, self._tell, operator,
                   "Tell of peers, carriers and parties that no member list has; replaces all", tag,
                   request={JSON: _TOLD}),
+            Route("POST", BASE + "/reset", self._reset, operator,
+                  "Forget all bills, chains, transfers, issuances and surrenders", tag,
+                  responses={204: "Forgotten"}),
+            Route("POST", BASE + "/transfers", self._begin, operator,
+                  "Send an envelope for a bill made up for the test", tag,
+                  request={JSON: _TRANSFER}),
+            Route("POST", BASE + "/transfers/{transfer}/{step}", self._step, operator,
+                  "Send one more call of it: again, signed-again, altered, document, corrupted, "
+                  "unrelated or finish", tag),
+            Route("POST", BASE + "/receiver-validation", self._validate, operator,
+                  "Ask another platform whom a code names", tag, request={JSON: _VALIDATION}),
         )  # fmt: skip
 
     async def start(self) -> None:
@@ -112,10 +145,52 @@ class SwitchService:
         self.held.tell(
             peers=[read_peer(item) for item in fields.children("peers", MAX_PEERS)],
             carriers=_certificates(fields, "carriers"),
-            parties=[read_party(item) for item in fields.children("parties", MAX_PARTIES)],
+            parties=[read_account(item) for item in fields.children("parties", MAX_PARTIES)],
         )
         self._node.telemetry.log.warning("switches.told", peers=len(self.held.to_json()["peers"]))
         return json_response(self.held.to_json())
+
+    async def _reset(self, _request: web.Request) -> web.Response:
+        self.held.require()
+        self._sender.clear()
+        await self._node.store.write(forget)
+        return web.Response(status=204)
+
+    async def _begin(self, request: web.Request) -> web.Response:
+        self.held.require()
+        order = read_order(Fields(await read_json(request), CODE))
+        return json_response(await self._sender.begin(order))
+
+    async def _step(self, request: web.Request) -> web.Response:
+        self.held.require()
+        step = word(Fields(request.match_info, CODE), "step", Step)
+        return json_response(await self._sender.step(request.match_info["transfer"], step))
+
+    async def _validate(self, request: web.Request) -> web.Response:
+        self.held.require()
+        fields = Fields(await read_json(request), CODE)
+        platform = fields.text("platform", pattern=PLATFORM, max_length=4)
+        name = await PlatformClient(self._node).validate(platform, read_code(fields.child("code")))
+        return json_response({"partyName": name})
+
+
+def forget(conn: Connection) -> None:
+    """Empties what this node keeps as platform and as carrier; titles and documents stay."""
+    for table in reversed(metadata.sorted_tables):
+        if table.name.startswith(_FORGOTTEN) and table.name != _KEPT:
+            conn.execute(table.delete())
+
+
+def read_order(fields: Fields) -> Order:
+    """What to send; raises MalformedError `test_switch_malformed`."""
+    return Order(
+        platform=fields.text("platform", pattern=PLATFORM, max_length=4),
+        document=dict(fields.child("document").members),  # type: ignore[arg-type]
+        recipient=read_party(fields.child("recipient")),
+        hops=fields.integer("hops", 1, 2) if fields.has("hops") else 1,
+        documents=fields.integer("documents", 0, MAX_DOCUMENTS) if fields.has("documents") else 0,
+        fault=word(fields, "fault", Fault) if fields.has("fault") else Fault.NONE,
+    )
 
 
 def read_peer(fields: Fields) -> SwitchedPeer:
@@ -136,7 +211,7 @@ def read_peer(fields: Fields) -> SwitchedPeer:
     )
 
 
-def read_party(fields: Fields) -> SwitchedParty:
+def read_account(fields: Fields) -> SwitchedParty:
     """One party; raises MalformedError `test_switch_malformed`."""
     codes = tuple(read_code(item) for item in fields.children("identifyingCodes", 16))
     return SwitchedParty(fields.text("name", max_length=MAX_NAME), codes)

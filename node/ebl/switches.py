@@ -30,6 +30,7 @@ from schemas.errors import ForbiddenError, MalformedError, TradeError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from node.runtime import Node
     from protocols.member_list import MemberList
     from protocols.pint.chain import Dialect
     from protocols.pint.envelope import EblEnvelope
@@ -152,6 +153,12 @@ class Switches:
             return None
         peer = self._peers.get(_last_platform(data))
         return beta if peer is not None and peer.beta else None
+
+
+def switches_of(node: Node) -> Switches:
+    """What was told to this node; nothing, where it is composed without the switches."""
+    service = getattr(node, "switches", None)
+    return service.held if service is not None else Switches(lambda: None)
 
 
 def _last_platform(data: bytes) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from node.ebl.switches import switches_of
 from protocols.pint import answers, documents
 from protocols.pint.answers import Unknown
 from protocols.pint.words import API_MAJOR
@@ -93,6 +94,12 @@ class PlatformClient:
         if body:
             headers["Content-Type"] = "application/json"
         members, client = self._node.members.current, self._node.client
+        peer = switches_of(self._node).peer(platform)
+        if peer is not None and peer.url:
+            headers |= peer.headers
+            return await client.open_call(
+                method, peer.url + path, body, headers=headers, deadline=CALL_DEADLINE
+            )
         member = None if members is None else members.platform(platform)
         if member is not None:
             return await client.call(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from node.ebl.switch_service import CODE, read_party, read_peer
+from node.ebl.switch_service import CODE, read_account, read_peer
 from node.ebl.switches import SwitchedParty, SwitchedPeer, Switches, read_certificate
 from protocols.fields import Fields
 from protocols.member_list import MemberList
@@ -160,4 +160,4 @@ def test_a_peer_has_one_form(change: dict[str, Any]) -> None:
 
 def test_a_party_has_a_name_and_codes() -> None:
     body = {"name": "Jane", "identifyingCodes": [code.to_json() for code in CODES]}
-    assert read_party(Fields(body, CODE)) == SwitchedParty("Jane", CODES)
+    assert read_account(Fields(body, CODE)) == SwitchedParty("Jane", CODES)
