@@ -377,7 +377,13 @@ class Fuzz:
             )
 
     def _at(self, case: Case) -> datetime:
-        moment = next(now for now, cases, _ in self.batches if any(case is one for one in cases))
+        # Not where it was refused first: what came too early may count when it is handed in again.
+        moment = next(
+            now
+            for now, cases, events in self.batches
+            for one, event in zip(cases, events, strict=True)
+            if one is case and isinstance(event, Moved)
+        )
         return datetime.fromtimestamp(moment, UTC)
 
     def _entitled(self, operation: EvmOperation, before: TitleState) -> None:
