@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from node.runtime import Node
     from node.title.sequencing import FinalTitle
     from protocols.member_list import MemberList, RegistryEntry
+    from protocols.title import Operation
 
 MAX_HANDED_IN = 100
 FINAL_WAIT = 3
@@ -268,6 +269,7 @@ class RegistryService:
     async def _hand_in(self, text: str, wait: float) -> dict[str, Any]:
         sequencing = self.require()
         operation = read_operation(text).operation
+        await self._require_still(sequencing, operation)
         outcome: Outcome = await sequencing.hand_in(text, operation.digest)
         body: dict[str, Any] = {"digest": operation.digest.hex()}
         if outcome.error is not None:
@@ -284,6 +286,14 @@ class RegistryService:
             return body | ({"outcome": "refused", "refusal": refusal} if refusal else _undecided())
         found = sequencing.require_known(await sequencing.title(operation.title))
         return body | {"outcome": "final"} | final_json(found)
+
+    async def _require_still(self, sequencing: Sequencing, operation: Operation) -> None:
+        """Nothing new about a title whose bill is disputed at the register kept here."""
+        tracking = getattr(self.node, "tracking", None)
+        if tracking is None or not tracking.is_disputed(operation.title):
+            return
+        if await sequencing.known(operation.digest) is None:
+            tracking.require_still(operation.title)
 
     async def _operations(self, request: web.Request) -> web.Response:
         fields = Fields(await read_json(request), "title_request_malformed")

@@ -115,6 +115,7 @@ class TitleService:
         if order.seq not in (None, held.state.seq):
             raise ConflictError("title_seq_conflict", "the title has moved", seq=held.state.seq)
         await self.node.store.read(disputing.require_undisputed, held)
+        self._require_still(title)
         entry = partners.members_of(self.node).arbiter(held.arbiter)
         arbiter = registry_freeze.in_force(held.arbiter, partners.freezes_of(self.node))
         if entry is None:
@@ -132,7 +133,14 @@ class TitleService:
         held = await self.node.store.read(rows.find, operation.title)
         if held is not None:
             await self.node.store.read(disputing.require_undisputed, held)
+        self._require_still(operation.title)
         return await self._submit(text)
+
+    def _require_still(self, title: bytes) -> None:
+        """Nothing moves while a platform disputes the bill at the register kept here."""
+        tracking = getattr(self.node, "tracking", None)
+        if tracking is not None:
+            tracking.require_still(title)
 
     async def _submit(self, text: str) -> dict[str, Any]:
         found = await self.submitter.submit(text, wait=FINAL_WAIT)

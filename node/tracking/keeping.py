@@ -159,6 +159,16 @@ def marks_of(records: Sequence[RegistryRecord]) -> Marks:
     return marks
 
 
+def disputed_titles(conn: Connection) -> frozenset[bytes]:
+    """The titles of this network whose bill has an open dispute recorded here."""
+    found: set[bytes] = set()
+    for ebl in rows.unopened(conn):
+        marks = marks_of([one.record for one in rows.of_bill(conn, ebl)])
+        if marks.dispute is not None:
+            found.update(rows.titles_of(conn, ebl))
+    return frozenset(found)
+
+
 def _tell(
     conn: Connection, record: PlatformRecord, record_id: bytes, leaf: bytes, now_ms: int
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, or_, select
 
 from node.store import dialect
+from node.title.tables import bills
 from node.tracking.tables import openings, records
 from protocols import times
 from protocols.pint.tracking import RegistryRecord
@@ -78,3 +79,20 @@ def opening(conn: Connection, ebl: bytes) -> str | None:
     query = select(openings.c.entry).where(openings.c.ebl == ebl)
     text: str | None = conn.execute(query).scalar_one_or_none()
     return text
+
+
+def unopened(conn: Connection) -> list[bytes]:
+    """Bills with records that no chain entry opened: they have titles, and the records dispute."""
+    query = (
+        select(records.c.ebl)
+        .outerjoin(openings, openings.c.ebl == records.c.ebl)
+        .where(openings.c.ebl.is_(None))
+        .distinct()
+    )
+    return [bytes(ebl) for ebl in conn.execute(query).scalars()]
+
+
+def titles_of(conn: Connection, ebl: bytes) -> list[bytes]:
+    """The titles that stand for a transport document, as far as that was disclosed here."""
+    query = select(bills.c.title).where(bills.c.checksum == ebl)
+    return [bytes(title) for title in conn.execute(query).scalars()]

@@ -16,7 +16,7 @@ from node.tracking import keeping, native, rows
 from node.tracking.handlers import TrackingRoutes
 from protocols.pint.tracking_proof import Receipt, ReceivedRecord
 from protocols.pint.tracking_state import replay
-from schemas.errors import NotFoundError
+from schemas.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,13 +46,15 @@ class TrackingService:
     def __init__(self, node: Node) -> None:
         """Nothing runs in the background."""
         self.node = node
+        self._disputed: frozenset[bytes] = frozenset()
 
     def routes(self) -> Sequence[Route]:
         """/ctr/v1 and /ctr/{arbiter}/v1."""
         return TrackingRoutes(self).routes()
 
     async def start(self) -> None:
-        """Nothing to begin."""
+        """Know which titles are disputed, so that asking costs nothing."""
+        self._disputed = await self.node.store.read(keeping.disputed_titles)
 
     async def stop(self) -> None:
         """Nothing to end."""
@@ -70,9 +72,20 @@ class TrackingService:
         """
         handed = keeping.examine(self.node, text, entry)
         kept, new = await self.node.store.write(keeping.keep, self.node, handed)
+        if new and handed.record.action in keeping.DISPUTING:
+            self._disputed = await self.node.store.read(keeping.disputed_titles)
         if wait:
             await self.node.log.wait_for(kept.leaf, min(wait, MAX_WAIT))
         return await self._received(kept), new
+
+    def is_disputed(self, title: bytes) -> bool:
+        """Whether a platform has opened a dispute about the title's bill here."""
+        return title in self._disputed
+
+    def require_still(self, title: bytes) -> None:
+        """Raises ConflictError `tracking_disputed` while a platform disputes the title's bill."""
+        if self.is_disputed(title):
+            raise ConflictError("tracking_disputed", "a platform disputes this bill")
 
     async def _received(self, kept: Kept) -> ReceivedRecord:
         found = await self.node.log.receipt(kept.leaf)

@@ -56,13 +56,19 @@ UNTIL = 20.0
 
 
 def made(
-    folder: Path, *, witnesses: tuple[str, ...] = WITNESSES, successor: str | None = None
+    folder: Path,
+    *,
+    witnesses: tuple[str, ...] = WITNESSES,
+    successor: str | None = None,
+    platforms: Mapping[str, str] | None = None,
 ) -> Made:
     """Homes, keys and the founding list; every trader's title key lies at its host.
 
     successor: a witness that is listed with a registry of its own, to be handed over to, or the
                carrier itself with fewer witnesses
+    platforms: names of members that are platforms, with their codes
     """
+    codes = {did_of(name): code for name, code in (platforms or {}).items()}
 
     def change(draft: MemberListDraft, keys: Mapping[str, KeyStore]) -> MemberListDraft:
         start = datetime.now(UTC) - timedelta(days=1)
@@ -71,7 +77,8 @@ def made(
             signer = keys[host].create_party(name, did_of(name))
             listed = ListedKey(signer.public(), "title", did_of(name), start)
             parties.append(PartyEntry(did_of(name), name, did_of(host), (listed,)))
-        draft = replace(draft, parties=tuple(parties))
+        nodes = tuple(replace(one, platform=codes.get(one.did)) for one in draft.nodes)
+        draft = replace(draft, parties=tuple(parties), nodes=nodes)
         dids = [did_of(name) for name in witnesses]
         draft = draft.with_registry(policies.registry_of(draft, did_of(CARRIER), dids))
         if successor is None:
@@ -79,7 +86,8 @@ def made(
         others = [did_of(CARRIER), *dids] if successor != CARRIER else dids[:3]
         return draft.with_registry(policies.registry_of(draft, did_of(successor), others))
 
-    member = Member(purposes=PURPOSES, settings=FAST)
+    purposes = (*PURPOSES, "platform") if codes else PURPOSES
+    member = Member(purposes=purposes, settings=FAST)
     carrier = replace(member, roles=("carrier",), country="SG")
     nodes = {CARRIER: carrier, **dict.fromkeys(WITNESSES, member)}
     return make_network(folder, nodes, change=change)
