@@ -109,6 +109,13 @@ def of_document(conn: Connection, document: bytes, limit: int = 100) -> list[Out
     return [_read(row) for row in conn.execute(_newest(document).limit(limit))]
 
 
+def of_title(conn: Connection, title: bytes) -> Outgoing | None:
+    """The newest of a title."""
+    query = select(*_ROW).where(outgoing.c.title == title).order_by(outgoing.c.created_at.desc())
+    row = conn.execute(query.limit(1)).one_or_none()
+    return None if row is None else _read(row)
+
+
 def open_of(conn: Connection, document: bytes) -> Outgoing | None:
     """The bill's transfer that is not decided: while there is one, nothing else is done with it.
 
@@ -140,7 +147,7 @@ def due(conn: Connection, now_ms: int, limit: int) -> list[Outgoing]:
     return [_read(row) for row in conn.execute(query)]
 
 
-def change(conn: Connection, entry: bytes, now_ms: int, **values: Any) -> None:
+def change(conn: Connection, /, entry: bytes, now_ms: int, **values: Any) -> None:
     """Write members of an active one and let it be looked at again at once."""
     values = {"again_at": now_ms, "tries": 0, **values, "updated_at": now_ms}
     conn.execute(

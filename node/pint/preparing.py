@@ -27,6 +27,7 @@ from node.pint.building import (
 )
 from node.pint.keys import platform_code, platform_signer
 from node.pint.outgoing import BUILDING, SENDING, Outgoing
+from node.pint.views import state_json
 from node.title import partners
 from node.title import rows as titles
 from node.title.forms import reader
@@ -41,7 +42,8 @@ from protocols.pint.envelope import (
 )
 from protocols.pint.reading import checksum_of
 from protocols.pint.registries import offered_entry, uri_of
-from protocols.pint.words import SURRENDERS, Action
+from protocols.pint.words import ENDORSEMENTS, SURRENDERS, Action
+from protocols.title import State
 from schemas import strict_json
 from schemas.errors import ConflictError, NotFoundError, RefusedError
 
@@ -128,7 +130,7 @@ def start_chain(
 def history_of(conn: Connection, node: Node, title: bytes) -> tuple[Deed, ...]:
     """What was done with a title, as far as it is final and known here."""
     read = reader(conn, partners.members_of(node), title)
-    return deeds_of((read(text), at) for text, at in titles.told(conn, title))
+    return deeds_of((read(text), at) for text, at in titles.dated_texts(conn, title))
 
 
 def open_chain(
@@ -153,7 +155,7 @@ def open_chain(
     if manifest.visualisation != (None if picture is None else picture.checksum):
         raise RefusedError("pint_visualisation_differs", "the carrier signed another picture")
     entry = entry_after((), platform_code(node), document, transactions, opening)
-    rules.replay([entry], terms(document, opening.registry))
+    state = rules.replay([entry], terms(document, opening.registry))
     text = entry.sign(platform_signer(node))
     rows.put_bill(
         conn,
@@ -169,7 +171,11 @@ def open_chain(
     if visualisation is not None:
         outgoing.put_picture(conn, checksum, visualisation.metadata, visualisation.content, now)
     rows.keep_chain(conn, checksum, [text], now)
-    rows.put_bill(conn, checksum, now, status=rows.HERE)
+    last = transactions[-1]
+    away = receiving_platform(node, last.recipient) and last.action in MOVING
+    rows.put_bill(
+        conn, checksum, now, status=rows.SENT if away else rows.HERE, state=state_text(state)
+    )
     found = rows.bill(conn, checksum)
     assert found is not None
     return found
@@ -247,6 +253,58 @@ def prepare_news(conn: Connection, node: Node, held: StoredTitle) -> Outgoing | 
     row = _keep(conn, node, place, made, SENDING, ())
     joined(conn, node, row)
     return outgoing.require(conn, row.entry)
+
+
+def prepare_untitled(
+    conn: Connection,
+    node: Node,
+    document: bytes,
+    made: Sequence[Transaction],
+    supporting: Sequence[Supporting] = (),
+) -> Outgoing:
+    """The same for a bill under no arbiter of this network: only the platforms' word guards it.
+
+    Raises NotFoundError `pint_bill_unknown`, ConflictError `pint_transfer_active`.
+    """
+    bill = rows.bill(conn, document)
+    if bill is None:
+        raise NotFoundError("pint_bill_unknown", "the bill's transfer chain is not here")
+    busy = outgoing.open_of(conn, document)
+    if busy is not None:
+        raise ConflictError("pint_transfer_active", busy.entry.hex(), transfer=busy.entry.hex())
+    known = rows.known_chain(conn, document)
+    chain = known.texts if known is not None else ()
+    value = strict_json.loads_object(bill.body.encode())
+    parties = Parties(partners.members_of(node), value, transactions_in(chain))
+    return _keep(conn, node, _Place(bill, value, chain, parties, ()), made, BUILDING, supporting)
+
+
+def is_done(row: Outgoing, held: StoredTitle, move: Move) -> bool:
+    """Whether an order was carried out before and still stands, so that asking twice does nothing
+    twice: bulk work that was cut off goes on where it was."""
+    told = row.deed
+    recipient = told.recipient.did if told.recipient is not None else None
+    if told.action is not move.action or row.state in {outgoing.REFUSED, outgoing.CANCELLED}:
+        return False
+    state = held.state
+    if move.action in SURRENDERS:
+        by = state.surrendered_by
+        return by is not None and by.did == told.actor.did and move.by in (None, by.did)
+    if move.action is Action.SACC:
+        return state.state in {State.ACCEPTED, State.ENDED}
+    if recipient != move.to and move.action not in ANSWERS:
+        return False
+    now = state.holder if move.action in ENDORSEMENTS else state.possessor
+    return row.state == outgoing.SENDING or (now is not None and now.did == recipient)
+
+
+def require_current(conn: Connection, node: Node, row: Outgoing, held: StoredTitle) -> None:
+    """Raise ConflictError `title_seq_conflict` when the title has moved since the entry was signed:
+    it would leave out what was done in between."""
+    known = rows.known_chain(conn, row.document)
+    texts = (*(known.texts if known is not None else ()), row.text)
+    if outstanding(history_of(conn, node, held.title), transactions_in(texts)[:-1]):
+        raise ConflictError("title_seq_conflict", "the title has moved", seq=held.state.seq)
 
 
 def unsent_issue(conn: Connection, node: Node, held: StoredTitle) -> Outgoing | None:
@@ -375,14 +433,26 @@ def joined(conn: Connection, node: Node, row: Outgoing) -> None:
     """
     known = rows.known_chain(conn, row.document)
     chain = known.texts if known is not None else ()
-    now, last = node.clock.now_ms(), open_entry(row.text)
+    now, action = node.clock.now_ms(), row.deed.action
     if row.text not in chain:
-        rows.keep_chain(conn, row.document, [*chain, row.text], now)
-    status = _STATUS.get(last.last.action)
-    if last.last.action in MOVING:
+        chain = (*chain, row.text)
+        rows.keep_chain(conn, row.document, chain, now)
+    bill = rows.bill(conn, row.document)
+    assert bill is not None
+    status = _STATUS.get(action, bill.status)
+    if action in MOVING:
         status = rows.SENT if row.platform else rows.HERE
-    if status is not None:
-        rows.put_bill(conn, row.document, now, status=status)
+    if open_entry(chain[-1]).text == row.text:
+        # What was told since is newer than this.
+        entries = [open_entry(text).entry for text in chain]
+        document = strict_json.loads_object(bill.body.encode())
+        state = state_text(rules.replay(entries, terms(document, bill.registry)))
+        rows.put_bill(conn, row.document, now, status=status, state=state)
+
+
+def state_text(state: ChainState) -> str:
+    """Where a bill is by its chain, as it is kept."""
+    return strict_json.canonical(state_json(state)).decode()
 
 
 MOVING = frozenset({Action.ISSUE, Action.TRANSFER, Action.SREJ})

@@ -216,7 +216,7 @@ def texts(conn: Connection, title: bytes) -> list[str]:
     return list(conn.execute(query).scalars())
 
 
-def told(conn: Connection, title: bytes) -> list[tuple[str, int]]:
+def dated_texts(conn: Connection, title: bytes) -> list[tuple[str, int]]:
     """The signed operations of a title with the moments at which they were final here, ms UTC."""
     query = select(history.c.text, history.c.at).where(history.c.title == title)
     return [(text, at) for text, at in conn.execute(query.order_by(history.c.seq))]
@@ -266,6 +266,12 @@ def bill(conn: Connection, title: bytes) -> StoredBill | None:
 def titles_of(conn: Connection, document: bytes) -> list[bytes]:
     """The titles ever made for a document, final or not."""
     query = select(bills.c.title).where(bills.c.document == document).order_by(bills.c.created_at)
+    return [bytes(title) for title in conn.execute(query).scalars()]
+
+
+def titles_named(conn: Connection, reference: str, limit: int = 20) -> list[bytes]:
+    """The titles of bills with that transport document reference, whoever issued them."""
+    query = select(bills.c.title).where(bills.c.reference == reference).limit(limit)
     return [bytes(title) for title in conn.execute(query).scalars()]
 
 
