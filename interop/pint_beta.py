@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from protocols.pint.envelope import EblEnvelope
+    from schemas.strict_json import JsonValue
 
 ACTIONS: Mapping[str, Action] = MappingProxyType(
     {
@@ -41,10 +42,10 @@ ISSUANCE = "issuanceManifestSignedContent"
 class BetaDialect(Dialect):
     """The dialect for one envelope; issuance: what stands at its root."""
 
-    issuance: object = None
+    issuance: JsonValue = None
 
     @override
-    def entry(self, members: Mapping[str, object], index: int) -> Mapping[str, object]:
+    def entry(self, members: Mapping[str, JsonValue], index: int) -> Mapping[str, JsonValue]:
         """The entry in the words of 3.0.0; what is not understood is left for the reader."""
         read = {name: value for name, value in members.items() if value is not None}
         if index == 0 and self.issuance is not None:
@@ -60,7 +61,7 @@ def beta(envelope: EblEnvelope) -> BetaDialect:
     return BetaDialect(envelope.further.get(ISSUANCE))
 
 
-def _transaction(item: object) -> object:
+def _transaction(item: JsonValue) -> JsonValue:
     if not isinstance(item, dict):
         return item
     read = {name: value for name, value in item.items() if value is not None}

@@ -18,6 +18,8 @@ from schemas.errors import MalformedError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from schemas.strict_json import JsonValue
+
 MAX_TEXT = 1000
 MAX_ITEMS = 10_000
 DID = re.compile(
@@ -33,7 +35,7 @@ TYPE_KEY = re.compile(r"(?a:[a-z][a-z0-9]*(?:-[a-z0-9]+){0,9})")
 class Fields:
     """One JSON object at `pointer`; `code` is raised for whatever is wrong in it."""
 
-    members: Mapping[str, object]
+    members: Mapping[str, JsonValue]
     code: str
     pointer: str = ""
 
@@ -148,7 +150,7 @@ class Fields:
             raise self.fault(name, f"{name} has at most {max_items} members")
         return {key: self._text(item, name, None, MAX_TEXT) for key, item in members.items()}
 
-    def _list(self, name: str, max_items: int) -> list[object]:
+    def _list(self, name: str, max_items: int) -> list[JsonValue]:
         value = self.members.get(name, [])
         if not isinstance(value, list) or len(value) > max_items:
             raise self.fault(name, f"{name} is a list of at most {max_items} items")

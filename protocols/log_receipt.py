@@ -97,10 +97,10 @@ def read(data: bytes) -> ReceiptFile:
     made = ReceiptFile(
         entry=_decoded(fields, "leaf", _MAX_ENTRY),
         proof=fields.text("proof", max_length=_MAX_PROOF),
-        anchor=None if anchor is None else _json(anchor.members),
+        anchor=None if anchor is None else anchor.members,
         renewals=tuple(map(_renewal, fields.children("renewals", MAX_RENEWALS))),
         hand_overs=tuple(
-            log_epochs.read(dict(_json(each.members)))
+            log_epochs.read(dict(each.members))
             for each in fields.children("handOvers", log_epochs.MAX_CARRIED)
         ),
     )
@@ -114,9 +114,10 @@ def read_headers(fields: Fields) -> tuple[bytes, ...]:
     found = fields.members.get("headers", [])
     if not isinstance(found, list) or len(found) > MAX_HEADERS:
         raise fields.fault("headers", f"at most {MAX_HEADERS} headers")
-    if not all(isinstance(item, str) for item in found):
+    texts = [item for item in found if isinstance(item, str)]
+    if len(texts) != len(found):
         raise fields.fault("headers", "a header is base64")
-    return tuple(note.decode64(item, code=CODE) for item in found)
+    return tuple(note.decode64(item, code=CODE) for item in texts)
 
 
 def _renewal(fields: Fields) -> FileRenewal:
@@ -125,8 +126,3 @@ def _renewal(fields: Fields) -> FileRenewal:
 
 def _decoded(fields: Fields, name: str, limit: int) -> bytes:
     return note.decode64(fields.text(name, max_length=limit), code=CODE)
-
-
-def _json(members: Mapping[str, object]) -> Mapping[str, JsonValue]:
-    found: Mapping[str, JsonValue] = members  # type: ignore[assignment]
-    return found

@@ -115,5 +115,5 @@ def _history(fields: Fields) -> History:
     operations = tuple(item for item in texts if isinstance(item, str))
     if not 1 <= len(operations) == len(texts) <= MAX_HISTORY:
         raise fields.fault("history", f"a list of 1 to {MAX_HISTORY} operations")
-    proof = read_proof_json(dict(fields.child("proof").members))  # type: ignore[arg-type]
+    proof = read_proof_json(dict(fields.child("proof").members))
     return History(fields.digest("arbiter"), proof, operations)

@@ -14,6 +14,7 @@ from protocols.credential import MAX_DOCUMENT_BYTES
 from protocols.fields import COUNTRY, Fields
 from protocols.sd_credential import FORMS
 from schemas.errors import MalformedError, NotFoundError, TooLargeError
+from schemas.strict_json import JsonValue
 
 CODE = "issue_malformed"
 MAX_REASON = 500
@@ -37,7 +38,7 @@ class IssueOrder:
     holder: Mapping[str, str] | None = None
 
 
-def read_issue(body: Mapping[str, object]) -> IssueOrder:
+def read_issue(body: Mapping[str, JsonValue]) -> IssueOrder:
     """POST /v1/documents; raises MalformedError `issue_malformed`, TooLargeError."""
     fields = Fields(body, CODE)
     return IssueOrder(
@@ -80,7 +81,7 @@ def _payload(fields: Fields) -> bytes:
     return payload
 
 
-def read_reason(body: Mapping[str, object]) -> str:
+def read_reason(body: Mapping[str, JsonValue]) -> str:
     """POST …/revoke, suspend, reinstate: why, in words for those who relied on the document."""
     try:
         return Fields(body, "revoke_malformed").text("reason", max_length=MAX_REASON)

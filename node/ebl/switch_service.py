@@ -185,7 +185,7 @@ def read_order(fields: Fields) -> Order:
     """What to send; raises MalformedError `test_switch_malformed`."""
     return Order(
         platform=fields.text("platform", pattern=PLATFORM, max_length=4),
-        document=dict(fields.child("document").members),  # type: ignore[arg-type]
+        document=dict(fields.child("document").members),
         recipient=read_party(fields.child("recipient")),
         hops=fields.integer("hops", 1, 2) if fields.has("hops") else 1,
         documents=fields.integer("documents", 0, MAX_DOCUMENTS) if fields.has("documents") else 0,

@@ -201,7 +201,7 @@ class EvmPeers:
         """The answer, its proof with the statements that are known here beside the peer's."""
         members = strict_json.loads_object(body)
         fields = Fields(members, CODE)
-        proof = read_proof_json(dict(fields.child("proof").members))  # type: ignore[arg-type]
+        proof = read_proof_json(dict(fields.child("proof").members))
         operations = [read_text(step.operation).operation for step in proof.steps]
         own: tuple[str, ...] = await self._node.store.read(self._statements, operations)
         keys = tuple(dict.fromkeys((*proof.keys, *own)))

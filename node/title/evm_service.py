@@ -175,7 +175,7 @@ class EvmTitles:
         Raises UnavailableError where that chain does not answer or is not as far yet.
         """
         fields = Fields(strict_json.loads_object(body), _CODE)
-        told: Json = dict(fields.child("proof").members)  # type: ignore[arg-type]
+        told: Json = dict(fields.child("proof").members)
         entry = self.members().arbiter(fields.digest("arbiter"))
         if entry is None or not is_chain_proof(told) or entry.finality == "qbft":
             return no_voucher

@@ -104,7 +104,7 @@ def check_news(
     `title_proof_unwitnessed`, `title_history_mismatch`, `title_manifest_foreign` and what the
     proof's parts raise.
     """
-    told: Json = dict(fields.child("proof").members)  # type: ignore[arg-type]
+    told: Json = dict(fields.child("proof").members)
     issuance = fields.optional_text("issuance", max_length=16 * 1024)
     if is_chain_proof(told):
         proven = chain_news(evm_title_proof.read_proof_json(told), members, vouch, freezes)

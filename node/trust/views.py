@@ -190,18 +190,18 @@ def versions(lists: Sequence[MemberList], held: MemberList | None) -> dict[str, 
     return body
 
 
-def read_begin(body: Mapping[str, object]) -> tuple[str, bytes, tuple[Right, ...]]:
+def read_begin(body: Mapping[str, JsonValue]) -> tuple[str, bytes, tuple[Right, ...]]:
     """url, network id and wanted rights of POST /v1/trust/join."""
     fields = Fields(body, CODE)
     return fields.text("url", max_length=400), fields.digest("network"), read_rights(body)
 
 
-def read_rights(body: Mapping[str, object]) -> tuple[Right, ...]:
+def read_rights(body: Mapping[str, JsonValue]) -> tuple[Right, ...]:
     """The member `wants`: documentType, country, office?."""
     return tuple(_right(child) for child in Fields(body, CODE).children("wants", 100))
 
 
-def read_parties(body: Mapping[str, object]) -> dict[str, str]:
+def read_parties(body: Mapping[str, JsonValue]) -> dict[str, str]:
     """The member `parties`: DID → name of parties hosted here."""
     children = Fields(body, CODE).children("parties", 100)
     return {
@@ -217,7 +217,7 @@ def _right(fields: Fields) -> Right:
     )
 
 
-def read_wish(body: Mapping[str, object]) -> Wish:
+def read_wish(body: Mapping[str, JsonValue]) -> Wish:
     """What POST /v1/trust/propose and /v1/trust/sign ask for; every member is optional."""
     fields = Fields(body, CODE)
     edited = fields.optional_child("list")

@@ -51,7 +51,7 @@ class StatusLists:
                 return StatusEntry(self.url(purpose), index, purpose).to_json()
         raise UnavailableError("status_list_full", "hardly an index is free in this list")
 
-    def change(self, entry: Mapping[str, object], *, on: bool) -> None:
+    def change(self, entry: Mapping[str, JsonValue], *, on: bool) -> None:
         """Set or clear the bit of an entry that was allocated here.
 
         Raises MalformedError `status_malformed`, RefusedError `status_foreign_list`.
@@ -63,7 +63,7 @@ class StatusLists:
         self._mark(held, read.index, on=on)
         self._write(read.purpose, "set", held)
 
-    def is_set(self, entry: Mapping[str, object]) -> bool:
+    def is_set(self, entry: Mapping[str, JsonValue]) -> bool:
         """What the list says of an entry; raises as `change`."""
         read = self._own(entry)
         return status_list.bit(bytes(self._set[read.purpose]), read.index)
@@ -89,7 +89,7 @@ class StatusLists:
             },
         }
 
-    def _own(self, entry: Mapping[str, object]) -> StatusEntry:
+    def _own(self, entry: Mapping[str, JsonValue]) -> StatusEntry:
         read = status_list.read_entry(Fields(entry, status_list.CODE, "/credentialStatus"))
         if read.purpose not in PURPOSES or read.list_url != self.url(read.purpose):
             raise RefusedError("status_foreign_list", f"the {ENTRY_TYPE} is of another list")

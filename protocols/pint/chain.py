@@ -152,7 +152,7 @@ class SignedEntry:
 class Dialect(Protocol):
     """How an older dialect of PINT is read; a seam for `interop`, on test networks only (R7)."""
 
-    def entry(self, members: Mapping[str, object], index: int) -> Mapping[str, object]:
+    def entry(self, members: Mapping[str, JsonValue], index: int) -> Mapping[str, JsonValue]:
         """The members of the chain's entry number `index` in the words of 3.0.0."""
         ...
 

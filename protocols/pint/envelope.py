@@ -158,7 +158,7 @@ def read_envelope(data: bytes) -> EblEnvelope:
     members = strict_json.loads_object(data, max_bytes=MAX_ENVELOPE)
     fields = Fields(members, CODE)
     return EblEnvelope(
-        document=dict(fields.child("transportDocument").members),  # type: ignore[arg-type]
+        document=dict(fields.child("transportDocument").members),
         manifest=compact(fields, "envelopeManifestSignedContent"),
         chain=read_chain_texts(fields, "envelopeTransferChain", MAX_ENTRIES),
         further={name: value for name, value in members.items() if name not in _NAMES},

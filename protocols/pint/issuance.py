@@ -101,7 +101,8 @@ class Visualisation:
         }
 
 
-def _read_visualisation(fields: Fields) -> Visualisation:
+def read_visualisation(fields: Fields) -> Visualisation:
+    """The carrier's picture, its content decoded."""
     content = fields.members.get("content")
     return Visualisation(
         fields.text("name", max_length=100),
@@ -195,11 +196,11 @@ def read_request(data: bytes) -> IssuanceRequest:
     issue_to, picture = fields.child("issueTo"), fields.optional_child("eBLVisualisationByCarrier")
     replaced = fields.optional_child("transportDocumentReplacements")
     return IssuanceRequest(
-        document=dict(fields.child("document").members),  # type: ignore[arg-type]
+        document=dict(fields.child("document").members),
         issue_to=read_issue_to(issue_to),
-        issue_to_value=dict(issue_to.members),  # type: ignore[arg-type]
+        issue_to_value=dict(issue_to.members),
         manifest=compact(fields, "issuanceManifestSignedContent"),
-        visualisation=None if picture is None else _read_visualisation(picture),
+        visualisation=None if picture is None else read_visualisation(picture),
         replacements=None if replaced is None else _read_replacements(replaced),
     )
 
