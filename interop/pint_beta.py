@@ -64,7 +64,7 @@ def beta(envelope: EblEnvelope) -> BetaDialect:
 def _transaction(item: JsonValue) -> JsonValue:
     if not isinstance(item, dict):
         return item
-    read = {name: value for name, value in item.items() if value is not None}
+    read: dict[str, JsonValue] = {name: value for name, value in item.items() if value is not None}
     action = ACTIONS.get(str(read.get("action")))
     if action is not None:
         # The toolkit says ISSUE in every actionCode; the older word is the one that it means.
