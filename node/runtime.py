@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from node.anchor.service import AnchorService
     from node.chain.service import ChainService
     from node.documents.service import DocumentService
+    from node.ebl.service import EblService
     from node.ebl.switch_service import SwitchService
     from node.evidence.service import EvidenceService
     from node.exchange.service import ExchangeService
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from node.identity.service import IdentityService
     from node.log.service import LogService
     from node.log.witness_service import WitnessService
+    from node.pint.service import PintService
+    from node.pint.sending import SendingService
     from node.release.service import ReleaseService
     from node.settings import Settings
     from node.title.registry_service import RegistryService
@@ -125,12 +128,15 @@ class Node:
     anchor: AnchorService
     title: TitleService
     registry: RegistryService
+    ebl: EblService
     tracking: TrackingService
+    sending: SendingService
     verification: VerificationService
     aeo: AeoService
     release: ReleaseService
     evidence: EvidenceService
     trace: TraceService
+    pint: PintService
     switches: SwitchService
     vc_api: VcApiService
 
