@@ -254,6 +254,21 @@ class PintSettings:
     retry_cap: float = _setting(
         300.0, "Seconds between two tries of an envelope at most.", low=0.05, high=86400
     )
+    max_document: int = _setting(
+        11 * 1024 * 1024,
+        "Bytes of an additional document at most, as received.",
+        low=1024,
+        high=16 * 1024 * 1024,
+    )
+    max_documents: int = _setting(
+        64 * 1024 * 1024,
+        "Bytes of all additional documents of an envelope at most.",
+        low=1024,
+        high=1024 * 1024 * 1024,
+    )
+    max_active: int = _setting(
+        1000, "Unfinished transfers of one platform at most.", low=1, high=100_000
+    )
 
 
 @dataclass(frozen=True, slots=True)

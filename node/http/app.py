@@ -102,23 +102,21 @@ class Application:
         try:
             return await handler(request)
         except TradeError as error:
-            request[CODE] = error.code
-            return problem(error, request)
+            return _refused(request, error)
         except web.HTTPException as error:
-            return error if error.status < 400 else http_problem(error, request)
+            return error if error.status < 400 else _refused(request, error)
         except (web.RequestPayloadError, ConnectionResetError):
             # The body broke off or is not framed as HTTP says; whoever sent it may be gone.
-            return http_problem(web.HTTPBadRequest(), request)
+            return _refused(request, web.HTTPBadRequest())
         except TimeoutError:
             late = UnavailableError("deadline_exceeded", "the request took too long")
-            request[CODE] = late.code
-            response = problem(late, request)
+            response = _refused(request, late)
             response.force_close()
             return response
         except Exception:
             # The one place for it: our mistake; the traceback goes to the log.
             self._node.telemetry.log.exception("http.fault", request=request[REQUEST_ID])
-            return fault(request[REQUEST_ID])
+            return _refused(request, None)
 
     async def _serve(self, route: Route, request: web.Request) -> web.StreamResponse:
         deadline = route.deadline or self._node.settings.limits.handler_deadline
@@ -161,6 +159,21 @@ class Application:
         members = self._node.members.current
         if route is not None and route.auth is Auth.PEER and members is not None:
             response.headers["Px-Members"] = f"{members.version};{members.digest.hex()}"
+
+
+def _refused(request: web.Request, error: TradeError | web.HTTPException | None) -> web.Response:
+    """What is refused, in the form of the route's standard; None is a mistake of ours."""
+    if isinstance(error, TradeError):
+        request[CODE] = error.code
+    route = request.get(ROUTE)
+    if route is not None and route.refusal is not None:
+        answer: web.Response = route.refusal(request, error)
+        return answer
+    if error is None:
+        return fault(request[REQUEST_ID])
+    if isinstance(error, TradeError):
+        return problem(error, request)
+    return http_problem(error, request)
 
 
 def _require_readable(route: Route, request: web.Request) -> None:

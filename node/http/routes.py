@@ -9,7 +9,12 @@ from typing import Any, TypeAlias
 
 from aiohttp import web
 
+from schemas.errors import TradeError
+
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Refusal: TypeAlias = Callable[
+    [web.BaseRequest, TradeError | web.HTTPException | None], web.Response
+]
 JsonSchema: TypeAlias = Mapping[str, Any]
 
 JSON = "application/json"
@@ -42,6 +47,8 @@ class Route:
     responses: status → sentence, or a whole OpenAPI Response Object
     max_body:  bytes of the body at most; more is answered 413
     deadline:  seconds for reading and answering, or None for `limits.handler_deadline`
+    refusal:   how errors are answered where another standard says so (None for the error: a mistake
+               of ours); problem documents otherwise
     """
 
     method: str
@@ -55,6 +62,7 @@ class Route:
     max_body: int = DEFAULT_MAX_BODY
     deadline: float | None = None
     parameters: tuple[Parameter, ...] = ()
+    refusal: Refusal | None = None
 
 
 # What the guard tells about a request: its id, its route, the calling node, the problem's code.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node.title import partners
-from schemas.errors import ConflictError, NotFoundError, UnavailableError
+from schemas.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from node.runtime import Node
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 def platform_code(node: Node) -> str:
     """This node's four-character code, as the member list has it.
 
-    Raises ConflictError `pint_not_a_platform`, UnavailableError `member_list_missing`.
+    Raises NotFoundError `pint_not_a_platform`, UnavailableError `member_list_missing`.
     """
     entry = partners.members_of(node).node(node.did)
     if entry is None or entry.platform is None:
-        raise ConflictError("pint_not_a_platform", "the member list gives this node no code")
+        raise NotFoundError("pint_not_a_platform", "the member list gives this node no code")
     return entry.platform
 
 

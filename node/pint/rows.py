@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
 
 from node.pint.tables import accounts, bills, documents, entries, transfers
 from node.store import dialect
@@ -232,9 +232,18 @@ def settle(conn: Connection, reference: str, state: str, now_ms: int, answer: st
     )
 
 
-def unsettled(conn: Connection, limit: int) -> list[Transfer]:
-    """Transfers that were being accepted, the longest waiting first."""
-    query = select(transfers).where(transfers.c.state == ACCEPTING)
+def drop_transfer(conn: Connection, reference: str) -> None:
+    """A transfer that was refused is over; its documents stay for the next try (PINT 3.0.0)."""
+    conn.execute(
+        delete(transfers).where(transfers.c.reference == reference, transfers.c.state != RECEIVED)
+    )
+
+
+def unsettled(conn: Connection, before_ms: int, limit: int) -> list[Transfer]:
+    """Transfers that were being accepted and not looked at since, the longest waiting first."""
+    query = select(transfers).where(
+        transfers.c.state == ACCEPTING, transfers.c.updated_at < before_ms
+    )
     rows = conn.execute(query.order_by(transfers.c.updated_at).limit(limit))
     return [Transfer(**row._asdict()) for row in rows]
 

@@ -1,0 +1,143 @@
+"""Looking at an envelope: everything that is known here is handed to `protocols.pint.checks`.
+
+Runs as one job that reads the store, so all steps see one moment of it. Nothing is written: an
+envelope that is refused leaves nothing behind that could stand in the way of the right one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from node.pint import platforms, rows
+from node.pint.keys import platform_code
+from node.title import partners
+from node.tracking.policy import registry_policy
+from protocols.pint import signed
+from protocols.pint.chain import open_entry
+from protocols.pint.checks import Judgement, judge
+from protocols.pint.envelope import read_envelope
+from protocols.pint.receiver import Receiver
+from schemas.errors import TradeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from node.pint.rows import Account
+    from node.runtime import Node
+    from protocols.pint.chain import Dialect
+    from protocols.pint.envelope import EblEnvelope
+    from protocols.pint.history import KnownChain
+    from protocols.pint.parties import TransactionParty
+    from protocols.pint.platforms import Keyring
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found, and upon which chain: it is compared again before anything is kept."""
+
+    judgement: Judgement
+    known: KnownChain | None
+    account: Account | None = None
+
+    @property
+    def document(self) -> bytes:
+        """The bill that the chain is about; only for a judgement with entries."""
+        return self.judgement.entries[0].entry.document
+
+    @property
+    def sender(self) -> str:
+        """The code of the platform that signed the last entry."""
+        return self.judgement.entries[-1].entry.platform
+
+    @property
+    def entry(self) -> bytes:
+        """The payload digest of the last entry: what a transfer is known by."""
+        return self.judgement.entries[-1].jws.payload_digest
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What the last entry says before it is verified: which bill, from which platform."""
+
+    document: bytes = b""
+    platform: str = ""
+
+
+def look(conn: Connection, node: Node, body: bytes, at: datetime) -> Looked:
+    """All checks over the body of POST /v3/envelopes (never raises for what is in it).
+
+    Raises UnavailableError `member_list_missing`, `pint_list_expired`, NotFoundError
+    `pint_not_a_platform`.
+    """
+    dialect = _dialect(node, body)
+    about = _about(body, dialect)
+    known = rows.known_chain(conn, about.document)
+    accounts = _Accounts(conn, node)
+    judgement = judge(
+        body,
+        Receiver(
+            platform=platform_code(node),
+            keyring=keyring(node),
+            now=at,
+            known=lambda wanted: known if wanted == about.document else None,
+            registries=registry_policy(node),
+            accepts=lambda party: accounts.of(party) is not None,
+            is_bank=lambda party: is_bank(node, party),
+            held=rows.held_documents(conn, about.document, about.platform),
+            verified=frozenset(map(signed.checksum, known.texts if known else ())),
+            dialect=dialect,
+        ),
+    )
+    return Looked(judgement, known, accounts.found)
+
+
+class _Accounts:
+    """Looks a recipient up and remembers the account that was found."""
+
+    def __init__(self, conn: Connection, node: Node) -> None:
+        self._conn, self._node = conn, node
+        self.found: Account | None = None
+
+    def of(self, party: TransactionParty) -> Account | None:
+        self.found = platforms.account_of(self._conn, self._node, party.codes)
+        return self.found
+
+
+def keyring(node: Node) -> Keyring:
+    """The list's keyring; on test networks with what an operator told for a test (R7)."""
+    listed = platforms.keyring(node)
+    switches = getattr(node, "switches", None)
+    found: Keyring = listed if switches is None else switches.held.keyring(listed)
+    return found
+
+
+def _dialect(node: Node, body: bytes) -> Callable[[EblEnvelope], Dialect] | None:
+    """An older dialect for the peer that an operator named, on test networks only (R7)."""
+    switches = getattr(node, "switches", None)
+    found: Callable[[EblEnvelope], Dialect] | None = (
+        None if switches is None else switches.held.dialect(body)
+    )
+    return found
+
+
+def _about(body: bytes, dialect: Callable[[EblEnvelope], Dialect] | None) -> _About:
+    """Nothing is believed of it: `judge` reads all of it again and verifies it."""
+    try:
+        envelope = read_envelope(body)
+        reading = dialect(envelope) if dialect else None
+        last = open_entry(envelope.chain[-1], reading, len(envelope.chain) - 1).entry
+    except TradeError:
+        return _About()
+    return _About(last.document, last.platform)
+
+
+def is_bank(node: Node, party: TransactionParty) -> bool:
+    """Whether a straight bill may be pledged to that party: a bank, or hosted by one."""
+    members, did = partners.members_of(node), party.did
+    hosted = members.party(did) if did is not None else None
+    owner = members.node(hosted.host if hosted is not None else did or "")
+    return owner is not None and "bank" in owner.roles
