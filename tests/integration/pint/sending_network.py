@@ -63,9 +63,17 @@ UNTIL = 20.0
 
 
 def made(
-    folder: Path, *, pint: Mapping[str, Any] | None = None, anchors: Sequence[AnchorEntry] = ()
+    folder: Path,
+    *,
+    pint: Mapping[str, Any] | None = None,
+    anchors: Sequence[AnchorEntry] = (),
+    fronts: Mapping[str, str] | None = None,
 ) -> Made:
-    """Homes, keys and the founding list. pint: settings; anchors: platforms without a node."""
+    """Homes, keys and the founding list.
+
+    pint: settings; anchors: platforms without a node; fronts: node → the address that the list
+    names for it, where something else stands in front of it
+    """
     settings = {
         "title": {"batch_interval": 0.02},
         "log": {"checkpoint_interval": 0.2},
@@ -92,6 +100,8 @@ def made(
     nodes = {CARRIER: carrier} | {
         name: platform if name in PLATFORMS else member for name in WITNESSES
     }
+    for name, url in (fronts or {}).items():
+        nodes[name] = replace(nodes[name], settings={**settings, "http": {"public_url": url}})
     return make_network(folder, nodes, change=change)
 
 
