@@ -23,7 +23,7 @@ from node.pint.keys import platform_code, platform_signer
 from node.title import partners
 from protocols import base64url
 from protocols.digest import sha256
-from protocols.pint import signed
+from protocols.pint import issuance, signed
 from protocols.pint.answers import Decided, DocumentTaken, Started, Unknown
 from protocols.pint.chain import ChainEntry, following, issuance_manifest, open_entry
 from protocols.pint.envelope import DocumentMetadata, EblEnvelope, envelope
@@ -35,6 +35,7 @@ from schemas import strict_json
 from schemas.errors import ConflictError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
+    from node.ebl.counterparts import Counterpart
     from node.runtime import Node
     from protocols.keys import Signer
     from protocols.pint.answers import Answer
@@ -136,6 +137,19 @@ class FaultySender:
         if step is not Step.AGAIN:
             transfer.sent = self._changed(transfer.sent, altered=step is Step.ALTERED)
         return await self._send(transfer, transfer.sent)
+
+    async def issue(self, platform: Counterpart, document: Document, issue_to: Document) -> Json:
+        """Put a bill before a platform as it is, whatever is wrong with it; its answer's status."""
+        keys = signing.signing(self._node, partners.members_of(self._node))
+        manifest = issuance_manifest(document, issue_to)
+        body = {
+            "document": document,
+            "issueTo": issue_to,
+            "issuanceManifestSignedContent": manifest.sign(keys.signer, keys.x5c),
+        }
+        data = strict_json.canonical(body)
+        answer = await self._node.ebl.counterparts.call(platform, "PUT", issuance.REQUESTS, data)
+        return {"status": answer.status}
 
     # -- making ----------------------------------------------------------------------------------
 

@@ -13,9 +13,7 @@ from aiohttp import web
 from node.ebl.faulty_sender import MAX_DOCUMENTS, Fault, FaultySender, Order, Step
 from node.ebl.switches import (
     MAX_CERTIFICATES,
-    MAX_PARTIES,
     MAX_PEERS,
-    SwitchedParty,
     SwitchedPeer,
     Switches,
     read_certificate,
@@ -25,7 +23,7 @@ from node.http.routes import JSON, Auth, Route
 from node.pint.client import PlatformClient
 from node.store.metadata import metadata
 from protocols.fields import Fields
-from protocols.pint.parties import MAX_NAME, read_code, read_party
+from protocols.pint.parties import read_code, read_party
 from protocols.pint.reading import PLATFORM, word
 
 if TYPE_CHECKING:
@@ -63,16 +61,6 @@ _TOLD = {
             },
         },
         "carriers": _TEXTS,
-        "parties": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "name": _TEXT,
-                    "identifyingCodes": {"type": "array", "items": _CODE},
-                },
-            },
-        },
     },
 }
 
@@ -86,6 +74,14 @@ _TRANSFER = {
         "hops": {"type": "integer"},
         "documents": {"type": "integer"},
         "fault": {"enum": [one.value for one in Fault]},
+    },
+}
+_ISSUANCE = {
+    "type": "object",
+    "properties": {
+        "counterpart": _TEXT,
+        "document": {"type": "object"},
+        "issueTo": {"type": "object"},
     },
 }
 _VALIDATION = {"type": "object", "properties": {"platform": _TEXT, "code": _CODE}}
@@ -110,7 +106,7 @@ class SwitchService:
         return (
             Route("GET", BASE, self._show, operator, "What was told for a test", tag),
             Route("PUT", BASE, self._tell, operator,
-                  "Tell of peers, carriers and parties that no member list has; replaces all", tag,
+                  "Tell of peers and carriers that no member list has; replaces all", tag,
                   request={JSON: _TOLD}),
             Route("POST", BASE + "/reset", self._reset, operator,
                   "Forget all bills, chains, transfers, issuances and surrenders", tag,
@@ -121,6 +117,9 @@ class SwitchService:
             Route("POST", BASE + "/transfers/{transfer}/{step}", self._step, operator,
                   "Send one more call of it: again, signed-again, altered, document, corrupted, "
                   "unrelated or finish", tag),
+            Route("POST", BASE + "/issuances", self._issue, operator,
+                  "Put a bill before a platform that no carrier would put there", tag,
+                  request={JSON: _ISSUANCE}),
             Route("POST", BASE + "/receiver-validation", self._validate, operator,
                   "Ask another platform whom a code names", tag, request={JSON: _VALIDATION}),
         )  # fmt: skip
@@ -145,7 +144,6 @@ class SwitchService:
         self.held.tell(
             peers=[read_peer(item) for item in fields.children("peers", MAX_PEERS)],
             carriers=_certificates(fields, "carriers"),
-            parties=[read_account(item) for item in fields.children("parties", MAX_PARTIES)],
         )
         self._node.telemetry.log.warning("switches.told", peers=len(self.held.to_json()["peers"]))
         return json_response(self.held.to_json())
@@ -165,6 +163,13 @@ class SwitchService:
         self.held.require()
         step = word(Fields(request.match_info, CODE), "step", Step)
         return json_response(await self._sender.step(request.match_info["transfer"], step))
+
+    async def _issue(self, request: web.Request) -> web.Response:
+        self.held.require()
+        fields = Fields(await read_json(request), CODE)
+        document, issue_to = (dict(fields.child(name).members) for name in ("document", "issueTo"))
+        platform = self._node.ebl.counterparts.named(fields.text("counterpart"))
+        return json_response(await self._sender.issue(platform, document, issue_to))
 
     async def _validate(self, request: web.Request) -> web.Response:
         self.held.require()
@@ -209,12 +214,6 @@ def read_peer(fields: Fields) -> SwitchedPeer:
         headers={name: str(value) for name, value in headers.items()},
         beta=fields.has("beta") and fields.boolean("beta"),
     )
-
-
-def read_account(fields: Fields) -> SwitchedParty:
-    """One party; raises MalformedError `test_switch_malformed`."""
-    codes = tuple(read_code(item) for item in fields.children("identifyingCodes", 16))
-    return SwitchedParty(fields.text("name", max_length=MAX_NAME), codes)
 
 
 def _certificates(fields: Fields, name: str) -> tuple[bytes, ...]:

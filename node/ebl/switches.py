@@ -1,6 +1,6 @@
 """Test switches: what a conformance toolkit needs a node to believe, on test networks only (R7).
 
-A toolkit names platforms, parties and a carrier that no member list has, signs everything with
+A toolkit names platforms and a carrier that no member list has, signs everything with
 certificates that it shows beforehand, and still speaks an older dialect of PINT. An operator tells
 the node of them here; nothing is written to disk, so a restart forgets it. Where the member list
 says something of a platform, the switch adds to it and takes nothing away. In a network that is not
@@ -22,7 +22,6 @@ from protocols import x509_path
 from protocols.digest import sha256
 from protocols.members.anchors import PLATFORM, AnchorEntry
 from protocols.pint import signed
-from protocols.pint.parties import IdentifyingCode, same_codes
 from protocols.pint.platforms import Keyring, Signatory, certified
 from schemas import strict_json
 from schemas.errors import ForbiddenError, MalformedError, TradeError
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from protocols.pint.parties import TransactionParty
 
 MAX_PEERS = 32
-MAX_PARTIES = 100
 MAX_CERTIFICATES = 8
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
 
@@ -57,14 +55,6 @@ class SwitchedPeer:
     beta: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SwitchedParty:
-    """A party with an account here. name: shown to whoever validates a receiver."""
-
-    name: str
-    codes: tuple[IdentifyingCode, ...]
-
-
 class Switches:
     """What an operator told for a test; empty until then, and after a reset."""
 
@@ -73,7 +63,6 @@ class Switches:
         self._members = members
         self._peers: dict[str, SwitchedPeer] = {}
         self._carriers: tuple[bytes, ...] = ()
-        self._parties: tuple[SwitchedParty, ...] = ()
 
     @property
     def allowed(self) -> bool:
@@ -91,7 +80,6 @@ class Switches:
         *,
         peers: Iterable[SwitchedPeer] = (),
         carriers: Iterable[bytes] = (),
-        parties: Iterable[SwitchedParty] = (),
     ) -> None:
         """Replaces everything that was told. carriers: DER certificates of whoever issues.
 
@@ -100,7 +88,6 @@ class Switches:
         self.require()
         self._peers = {peer.code: peer for peer in peers}
         self._carriers = tuple(carriers)
-        self._parties = tuple(parties)
 
     def to_json(self) -> dict[str, Any]:
         """What was told; certificates by their SHA-256."""
@@ -115,16 +102,12 @@ class Switches:
                 for peer in self._peers.values()
             ],
             "carriers": [sha256(der).hex() for der in self._carriers],
-            "parties": [
-                {"name": one.name, "identifyingCodes": [code.to_json() for code in one.codes]}
-                for one in self._parties
-            ],
         }
 
     @property
     def told(self) -> bool:
         """Whether anything holds that the member list does not say."""
-        return self.allowed and bool(self._peers or self._carriers or self._parties)
+        return self.allowed and bool(self._peers or self._carriers)
 
     def peer(self, code: str) -> SwitchedPeer | None:
         """The peer of that platform code, None where nothing was told of it."""
@@ -135,14 +118,6 @@ class Switches:
         if not self.told:
             return listed
         return SwitchedKeyring(listed, self._peers, self._carriers)
-
-    def party(self, codes: Iterable[IdentifyingCode]) -> SwitchedParty | None:
-        """The one party with an account here that these codes name."""
-        asked = tuple(codes)
-        if not self.allowed:
-            return None
-        found = [party for party in self._parties if same_codes(party.codes, asked)]
-        return found[0] if len(found) == 1 else None
 
     def dialect(self, data: bytes) -> Callable[[EblEnvelope], Dialect] | None:
         """The older dialect, when the platform that the last entry names was told to speak it.

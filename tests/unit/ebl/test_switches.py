@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from node.ebl.switch_service import CODE, read_account, read_peer
-from node.ebl.switches import SwitchedParty, SwitchedPeer, Switches, read_certificate
+from node.ebl.switch_service import CODE, read_peer
+from node.ebl.switches import SwitchedPeer, Switches, read_certificate
 from protocols.fields import Fields
 from protocols.member_list import MemberList
 from protocols.pint import signed
 from protocols.pint.checks import Outcome
 from protocols.pint.envelope import envelope
-from protocols.pint.parties import IdentifyingCode
 from protocols.pint.reading import checksum_of
 from protocols.pint.receiver import RegistryPolicy
 from schemas import strict_json
@@ -23,17 +22,16 @@ from schemas.errors import ForbiddenError, MalformedError
 from tests.support import pint_world as w
 
 STRANGE = "BOLE"
-CODES = (IdentifyingCode("ZZZ", "valid-party", "CTK"),)
 
 
 def switches(members: MemberList | None = None) -> Switches:
     return Switches(lambda: members or w.member_list())
 
 
-def told(**more: Any) -> Switches:
+def told() -> Switches:
     held = switches()
     peer = SwitchedPeer(STRANGE, (w.outside().der,), beta=True)
-    held.tell(peers=[peer], carriers=[w.outside().der], **more)
+    held.tell(peers=[peer], carriers=[w.outside().der])
     return held
 
 
@@ -75,13 +73,11 @@ def test_r7_what_was_told_counts_no_longer_when_the_network_is_no_test() -> None
     held.tell(
         peers=[SwitchedPeer(STRANGE, (w.outside().der,), beta=True)],
         carriers=[w.outside().der],
-        parties=[SwitchedParty("x", CODES)],
     )
     lists[0] = w.member_list(w.draft(test=False))
     assert held.keyring(w.keyring()) is w.keyring()
     assert held.dialect(toolkit_envelope()) is None
     assert held.peer(STRANGE) is None
-    assert held.party(CODES) is None
 
 
 def test_a_toolkits_envelope_is_taken_with_switches_and_refused_without() -> None:
@@ -113,16 +109,6 @@ def test_what_names_no_platform_is_read_in_no_dialect(data: bytes) -> None:
     assert told().dialect(toolkit_envelope(eblPlatform="AWAY")) is None
 
 
-def test_a_party_is_known_by_its_codes_and_never_by_a_guess() -> None:
-    held = told(parties=[SwitchedParty("Jane", CODES), SwitchedParty("Joan", CODES[:0])])
-    found = held.party(CODES)
-    assert found is not None
-    assert found.name == "Jane"
-    assert held.party([IdentifyingCode("ZZZ", "other", "CTK")]) is None
-    twice = told(parties=[SwitchedParty("Jane", CODES), SwitchedParty("Joan", CODES)])
-    assert twice.party(CODES) is None
-
-
 def test_telling_replaces_all_and_is_shown_without_secrets() -> None:
     held = told()
     assert held.to_json()["peers"][0]["code"] == STRANGE
@@ -152,12 +138,11 @@ def test_certificates_are_read_as_pem() -> None:
     ],
 )
 def test_a_peer_has_one_form(change: dict[str, Any]) -> None:
-    told_of = {"code": "CARX", "url": "http://127.0.0.1:8080/x", "headers": {"key": "v"}}
+    told_of: dict[str, Any] = {
+        "code": "CARX",
+        "url": "http://127.0.0.1:8080/x",
+        "headers": {"key": "v"},
+    }
     assert read_peer(Fields(told_of, CODE)).url == told_of["url"]
     with pytest.raises(MalformedError):
         read_peer(Fields(told_of | change, CODE))
-
-
-def test_a_party_has_a_name_and_codes() -> None:
-    body = {"name": "Jane", "identifyingCodes": [code.to_json() for code in CODES]}
-    assert read_account(Fields(body, CODE)) == SwitchedParty("Jane", CODES)
