@@ -11,22 +11,38 @@ missing certificate of origin never blocks (duty or security is paid instead).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from protocols.release_case import (
+    Case,
+    carriers,
+    covering,
+    need,
+    not_required,
+    order_counts,
+    orders,
+    standing,
+)
 from protocols.release_decision import Condition, Decision, Outcome, State
+from protocols.release_events import (
+    rel_035_discharged,
+    rel_045_holds,
+    rel_055_freight,
+    rel_075_charges,
+    rel_080_pick_up,
+    rel_095_aeo,
+)
 from protocols.release_facts import ReleaseFacts, Standing
 from schemas.errors import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from protocols.release_facts import (
         CustomsFact,
         DeliveryOrderFact,
-        DocumentFact,
         PlantHealthFact,
         TransportFact,
     )
@@ -44,113 +60,36 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """What every condition function gets: the facts narrowed to one container, rules, moment."""
-
-    facts: ReleaseFacts
-    rules: CountryRules
-    at: datetime
-    transport: tuple[TransportFact, ...]
-
-    @property
-    def modes(self) -> frozenset[str]:
-        return frozenset(each.mode for each in self.transport)
-
-    @property
-    def hs(self) -> tuple[str, ...]:
-        return tuple(code for each in self.transport for code in each.hs)
-
-    @property
-    def unclassified(self) -> bool:
-        """No transport document tells what the goods are: no control of goods may be left out."""
-        return bool(self.transport) and not self.hs
-
-    @property
-    def surrendering(self) -> tuple[TransportFact, ...]:
-        """The documents whose title has to be given up."""
-        return tuple(each for each in self.transport if self.rules.must_surrender(each.kind))
-
-    @property
-    def identifying(self) -> tuple[TransportFact, ...]:
-        """The sea documents where the named consignee identifies itself instead."""
-        return tuple(
-            each
-            for each in self.transport
-            if each.mode == "sea" and not self.rules.must_surrender(each.kind)
-        )
+PHYTOSANITARY = "phytosanitary"
 
 
-_STANDING_CODES = {
-    Standing.REVOKED: "document_revoked",
-    Standing.SUSPENDED: "document_suspended",
-    Standing.STALE: "document_status_stale",
-    Standing.INVALID: "document_invalid",
-    Standing.UNKNOWN: "document_unknown",
-}
-
-
-def _covering(documents: Iterable[DocumentFact], container: str) -> list[DocumentFact]:
-    return sorted(
-        (each for each in documents if each.covers(container)), key=lambda each: each.issued_at
-    )
-
-
-def _standing(condition_id: str, document: DocumentFact) -> Condition:
-    """The condition that says why a document that is there does not count now (R25)."""
-    unknown = document.standing is Standing.UNKNOWN
-    told = f"{document.type} {document.number}"
-    return Condition(
-        condition_id,
-        State.UNKNOWN if unknown else State.UNMET,
-        _STANDING_CODES[document.standing],
-        f"{told}: {document.why}" if document.why else told,
-        (document.digest,),
-    )
-
-
-def _need(condition_id: str, documents: Sequence[DocumentFact], missing: str) -> Condition:
-    """Met by the latest good document; else says what is wrong with the latest, or that none is."""
-    for document in reversed(documents):
-        if document.good:
-            seen = f"{document.type} {document.number}"
-            return Condition(condition_id, State.MET, "", seen, (document.digest,))
-    if documents:
-        return _standing(condition_id, documents[-1])
-    return Condition(condition_id, State.UNMET, missing)
-
-
-def _not_required(condition_id: str, why: str = "") -> Condition:
-    return Condition(condition_id, State.NOT_REQUIRED, "", why)
-
-
-def rel_000_member_list(case: _Case) -> Condition:
+def rel_000_member_list(case: Case) -> Condition:
     """REL-000: the member list is in force; release has no grace period (R6)."""
     if case.facts.members_fresh:
         return Condition("REL-000", State.MET)
     return Condition("REL-000", State.UNMET, "member_list_not_fresh")
 
 
-def rel_010_transport(case: _Case) -> Condition:
+def rel_010_transport(case: Case) -> Condition:
     """REL-010: a verified transport document covers this container."""
     documents = sorted(
         (each.document for each in case.transport), key=lambda document: document.issued_at
     )
-    return _need("REL-010", documents, "transport_document_missing")
+    return need("REL-010", documents, "transport_document_missing")
 
 
-def rel_020_surrender(case: _Case) -> Condition:
+def rel_020_surrender(case: Case) -> Condition:
     """REL-020: the title is surrendered for delivery and the carrier accepted it, finally (R21)."""
     if case.transport and not case.surrendering:
         kinds = ", ".join(sorted({each.kind for each in case.transport}))
-        return _not_required("REL-020", kinds)
+        return not_required("REL-020", kinds)
     if not case.transport:
         return Condition("REL-020", State.UNKNOWN, "transport_document_missing")
     conditions = [_surrendered(case, each) for each in case.surrendering]
     return next((each for each in conditions if each.blocks), conditions[-1])
 
 
-def _surrendered(case: _Case, bill: TransportFact) -> Condition:
+def _surrendered(case: Case, bill: TransportFact) -> Condition:
     digest = bill.document.digest
     titles = [each for each in case.facts.titles if each.document == digest]
     title = titles[0] if titles else None
@@ -178,15 +117,15 @@ def _same_name(left: str, right: str) -> bool:
     return _plain_name(left) == _plain_name(right)
 
 
-def rel_025_consignee(case: _Case) -> Condition:
+def rel_025_consignee(case: Case) -> Condition:
     """REL-025: without a surrender the delivery order names the consignee of the document."""
     if not case.identifying:
-        return _not_required("REL-025")
-    orders = [each for each in _orders(case) if _order_counts(case, each).state is State.MET]
+        return not_required("REL-025")
+    counting = [each for each in orders(case) if order_counts(case, each).state is State.MET]
     for document in case.identifying:
         if not document.consignee:
             return Condition("REL-025", State.UNKNOWN, "consignee_not_named")
-        for order in orders:
+        for order in counting:
             if _same_name(order.consignee, document.consignee):
                 break
         else:
@@ -194,15 +133,15 @@ def rel_025_consignee(case: _Case) -> Condition:
     return Condition("REL-025", State.MET, "", case.identifying[-1].consignee)
 
 
-def rel_030_arrival(case: _Case) -> Condition:
+def rel_030_arrival(case: Case) -> Condition:
     """REL-030: the carrier told of the arrival, where the rules ask for it."""
     if not case.modes & case.rules.arrival_notice:
-        return _not_required("REL-030")
-    notices = _covering(case.facts.arrival_notices, case.facts.container)
-    return _need("REL-030", notices, "arrival_notice_missing")
+        return not_required("REL-030")
+    notices = covering(case.facts.arrival_notices, case.facts.container)
+    return need("REL-030", notices, "arrival_notice_missing")
 
 
-def _plant_decisions(case: _Case) -> list[PlantHealthFact]:
+def _plant_decisions(case: Case) -> list[PlantHealthFact]:
     """Decisions on this container that were not taken back, oldest first.
 
     One that is no longer valid for another reason still counts: a hold does not lapse by itself.
@@ -218,7 +157,7 @@ def _plant_decisions(case: _Case) -> list[PlantHealthFact]:
     )
 
 
-def rel_040_plant_health(case: _Case) -> Condition:
+def rel_040_plant_health(case: Case) -> Condition:
     """REL-040: plant health accepted, and the certificate it accepted is good *now*.
 
     The last decision counts. When its certificate is revoked or replaced, a new acceptance of the
@@ -228,8 +167,11 @@ def rel_040_plant_health(case: _Case) -> Condition:
     if not decisions:
         if case.unclassified:
             return Condition("REL-040", State.UNKNOWN, "goods_not_classified")
+        withdrawn = _withdrawn(case)
+        if withdrawn is not None:
+            return withdrawn
         if case.transport and not case.rules.plant_health_applies(case.hs):
-            return _not_required("REL-040")
+            return not_required("REL-040")
         return Condition("REL-040", State.UNMET, "plant_health_missing")
     last = decisions[-1]
     if not last.accepted:
@@ -238,11 +180,27 @@ def rel_040_plant_health(case: _Case) -> Condition:
             "REL-040", State.UNMET, "plant_health_refused", number, (last.document.digest,)
         )
     if not last.document.good:
-        return _standing("REL-040", last.document)
-    return _certificate_stands(case, last)
+        return standing("REL-040", last.document)
+    stands = _certificate_stands(case, last)
+    return stands if stands.blocks else _withdrawn(case) or stands
 
 
-def _certificate_stands(case: _Case, decision: PlantHealthFact) -> Condition:
+def _withdrawn(case: Case) -> Condition | None:
+    """A withdrawn certificate blocks, whether or not one was asked for, until another replaces it.
+
+    Whoever withdrew it says that the goods are not what it said: no rule makes that unknown again.
+    """
+    held = [each for each in case.facts.others if each.type.startswith(PHYTOSANITARY)]
+    found = covering(held, case.facts.container)
+    good = [each.issued_at for each in found if each.good]
+    for each in reversed(found):
+        if each.standing is Standing.REVOKED and not any(at > each.issued_at for at in good):
+            basis = (each.digest,)
+            return Condition("REL-040", State.UNMET, "certificate_revoked", each.number, basis)
+    return None
+
+
+def _certificate_stands(case: Case, decision: PlantHealthFact) -> Condition:
     """Met when every certificate of the acceptance stands; else what is wrong with the first."""
     conditions = [_one_certificate(case, decision, each) for each in decision.certificates]
     wrong = next((each for each in conditions if each.blocks), None)
@@ -254,7 +212,7 @@ def _certificate_stands(case: _Case, decision: PlantHealthFact) -> Condition:
     return Condition("REL-040", State.MET, "", numbers, basis)
 
 
-def _one_certificate(case: _Case, decision: PlantHealthFact, digest: str) -> Condition:
+def _one_certificate(case: Case, decision: PlantHealthFact, digest: str) -> Condition:
     basis = (decision.document.digest, digest)
     certificate = next((each for each in case.facts.others if each.digest == digest), None)
     if certificate is None:
@@ -263,11 +221,11 @@ def _one_certificate(case: _Case, decision: PlantHealthFact, digest: str) -> Con
     if certificate.standing is Standing.REVOKED:
         return Condition("REL-040", State.UNMET, "certificate_revoked", certificate.number, basis)
     if not certificate.good:
-        return _standing("REL-040", certificate)
+        return standing("REL-040", certificate)
     return Condition("REL-040", State.MET, "", certificate.number, basis)
 
 
-def _customs_decisions(case: _Case) -> list[CustomsFact]:
+def _customs_decisions(case: Case) -> list[CustomsFact]:
     """Decisions until the container left, oldest first; at the same moment a hold wins."""
     left = case.facts.gate_out
     return sorted(
@@ -282,10 +240,10 @@ def _customs_decisions(case: _Case) -> list[CustomsFact]:
     )
 
 
-def rel_050_customs(case: _Case) -> Condition:
+def rel_050_customs(case: Case) -> Condition:
     """REL-050: customs released; the last event wins, so a later hold blocks again."""
     if not case.rules.customs:
-        return _not_required("REL-050")
+        return not_required("REL-050")
     decisions = _customs_decisions(case)
     if not decisions:
         return Condition("REL-050", State.UNMET, "customs_release_missing")
@@ -294,7 +252,7 @@ def rel_050_customs(case: _Case) -> Condition:
     if not last.released:
         return Condition("REL-050", State.UNMET, "customs_hold", last.document.number, basis)
     if not last.document.good:
-        return _standing("REL-050", last.document)
+        return standing("REL-050", last.document)
     if not _in_order(case, last):
         return Condition(
             "REL-050", State.UNMET, "customs_before_plant_health", last.document.number, basis
@@ -302,7 +260,7 @@ def rel_050_customs(case: _Case) -> Condition:
     return Condition("REL-050", State.MET, "", last.document.number, basis)
 
 
-def _in_order(case: _Case, customs: CustomsFact) -> bool:
+def _in_order(case: Case, customs: CustomsFact) -> bool:
     """Where the rules say so, customs may release only once plant health had accepted.
 
     An acceptance of this container that was in force then keeps the order: when its certificate is
@@ -321,44 +279,31 @@ def _in_order(case: _Case, customs: CustomsFact) -> bool:
     return last is not None and last.accepted
 
 
-def _orders(case: _Case) -> list[DeliveryOrderFact]:
-    """Delivery orders that are good and cover the container, oldest first."""
-    container = case.facts.container
-    found = (each for each in case.facts.delivery_orders if each.document.covers(container))
-    return sorted(
-        (each for each in found if each.document.good), key=lambda each: each.document.issued_at
-    )
-
-
-def rel_060_delivery_order(case: _Case) -> Condition:
+def rel_060_delivery_order(case: Case) -> Condition:
     """REL-060: an unused delivery order for this container from the carrier or its listed agent."""
     if not case.modes & case.rules.delivery_order:
-        return _not_required("REL-060") if case.transport else _order_missing()
-    orders = _orders(case)
-    conditions = [_order_counts(case, each) for each in orders]
-    if _carriers_disagree(case, orders, conditions):
+        return not_required("REL-060") if case.transport else _order_missing()
+    found = orders(case)
+    conditions = [order_counts(case, each) for each in found]
+    if _carriers_disagree(case, found, conditions):
         return Condition("REL-060", State.UNMET, "delivery_orders_disagree")
     met = next((each for each in reversed(conditions) if each.state is State.MET), None)
     if met or conditions:
         return met or conditions[-1]
-    bad = _covering((each.document for each in case.facts.delivery_orders), case.facts.container)
-    return _standing("REL-060", bad[-1]) if bad else _order_missing()
-
-
-def _carriers(case: _Case) -> set[str]:
-    return {each.document.issuer for each in case.transport if each.mode == "sea"}
+    bad = covering((each.document for each in case.facts.delivery_orders), case.facts.container)
+    return standing("REL-060", bad[-1]) if bad else _order_missing()
 
 
 def _carriers_disagree(
-    case: _Case, orders: Sequence[DeliveryOrderFact], conditions: Sequence[Condition]
+    case: Case, found: Sequence[DeliveryOrderFact], conditions: Sequence[Condition]
 ) -> bool:
     """Several carriers claim the container, and their latest orders name different consignees.
 
     Any listed carrier can sign a document that names a container it never had.
     """
-    if len(_carriers(case)) < 2:
+    if len(carriers(case)) < 2:
         return False
-    pairs = zip(orders, conditions, strict=True)
+    pairs = zip(found, conditions, strict=True)
     latest = {one.document.issuer: one for one, told in pairs if told.state is State.MET}
     return len({_plain_name(one.consignee) for one in latest.values()}) > 1
 
@@ -367,29 +312,15 @@ def _order_missing() -> Condition:
     return Condition("REL-060", State.UNMET, "delivery_order_missing")
 
 
-def _order_counts(case: _Case, order: DeliveryOrderFact) -> Condition:
-    document = order.document
-    basis = (document.digest,)
-    if document.issuer not in _carriers(case) | case.facts.agents:
-        return Condition(
-            "REL-060", State.UNMET, "delivery_order_not_from_carrier", document.issuer, basis
-        )
-    if document.digest in case.facts.used_orders:
-        return Condition("REL-060", State.UNMET, "delivery_order_used", document.number, basis)
-    if order.valid_until is not None and order.valid_until <= case.at:
-        return Condition("REL-060", State.UNMET, "delivery_order_expired", document.number, basis)
-    return Condition("REL-060", State.MET, "", document.number, basis)
-
-
-def rel_065_handover(case: _Case) -> Condition:
+def rel_065_handover(case: Case) -> Condition:
     """REL-065: the handover at the border is shown, where the rules ask for it (rail)."""
     if not case.modes & case.rules.handover:
-        return _not_required("REL-065")
-    notes = _covering(case.facts.handovers, case.facts.container)
-    return _need("REL-065", notes, "handover_missing")
+        return not_required("REL-065")
+    notes = covering(case.facts.handovers, case.facts.container)
+    return need("REL-065", notes, "handover_missing")
 
 
-def certificate_conditions(case: _Case) -> list[Condition]:
+def certificate_conditions(case: Case) -> list[Condition]:
     """REL-070…: the further certificates the goods need, one condition per rule."""
     conditions = []
     for rule in case.rules.certificates:
@@ -397,31 +328,37 @@ def certificate_conditions(case: _Case) -> list[Condition]:
             conditions.append(Condition(rule.id, State.UNKNOWN, "goods_not_classified"))
             continue
         if not any(code.startswith(rule.hs) for code in case.hs):
-            conditions.append(_not_required(rule.id))
+            conditions.append(not_required(rule.id))
             continue
         held = [each for each in case.facts.others if each.type == rule.type]
-        found = _covering(held, case.facts.container)
-        conditions.append(_need(rule.id, found, "certificate_missing"))
+        found = covering(held, case.facts.container)
+        conditions.append(need(rule.id, found, "certificate_missing"))
     return conditions
 
 
-def rel_090_preference(case: _Case) -> Condition:
+def rel_090_preference(case: Case) -> Condition:
     """REL-090: is a proof of origin here? Told only: its absence never blocks."""
     proofs = [each for each in case.facts.others if each.type in case.rules.preference]
-    told = _need("REL-090", _covering(proofs, case.facts.container), "origin_not_proven")
+    told = need("REL-090", covering(proofs, case.facts.container), "origin_not_proven")
     return Condition(told.id, told.state, told.code, told.reason, told.basis, blocking=False)
 
 
-CONDITIONS: tuple[Callable[[_Case], Condition], ...] = (
+CONDITIONS: tuple[Callable[[Case], Condition], ...] = (
     rel_000_member_list,
     rel_010_transport,
     rel_020_surrender,
     rel_025_consignee,
     rel_030_arrival,
+    rel_035_discharged,
     rel_040_plant_health,
+    rel_045_holds,
     rel_050_customs,
+    rel_055_freight,
     rel_060_delivery_order,
     rel_065_handover,
+    rel_075_charges,
+    rel_080_pick_up,
+    rel_095_aeo,
 )
 
 
@@ -431,6 +368,7 @@ def _alerts(facts: ReleaseFacts) -> tuple[str, ...]:
     if left is None:
         return ()
     late = any(not each.released and each.decided_at > left for each in facts.customs)
+    late |= any(each.event == "HOLD" and each.may_hold and each.at > left for each in facts.events)
     return ("hold_after_gate_out",) if late else ()
 
 
@@ -443,11 +381,13 @@ def decide(facts: ReleaseFacts, rules: CountryRules, at: datetime) -> Decision:
     if facts.historical:
         raise RefusedError("historical_report", "a release is decided on reports of now")
     transport = tuple(each for each in facts.transport if each.document.covers(facts.container))
-    case = _Case(facts, rules, at, transport)
-    conditions = (
-        *(condition(case) for condition in CONDITIONS),
-        *certificate_conditions(case),
-        rel_090_preference(case),
+    case = Case(facts, rules, at, transport)
+    conditions = rules.in_sequence(
+        (
+            *(condition(case) for condition in CONDITIONS),
+            *certificate_conditions(case),
+            rel_090_preference(case),
+        )
     )
     held = any(condition.blocks for condition in conditions)
     outcome = Outcome.HOLD if held else Outcome.RELEASE

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from protocols.pick_up import Link
+
 
 class Standing(StrEnum):
     """How a document stands at the moment of the decision."""
@@ -110,6 +112,24 @@ class DeliveryOrderFact:
     document: DocumentFact
     consignee: str = ""
     valid_until: datetime | None = None
+    freight: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventFact:
+    """A logistics event: what, when, why; of a hold's lifting, the hold's digest (hex).
+
+    by_terminal: its issuer is a terminal, port or dry port of this country
+    may_hold:    its issuer may hold a container here: such a one, customs or plant health
+    """
+
+    document: DocumentFact
+    event: str
+    at: datetime
+    reason: str = ""
+    lifts: str = ""
+    by_terminal: bool = False
+    may_hold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +140,9 @@ class ReleaseFacts:
     used_orders:   hex digests of delivery orders that a gate-out has used up, per this container
     gate_out:      when the container left, or None
     members_fresh: the member list is in force now; release has no grace after it expires (R6)
+    events:        logistics events of the consignment
+    links, revoked_links: of the pick-up right, and the digests of those taken back
+    operators:     per authorised operator of the consignment: has it a benefit here now
     historical:    any fact comes from a report about another moment (R25); no decision then
     """
 
@@ -136,5 +159,9 @@ class ReleaseFacts:
     agents: frozenset[str] = frozenset()
     used_orders: frozenset[str] = frozenset()
     gate_out: datetime | None = None
+    events: tuple[EventFact, ...] = ()
+    links: tuple[Link, ...] = ()
+    revoked_links: frozenset[str] = frozenset()
+    operators: tuple[tuple[str, bool], ...] = ()
     members_fresh: bool = True
     historical: bool = False

@@ -16,6 +16,7 @@ from protocols.release_facts import (
     CustomsFact,
     DeliveryOrderFact,
     DocumentFact,
+    EventFact,
     PlantHealthFact,
     ReleaseFacts,
     Standing,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from protocols.member_list import MemberList
+    from protocols.pick_up import Link
     from protocols.release_facts import TitleFact
     from protocols.release_rules import CountryRules
     from protocols.verify import Document, Verified
@@ -40,6 +42,9 @@ PHYTOSANITARY = "phytosanitary-certificate"
 TRANSPORT_TYPES = frozenset(
     {"bill-of-lading", "rail-consignment-note", "master-transport-document"}
 )
+EVENT = "logistics-event"
+TERMINALS = frozenset({"port", "terminal", "dry-port"})
+AUTHORITIES = frozenset({"customs", "plant-health"})
 NAMED_TYPES = frozenset(
     {
         *TRANSPORT_TYPES,
@@ -48,6 +53,7 @@ NAMED_TYPES = frozenset(
         "plant-health-decision",
         "customs-decision",
         "handover-note",
+        EVENT,
     }
 )
 _BY_STATUS = {"revoked": Standing.REVOKED, "suspended": Standing.SUSPENDED}
@@ -146,7 +152,28 @@ def _customs(held: Held) -> CustomsFact:
 def _delivery_order(held: Held) -> DeliveryOrderFact:
     view = held.document.view
     consignee = view.parties.get("consignee") or _text(view, "consignee")
-    return DeliveryOrderFact(fact_of(held), consignee, view.valid_until)
+    return DeliveryOrderFact(fact_of(held), consignee, view.valid_until, _text(view, "freight"))
+
+
+def _event(held: Held, members: MemberList, country: str) -> EventFact:
+    view = held.document.view
+    issuer = members.node(held.document.claims.issuer)
+    here = issuer is not None and issuer.country == country
+    roles = frozenset(issuer.roles) if issuer is not None and here else frozenset[str]()
+    signed = held.document.claims.valid_from
+    try:
+        at = min(times.from_text(_text(view, "occurredAt")), signed)
+    except MalformedError:
+        at = signed
+    return EventFact(
+        document=fact_of(held),
+        event=_text(view, "event"),
+        at=at,
+        reason=_text(view, "reason"),
+        lifts=_text(view, "lifts"),
+        by_terminal=not TERMINALS.isdisjoint(roles),
+        may_hold=not (TERMINALS | AUTHORITIES).isdisjoint(roles),
+    )
 
 
 def agents_of(members: MemberList, carriers: set[str], at: datetime) -> frozenset[str]:
@@ -180,6 +207,9 @@ def read_facts(
     titles: tuple[TitleFact, ...] = (),
     used_orders: frozenset[str] = frozenset(),
     gate_out: datetime | None = None,
+    links: tuple[Link, ...] = (),
+    revoked_links: frozenset[str] = frozenset(),
+    operators: tuple[tuple[str, bool], ...] = (),
 ) -> ReleaseFacts:
     """The facts of one container of one consignment at `at`.
 
@@ -212,6 +242,10 @@ def read_facts(
         agents=agents_of(members, {each.document.issuer for each in transport}, at),
         used_orders=used_orders,
         gate_out=gate_out,
+        events=tuple(_event(each, members, country) for each in of(EVENT)),
+        links=links,
+        revoked_links=revoked_links,
+        operators=operators,
         members_fresh=members.freshness(at) is Freshness.FRESH,
         historical=any(each.report.historical for each in held),
     )

@@ -20,6 +20,8 @@ from schemas.errors import RefusedError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from protocols.release_decision import Condition
+
 FOLDER = "release"
 
 
@@ -41,6 +43,8 @@ class CountryRules:
     plant_health_hs: HS prefixes under plant-health control
     plant_health_before_customs: customs may release only after plant health accepted
     preference:      document types that bring a preference; their absence never blocks
+    discharge, freight, charges, pick_up: modes where each event, or a delegated right, is asked for
+    sequence:        condition ids in the order in which they are met in practice, for people
     order_validity:  longest validity of a release order, one slot (R24)
     digest:          SHA-256 (hex) of the data file
     """
@@ -58,6 +62,17 @@ class CountryRules:
     certificates: tuple[CertificateRule, ...]
     preference: frozenset[str]
     order_validity: timedelta
+    discharge: frozenset[str] = frozenset()
+    freight: frozenset[str] = frozenset()
+    charges: frozenset[str] = frozenset()
+    pick_up: frozenset[str] = frozenset()
+    sequence: tuple[str, ...] = ()
+
+    def in_sequence(self, conditions: Iterable[Condition]) -> tuple[Condition, ...]:
+        """The conditions in this country's order; those that it does not name, by their id."""
+        places = {name: at for at, name in enumerate(self.sequence)}
+        last = len(places)
+        return tuple(sorted(conditions, key=lambda each: (places.get(each.id, last), each.id)))
 
     def plant_health_applies(self, hs: Iterable[str]) -> bool:
         """True when any of the goods (HS codes, six digits) is under plant-health control."""
@@ -114,6 +129,11 @@ def parse_edition(country: str, edition: Mapping[str, Any], digest: str) -> Coun
         ),
         preference=frozenset(edition["preference"]),
         order_validity=timedelta(minutes=edition["order_minutes"]),
+        discharge=frozenset(edition["discharge"]),
+        freight=frozenset(edition["freight"]),
+        charges=frozenset(edition["charges"]),
+        pick_up=frozenset(edition["pick_up"]),
+        sequence=tuple(edition["sequence"]),
     )
 
 
