@@ -100,12 +100,7 @@ class Agreement:
 
     def pair_begins(self, one: str, other: str) -> date | None:
         """The later of both Parties' dates, or the date listed for the pair; None: unknown."""
-        for pair in self.content["pairs"]:
-            if sorted((one, other)) == pair["parties"]:
-                return date.fromisoformat(pair["from"])
-        dates = [self.begins(party) for party in (one, other)]
-        known = [each for each in dates if each is not None]
-        return max(known) if len(known) == len(dates) else None
+        return _pair_begins(self.source.name, *sorted((one, other)))
 
     def anniversary_counts(self, party: str | None) -> bool:
         """Whether a year still holds on its anniversary, as the importing Party reads 3.16(6)."""
@@ -116,6 +111,18 @@ class Agreement:
         """Whether the tolerance by weight is open to a good of that code (3.7(1)(b))."""
         first, last = self.content["weight_chapters"]
         return bool(first <= hs[:2] <= last)
+
+
+@cache
+def _pair_begins(name: str, one: str, other: str) -> date | None:
+    """Cached over Parties only, which are few: the caller asks for no other country."""
+    content = source(name).content
+    for pair in content["pairs"]:
+        if [one, other] == pair["parties"]:
+            return date.fromisoformat(pair["from"])
+    texts = [content["parties"][party]["from"] for party in (one, other)]
+    known = [date.fromisoformat(text) for text in texts if text is not None]
+    return max(known) if len(known) == len(texts) else None
 
 
 @cache

@@ -192,7 +192,7 @@ class Counting:
             message = f"{party} is no Party, so its material cannot be originating"
             self._findings.append(steps.warning("RCEP-050", f"/materials/{at}/from", message))
             return Standing.NON_ORIGINATING, "RCEP-050"
-        if not cumulation:
+        if not cumulation or home not in self._agreement.parties:
             return Standing.NON_ORIGINATING, "RCEP-050"
         begins = self._agreement.pair_begins(party, home)
         if begins is None:

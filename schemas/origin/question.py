@@ -81,20 +81,20 @@ class Material:
     """One line of the bill of materials. `party`: the Party (or country) it comes from."""
 
     id: str
-    role: str
     origin: str
     hs: str | None
     value: Decimal | None
-    basis: str
-    weight: Decimal | None
     party: str | None
     certificate: CertificateReference | None
-    deductions: tuple[Deduction, ...]
-    classified_with_good: bool | None
-    invoiced_separately: bool | None
-    customary: bool | None
-    incorporated: bool | None
-    inventory_method: bool | None
+    role: str = "material"
+    basis: str = "not-stated"
+    weight: Decimal | None = None
+    deductions: tuple[Deduction, ...] = ()
+    classified_with_good: bool | None = None
+    invoiced_separately: bool | None = None
+    customary: bool | None = None
+    incorporated: bool | None = None
+    inventory_method: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,18 +305,13 @@ def _wholly(members: Members | None) -> WhollyObtained | None:
     )
 
 
-_MATERIAL = frozenset(
+_MATERIAL = frozenset({"id", "description", "origin", "hs", "value", "from", "certificate"})
+#: What few materials say; one that says none of it is read without asking for each.
+_SELDOM = frozenset(
     {
-        "id",
-        "description",
         "role",
-        "origin",
-        "hs",
-        "value",
         "valueBasis",
         "weightKg",
-        "from",
-        "certificate",
         "deductions",
         "classifiedWithGood",
         "invoicedSeparately",
@@ -328,32 +323,40 @@ _MATERIAL = frozenset(
 
 
 def _material(members: Members) -> Material:
-    members.only(_MATERIAL)
-    members.text("description")
+    seldom = {} if _MATERIAL.issuperset(members.values) else _seldom(members)
+    if "description" in members.values:
+        members.text("description")
     origin = members.choice("origin", ORIGINS)
     party = members.text("from", COUNTRY)
     if origin == "originating" and party is None:
         raise members.fault("from", "an originating material comes from a Party")
-    made = Material(
-        id=members.required("id"),
-        role=members.choice("role", ROLES, "material"),
-        origin=origin,
-        hs=members.text("hs", HS),
-        value=members.amount("value"),
-        basis=members.choice("valueBasis", BASES, "not-stated"),
-        weight=members.amount("weightKg"),
-        party=party,
-        certificate=_certificate(members.child("certificate")),
-        deductions=members.children("deductions", _deduction) or (),
-        classified_with_good=members.flag("classifiedWithGood"),
-        invoiced_separately=members.flag("invoicedSeparately"),
-        customary=members.flag("customary"),
-        incorporated=members.flag("incorporated"),
-        inventory_method=_commingled(members.child("commingled")),
-    )
-    if made.certificate is not None and origin != "originating":
+    certificate = _certificate(members.child("certificate"))
+    if certificate is not None and origin != "originating":
         raise members.fault("certificate", "a certificate proves an originating material")
-    return made
+    return Material(
+        members.required("id"),
+        origin,
+        members.text("hs", HS),
+        members.amount("value"),
+        party,
+        certificate,
+        **seldom,
+    )
+
+
+def _seldom(members: Members) -> dict[str, Any]:
+    members.only(_MATERIAL | _SELDOM)
+    return {
+        "role": members.choice("role", ROLES, "material"),
+        "basis": members.choice("valueBasis", BASES, "not-stated"),
+        "weight": members.amount("weightKg"),
+        "deductions": members.children("deductions", _deduction) or (),
+        "classified_with_good": members.flag("classifiedWithGood"),
+        "invoiced_separately": members.flag("invoicedSeparately"),
+        "customary": members.flag("customary"),
+        "incorporated": members.flag("incorporated"),
+        "inventory_method": _commingled(members.child("commingled")),
+    }
 
 
 def _certificate(members: Members | None) -> CertificateReference | None:
