@@ -103,7 +103,7 @@ def account_of(conn: Connection, node: Node, codes: Iterable[IdentifyingCode]) -
     """
     asked = list(codes)
     members = partners.members_of(node)
-    found = [*rows.accounts_named(conn, asked), *_told(node, asked)]
+    found = rows.accounts_named(conn, asked)
     found += [
         account
         for code in asked
@@ -113,13 +113,6 @@ def account_of(conn: Connection, node: Node, codes: Iterable[IdentifyingCode]) -
     if len(names) != 1 or not all(one.active for one in found):
         return None
     return found[-1]
-
-
-def _told(node: Node, codes: list[IdentifyingCode]) -> list[Account]:
-    """A party that an operator told of for a test, on test networks only (R7)."""
-    switches = getattr(node, "switches", None)
-    party = None if switches is None else switches.held.party(codes)
-    return [] if party is None else [Account(party.name, None)]
 
 
 def _member(members: MemberList, host: str, did: str) -> Account | None:

@@ -248,6 +248,23 @@ def unsettled(conn: Connection, before_ms: int, limit: int) -> list[Transfer]:
     return [Transfer(**row._asdict()) for row in rows]
 
 
+def lapse(conn: Connection, before_ms: int) -> int:
+    """Forget transfers whose sender never went on, and documents that no bill here has use for."""
+    gone = conn.execute(
+        delete(transfers).where(transfers.c.state == ACTIVE, transfers.c.updated_at < before_ms)
+    )
+    if gone.rowcount:
+        wanted = select(transfers.c.document).union(select(bills.c.document))
+        conn.execute(
+            delete(documents).where(
+                documents.c.platform != OURS,
+                documents.c.received_at < before_ms,
+                documents.c.document.not_in(wanted),
+            )
+        )
+    return gone.rowcount
+
+
 def active_of(conn: Connection, platform: str) -> int:
     """How many transfers of one platform are not finished."""
     query = select(func.count()).where(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from node.pint import rows
 from node.pint.receiving import Receiving
 from node.pint.routes import PintRoutes
 from node.title.tasks import end
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from node.runtime import Node
 
 RESUME_SECONDS = 5.0
+#: After so long without a word of its sender an unfinished transfer is forgotten (as the outbox's
+#: retries are); it may always be begun again.
+LAPSE_MS = 14 * 24 * 3600 * 1000
 
 
 class PintService:
@@ -53,8 +57,9 @@ class PintService:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(RESUME_SECONDS)
-            before = self.node.clock.now_ms() - int(RESUME_SECONDS * 1000)
+            now = self.node.clock.now_ms()
             try:
-                await self.receiving.resume(before)
+                await self.receiving.resume(now - int(RESUME_SECONDS * 1000))
+                await self.node.store.write(rows.lapse, now - LAPSE_MS)
             except TradeError as error:
                 self.node.telemetry.log.warning("pint.resume_failed", code=error.code)

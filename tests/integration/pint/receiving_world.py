@@ -20,6 +20,7 @@ from node.ebl.switch_service import SwitchService
 from node.exchange.service import ExchangeService
 from node.keystore import KeyStore
 from node.log.service import LogService
+from node.pint.disputing import DisputeService
 from node.pint.service import PintService
 from node.title.registry_service import RegistryService
 from node.title.service import TitleService
@@ -48,6 +49,7 @@ SERVICES = (
     ("title", TitleService),
     ("registry", RegistryService),
     ("pint", PintService),
+    ("disputes", DisputeService),
     ("switches", SwitchService),
 )
 JSON = {"Content-Type": "application/json"}

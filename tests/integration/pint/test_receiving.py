@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -49,6 +50,30 @@ async def _is_kept(sender: Sender, document: dict[str, Any], texts: list[str]) -
     assert {"PINT-14": "pint_registry_absent"}.items() <= {
         one["id"]: one["code"] for one in report["checks"]
     }.items()
+
+
+async def test_two_at_once_are_one_receipt_and_one_duplicate(tmp_path: Path) -> None:
+    async with platform(tmp_path) as sender:
+        document = bill()
+        envelope = w.pack(document, moved(document))
+        answers = await asyncio.gather(*(sender.post(envelope) for _ in range(4)))
+        assert sorted(one.word for one in answers) == ["DUPE", "DUPE", "DUPE", "RECE"]
+
+
+async def test_a_transfer_whose_sender_never_went_on_is_forgotten_in_the_end(
+    tmp_path: Path,
+) -> None:
+    async with platform(tmp_path) as sender:
+        document = bill()
+        started = await sender.post(_with_documents(document, moved(document)))
+        reference = started.json["envelopeReference"]
+        await sender.put(reference, sha256(LIST), LIST)
+        now = sender.node.clock.now_ms()
+        assert await sender.node.store.write(rows.lapse, now) == 0
+        assert await sender.node.store.write(rows.lapse, now + 1) == 1
+        assert (await sender.finish(reference)).status == 404
+        started = await sender.post(_with_documents(document, moved(document)))
+        assert len(started.json["missingAdditionalDocumentChecksums"]) == 2
 
 
 async def test_an_altered_chain_is_disputed_and_the_bill_stays(tmp_path: Path) -> None:
