@@ -47,6 +47,7 @@ SERVICES = (
     ("evidence", "node.evidence.service", "EvidenceService"),
     ("trace", "node.trace.service", "TraceService"),
     ("pint", "node.pint.service", "PintService"),
+    ("disputes", "node.pint.disputing", "DisputeService"),
     ("switches", "node.ebl.switch_service", "SwitchService"),
     ("vc_api", "node.vc_api.service", "VcApiService"),
 )

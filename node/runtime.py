@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from node.identity.service import IdentityService
     from node.log.service import LogService
     from node.log.witness_service import WitnessService
-    from node.pint.service import PintService
+    from node.pint.disputing import DisputeService
     from node.pint.sending import SendingService
+    from node.pint.service import PintService
     from node.release.service import ReleaseService
     from node.settings import Settings
     from node.title.registry_service import RegistryService
@@ -130,6 +131,7 @@ class Node:
     registry: RegistryService
     ebl: EblService
     tracking: TrackingService
+    disputes: DisputeService
     sending: SendingService
     verification: VerificationService
     aeo: AeoService

@@ -32,6 +32,7 @@ from schemas.errors import (
     FAMILIES,
     ConflictError,
     MalformedError,
+    NotFoundError,
     RefusedError,
     TradeError,
     UnavailableError,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from node.runtime import Node
-    from protocols.members.entries import NodeEntry
     from protocols.pint.tracking_proof import ProvenRecords
     from protocols.pint.tracking_state import Tracked
     from protocols.seams import Answer
@@ -167,6 +167,56 @@ async def resolve(node: Node, bill: Bill, canonical: bytes | None = None) -> byt
     return await _say(node, bill, next_record) or None
 
 
+@dataclass(frozen=True, slots=True)
+class TitledBill:
+    """A bill with a title. keeper: DID of the member whose register shows it."""
+
+    keeper: str
+    ebl: bytes
+
+
+async def mark_title(node: Node, bill: TitledBill, answers: bytes) -> bytes:
+    """Record a dispute about a bill that has a title; its operations then stand still there.
+
+    answers: digest of what is disputed. The id of the record; one that is open stays.
+    Raises ForbiddenError `tracking_not_a_party`, ConflictError, UnavailableError.
+    """
+    shown = await _titled(node, bill)
+    if shown.has("dispute") and shown.members["dispute"] is not None:
+        return shown.child("dispute").digest("record")
+    return await _say_of_title(node, bill, shown, RecordAction.DISPUTE, answers)
+
+
+async def unmark_title(node: Node, bill: TitledBill) -> bytes | None:
+    """Record that the open dispute about a titled bill is resolved; None when none is open."""
+    shown = await _titled(node, bill)
+    if shown.members.get("dispute") is None:
+        return None
+    answers = shown.child("dispute").digest("record")
+    return await _say_of_title(node, bill, shown, RecordAction.RESOLVED, answers)
+
+
+async def _titled(node: Node, bill: TitledBill) -> Fields:
+    path = f"{RECORDS_PATH}/bills/{bill.ebl.hex()}"
+    answer = await _call(node, bill.keeper, "GET", path)
+    fields = Fields(_object(answer), CODE)
+    if fields.members.get("source") != "title":
+        raise NotFoundError("tracking_bill_unknown", "that member knows no title of the bill")
+    return fields
+
+
+async def _say_of_title(
+    node: Node, bill: TitledBill, shown: Fields, action: RecordAction, answers: bytes
+) -> bytes:
+    head = shown.digest("head") if shown.members.get("head") is not None else None
+    own, now = platform_code(node), node.clock.now()
+    record = PlatformRecord(bill.ebl, action, own, now, answers=answers, previous=head)
+    body = {"platformRecordSignedContent": record.sign(platform_signer(node))}
+    path = f"{RECORDS_PATH}/records?wait={WAIT}"
+    answer = await _call(node, bill.keeper, "POST", path, strict_json.canonical(body))
+    return read_received(Fields(_object(answer), CODE)).record.id
+
+
 def _new(
     node: Node, bill: Bill, state: Tracked | None, action: RecordAction, **members: Any
 ) -> PlatformRecord:
@@ -215,10 +265,15 @@ def _verify(node: Node, bill: Bill, records: tuple[ReceivedRecord, ...]) -> Prov
     return verify_records(records, bill.ebl, members, keyring(node), keeper.did)
 
 
+async def records_of(node: Node, bill: Bill) -> tuple[ReceivedRecord, ...]:
+    """The bill's records with their receipts as the register answers them, proven for nothing."""
+    return await _records(node, bill)
+
+
 async def _records(node: Node, bill: Bill) -> tuple[ReceivedRecord, ...]:
     path = f"{RECORDS_PATH}/bills/{bill.ebl.hex()}"
     keeper = policy.keeper_of(members_of(node), bill.registry)
-    answer = await _call(node, keeper, "GET", path)
+    answer = await _call(node, keeper.did, "GET", path)
     if answer.status == 404:
         return ()
     fields = Fields(_object(answer), CODE)
@@ -233,15 +288,13 @@ async def _post(node: Node, bill: Bill, text: str, opens: bool) -> ReceivedRecor
     if opens and bill.opening is not None:
         body["envelopeTransferChainEntrySignedContent"] = bill.opening
     path = f"{RECORDS_PATH}/records?wait={WAIT}"
-    answer = await _call(node, keeper, "POST", path, strict_json.canonical(body))
+    answer = await _call(node, keeper.did, "POST", path, strict_json.canonical(body))
     return read_received(Fields(_object(answer), CODE))
 
 
-async def _call(node: Node, keeper: NodeEntry, method: str, path: str, body: bytes = b"") -> Answer:
+async def _call(node: Node, keeper: str, method: str, path: str, body: bytes = b"") -> Answer:
     headers = {"Content-Type": "application/json"} if body else {}
-    return await node.client.call(
-        keeper.did, method, path, body, headers=headers, deadline=WAIT + 5.0
-    )
+    return await node.client.call(keeper, method, path, body, headers=headers, deadline=WAIT + 5.0)
 
 
 def _object(answer: Answer) -> dict[str, JsonValue]:

@@ -15,6 +15,7 @@ from node.documents.orders import IssueOrder
 from node.documents.service import DocumentService
 from node.exchange.service import ExchangeService
 from node.log.service import LogService
+from node.pint.disputing import DisputeService
 from node.pint.preparing import Move
 from node.pint.sending import SendingService
 from node.pint.service import PintService
@@ -56,6 +57,7 @@ SERVICES = (
     ("registry", RegistryService),
     ("tracking", TrackingService),
     ("pint", PintService),
+    ("disputes", DisputeService),
     ("sending", SendingService),
 )
 PURPOSES = ("credential", "exchange", "log", "title", "registry", "registry-witness", "platform")
