@@ -15,12 +15,13 @@ from node.ebl.counterparts import CARRIER_ROLE
 from node.ebl.issuance_carrier import STATES, tell
 from node.ebl.rows import ISSUED, PENDING, PLATFORM, Issuance
 from node.pint import keys as platform_keys
-from node.pint import platforms
+from node.pint import outgoing, platforms
 from node.pint import rows as pint_rows
 from node.title.partners import members_of
 from protocols.digest import sha256
 from protocols.pint import issuance
 from protocols.pint.chain import ISSUANCE_TYPES
+from protocols.pint.envelope import DocumentMetadata
 from protocols.pint.issuance import (
     IssuanceError,
     IssuanceRequest,
@@ -209,9 +210,10 @@ def _take_over(conn: Connection, node: Node, held: Issuance) -> None:
     )
     picture = request.visualisation
     if picture is not None:
-        content = picture.content
-        digest = sha256(content)
-        pint_rows.put_document(conn, held.checksum, pint_rows.OURS, digest, content, now)
+        announced = DocumentMetadata(
+            picture.name, len(picture.content), picture.content_type, sha256(picture.content)
+        )
+        outgoing.put_picture(conn, held.checksum, announced, picture.content, now)
 
 
 def _title_place(node: Node, request: IssuanceRequest, held: Issuance) -> str | None:

@@ -230,16 +230,11 @@ def entry_after(
     platform: str,
     document: Document,
     transactions: Sequence[Transaction],
-    opening: Opening | None = None,
+    opening: Opening,
 ) -> ChainEntry:
-    """The next entry of this platform, or the first one.
-
-    Raises ConflictError `pint_chain_missing` when a chain is to go on that is not here.
-    """
+    """The next entry of this platform, or the first one with what opens a chain."""
     if chain:
         return following(chain, platform, transactions)
-    if opening is None:
-        raise ConflictError("pint_chain_missing", "the bill's transfer chain is not here")
     return ChainEntry(
         platform,
         checksum_of(document),

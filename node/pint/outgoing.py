@@ -128,6 +128,12 @@ def open_of(conn: Connection, document: bytes) -> Outgoing | None:
     return None
 
 
+def open_of_title(conn: Connection, title: bytes) -> Outgoing | None:
+    """As `open_of`, by the title."""
+    newest = of_title(conn, title)
+    return None if newest is None else open_of(conn, newest.document)
+
+
 def page(conn: Connection, *, state: str | None = None, limit: int = 200) -> list[Outgoing]:
     """The newest, of one state if asked for."""
     query = select(*_ROW).order_by(outgoing.c.created_at.desc()).limit(limit)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sqlalchemy import select
+
 from node.documents import documents
 from node.pint import outgoing, rows
 from node.pint.building import (
@@ -27,10 +29,12 @@ from node.pint.building import (
 )
 from node.pint.keys import platform_code, platform_signer
 from node.pint.outgoing import BUILDING, SENDING, Outgoing
+from node.pint.tables import bills as bills_table
 from node.pint.views import state_json
 from node.title import partners
 from node.title import rows as titles
 from node.title.forms import reader
+from node.title.tables import titles as titles_table
 from protocols.digest import sha256
 from protocols.pint import rules
 from protocols.pint.chain import open_entry, open_manifest
@@ -40,6 +44,7 @@ from protocols.pint.envelope import (
     open_envelope_manifest,
     read_envelope,
 )
+from protocols.pint.history import KnownChain
 from protocols.pint.reading import checksum_of
 from protocols.pint.registries import offered_entry, uri_of
 from protocols.pint.words import ENDORSEMENTS, SURRENDERS, Action
@@ -145,13 +150,15 @@ def open_chain(
 ) -> StoredBill:
     """Sign and keep the first entry of a bill's chain; title: None under no arbiter of ours."""
     checksum, now = checksum_of(document), node.clock.now_ms()
-    held = rows.bill(conn, checksum)
-    if held is not None and held.status != rows.ENDED:
+    held, known = rows.bill(conn, checksum), rows.known_chain(conn, checksum)
+    if held is not None and known is not None and known.texts and not known.ended:
         return held
     _, manifest = open_manifest(opening.issuance)
     if manifest.document != checksum:
         raise RefusedError("pint_not_as_issued", "the carrier issued another document")
-    picture = None if visualisation is None else visualisation.metadata
+    picture = outgoing.picture(conn, checksum)
+    if visualisation is not None:
+        picture = visualisation.metadata
     if manifest.visualisation != (None if picture is None else picture.checksum):
         raise RefusedError("pint_visualisation_differs", "the carrier signed another picture")
     entry = entry_after((), platform_code(node), document, transactions, opening)
@@ -181,14 +188,21 @@ def open_chain(
     return found
 
 
+_NO_CHAIN = KnownChain((), frozenset())
+
+
 def ensure_bill(conn: Connection, node: Node, held: StoredTitle) -> StoredBill:
     """The bill of a title as this platform has it; an own bill's chain begins now.
 
     Raises NotFoundError `pint_bill_unknown` where neither chain nor own bill is here.
     """
     found = rows.bill_of_title(conn, held.title)
-    if found is not None:
+    if found is not None and rows.known_chain(conn, found.document) != _NO_CHAIN:
         return found
+    if found is not None:
+        # Issued on this platform by another carrier (ISS): nothing has left it yet.
+        value = strict_json.loads_object(found.body.encode())
+        return start_chain(conn, node, held.title, value, found.issuance)
     bill = titles.bill(conn, held.title)
     if bill is None or bill.document is None or held.state.issuer.did != node.did:
         raise NotFoundError("pint_bill_unknown", "the bill's transfer chain is not here")
@@ -253,6 +267,21 @@ def prepare_news(conn: Connection, node: Node, held: StoredTitle) -> Outgoing | 
     row = _keep(conn, node, place, made, SENDING, ())
     joined(conn, node, row)
     return outgoing.require(conn, row.entry)
+
+
+def concerns_others(conn: Connection, node: Node, held: StoredTitle) -> bool:
+    """Whether the last deed that the chain does not tell is a party's here for one elsewhere.
+
+    Possession that passed to another platform by the arbiter alone is not told: nobody offered the
+    chain to that platform, which has to ask for it.
+    """
+    place = _place(conn, node, held)
+    last = place.left[-1] if place.left else None
+    if last is None or last.recipient is None or last.action is Action.TRANSFER:
+        return False
+    here = platform_code(node)
+    actor, recipient = place.parties.of(last.actor), place.parties.of(last.recipient)
+    return actor.platform == here != recipient.platform
 
 
 def prepare_untitled(
@@ -345,7 +374,8 @@ def _keep(
     state: str,
     supporting: Sequence[Supporting],
 ) -> Outgoing:
-    entry = entry_after(place.chain, platform_code(node), place.document, made)
+    opening = Opening(place.bill.issuance, place.bill.registry)
+    entry = entry_after(place.chain, platform_code(node), place.document, made, opening)
     check(place.chain, entry, place.document, place.bill.registry)
     text = entry.sign(platform_signer(node))
     return _keep_signed(conn, node, place, place.chain, text, state, supporting)
@@ -419,6 +449,21 @@ def terms(document: Mapping[str, JsonValue], registry: str | None) -> rules.Term
     return rules.terms_of(
         document, possession_recorded=registry is not None, is_bank=lambda party: bool(party.codes)
     )
+
+
+def moved_since_told(conn: Connection, limit: int = 100) -> list[tuple[bytes, int]]:
+    """Titles of bills of this platform that moved after it last spoke of them, with their seq."""
+    query = (
+        select(titles_table.c.title, titles_table.c.seq)
+        .join(bills_table, bills_table.c.title == titles_table.c.title)
+        .where(
+            titles_table.c.updated_at >= bills_table.c.updated_at,
+            bills_table.c.status.in_((rows.HERE, rows.SURRENDERED)),
+        )
+        .order_by(titles_table.c.updated_at.desc())
+        .limit(limit)
+    )
+    return [(bytes(title), seq) for title, seq in conn.execute(query)]
 
 
 def is_local(node: Node, did: str | None) -> bool:

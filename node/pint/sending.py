@@ -32,6 +32,7 @@ from node.pint.platforms import keyring
 from node.pint.sending_routes import SendingRoutes
 from node.pint.sending_views import outgoing_json
 from node.store import events
+from node.title import rows as titles
 from node.title.making import Order
 from node.title.tasks import end
 from protocols import times
@@ -59,7 +60,8 @@ POLL_SECONDS = 0.5
 WAIT_SECONDS = 4.0
 """For which a caller waits until a transfer is decided."""
 LOOK_AGAIN_MS = 300
-GRACE_MS = 1_000
+GRACE_MS = 200
+MAX_LOOKED = 100_000
 #: Codes under which an undecided transfer is shown.
 EXPIRED, UNANSWERED = "pint_offer_expired", "pint_answer_unknown"
 UNCONFIRMED, TURNED_DOWN = "pint_receipt_unconfirmed", "pint_refused_signed"
@@ -79,6 +81,7 @@ class SendingService:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._at_work: set[bytes] = set()
+        self._looked: dict[bytes, int] = {}
         settings = node.settings.pint
         self._policy = RetryPolicy(
             base=timedelta(seconds=settings.retry_base),
@@ -209,6 +212,7 @@ class SendingService:
                 now = self.node.clock.now_ms()
                 due = await self.node.store.read(outgoing.due, now, AT_ONCE)
                 await asyncio.gather(*(self.advance(row) for row in due))
+                await self._tell_what_moved()
             except TradeError as error:
                 due = []
                 self.node.telemetry.log.warning("pint.sending_failed", code=error.code)
@@ -218,6 +222,27 @@ class SendingService:
                         await self._wake.wait()
                 except TimeoutError:
                     continue
+
+    async def _tell_what_moved(self) -> None:
+        """What the carrier or a party here did at the arbiter by other doors is told as well."""
+        for title, seq in await self.node.store.read(preparing.moved_since_told):
+            if self._looked.get(title) == seq:
+                continue
+            if len(self._looked) > MAX_LOOKED:
+                self._looked.clear()
+            self._looked[title] = seq
+            try:
+                await self.node.store.write(self._tell_rest, title)
+            except TradeError as error:
+                self.node.telemetry.log.info("pint.not_told", code=error.code)
+
+    def _tell_rest(self, conn: Connection, title: bytes) -> None:
+        """Only deeds whose last is for a party elsewhere; the others wait for the next entry."""
+        held = titles.find(conn, title)
+        if held is None or outgoing.open_of_title(conn, title) is not None:
+            return
+        if preparing.concerns_others(conn, self.node, held):
+            preparing.prepare_news(conn, self.node, held)
 
     async def advance(self, row: Outgoing) -> None:
         """One step of one transfer; never raises for what the outside does."""
@@ -334,7 +359,13 @@ class SendingService:
         open_offer = offered and said.word is Word.OPEN
         state = CANCELLING if open_offer else REFUSED
         await self._write(row, state=state, answer=answer.text, code=code)
-        await self.node.store.write(self._event, row, "ebl-refused", answer)
+        await self.node.store.write(self._tell_refusal, row, answer)
+
+    def _tell_refusal(self, conn: Connection, row: Outgoing, answer: Decided) -> None:
+        self._event(conn, row, "ebl-refused", answer)
+        disputes = getattr(self.node, "disputes", None)
+        if disputes is not None and answer.finished.response is Response.DISE:
+            disputes.refused(conn, row.document, row.platform, answer.text)
 
     async def _confirming(self, row: Outgoing) -> None:
         """RECE is here; the bill has moved when the arbiter says so."""
