@@ -39,7 +39,7 @@ FAST: dict[str, Any] = {
     "exchange": {"retry_base": 0.05, "poll_interval": 0.2},
     "ebl": {"retry_base": 0.05, "retry_cap": 0.2},
 }
-LEFT_OUT = {"vc_api", "evidence", "trace", "release", "anchor", "chain", "aeo"}
+LEFT_OUT = {"switches", "vc_api", "evidence", "trace", "release", "anchor", "chain", "aeo"}
 UNTIL = 20.0
 REFERENCE = "NHLU20260001"
 

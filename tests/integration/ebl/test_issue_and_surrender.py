@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from node.title.making import Order
+from protocols.title import Ending, Kind
+from schemas.errors import ConflictError
 from tests.integration.ebl.ebl_network import (
     CARRIER,
     PLATFORM,
@@ -21,6 +26,8 @@ from tests.integration.ebl.ebl_network import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from node.runtime import Node
 
 
 async def test_a_straight_bill_is_issued_and_surrendered_for_delivery(tmp_path: Path) -> None:
@@ -52,3 +59,91 @@ async def test_a_straight_bill_is_issued_and_surrendered_for_delivery(tmp_path: 
             "SURRENDER_FOR_DELIVERY",
             "SURRENDERED",
         ]
+
+
+async def test_a_rejected_amendment_gives_possession_back_and_an_accepted_one_is_issued_anew(
+    tmp_path: Path,
+) -> None:
+    async with running(made(tmp_path)) as nodes:
+        carrier, platform = nodes[CARRIER], nodes[PLATFORM]
+        await put_up(carrier, bill("blank"))
+        old = (await reaches(carrier, "issued"))["title"]
+        await title_is(platform, old, "LIVE")
+        with pytest.raises(ConflictError, match="title_document_taken"):
+            await put_up(carrier, bill("blank"))
+        request = await _amend(platform, carrier, "asked")
+        await _answer(carrier, request, accept=False, comment="Not on this voyage.")
+        await surrender_reaches(platform, "rejected")
+        back = await title_is(platform, old, "LIVE")
+        assert back["possessor"] == did_of("exp-a")
+        request = await _amend(platform, carrier, "asked")
+        await _answer(carrier, request, accept=True)
+        await surrender_reaches(platform, "accepted")
+        await title_is(platform, old, "ENDED")
+        await reaches(platform, "void")
+        await _issued_anew(carrier, platform, old)
+
+
+async def _amend(platform: Node, carrier: Node, state: str) -> dict[str, Any]:
+    body = {"reference": REFERENCE, "code": "AREQ", "reason": "COD", "by": did_of("exp-a")}
+    await operator(platform).apost("/v1/ebl/surrenders", body)
+    return await surrender_reaches(carrier, state)
+
+
+async def _answer(carrier: Node, request: dict[str, Any], **body: Any) -> None:
+    path = f"/v1/ebl/surrenders/{request['surrenderRequestReference']}/answer"
+    await operator(carrier).apost(path, body)
+
+
+async def _issued_anew(carrier: Node, platform: Node, old: str) -> None:
+    """The amended bill under the same reference: both titles and both documents are linked."""
+    found = (await operator(carrier).aget("/v1/documents", number=REFERENCE))["documents"]
+    assert [one["status"]["revoked"] for one in found] == [True]
+    await put_up(carrier, bill("blank", termsAndConditions="Amended."), replaces=REFERENCE)
+    new = (await reaches(carrier, "issued"))["title"]
+    assert new != old
+    await title_is(platform, new, "LIVE")
+    held = await platform.title.find(bytes.fromhex(new))
+    assert held.state.replaces == bytes.fromhex(old)
+    chains = await operator(platform).aget(f"/v1/ebl/chains/{REFERENCE}")
+    assert [[link["actionCode"] for link in one["endorsementChain"]] for one in chains] == [
+        ["ISSUE", "SURRENDER_FOR_AMENDMENT", "SURRENDER_FOR_AMENDMENT", "SURRENDERED"],
+        ["ISSUE"],
+    ]
+    heard = (await operator(platform).aget("/v1/ebl/notifications"))["notifications"]
+    statuses = [one["transportDocumentStatus"] for one in reversed(heard)]
+    assert statuses[:2] == ["ISSUED", "PENDING_SURRENDER_FOR_AMENDMENT"]
+
+
+async def test_paper_ends_the_title_and_a_bill_given_back_by_title_is_noticed(
+    tmp_path: Path,
+) -> None:
+    async with running(made(tmp_path)) as nodes:
+        carrier, platform = nodes[CARRIER], nodes[PLATFORM]
+        await put_up(carrier, bill("order"))
+        title = (await reaches(carrier, "issued"))["title"]
+        await title_is(platform, title, "LIVE")
+        # By the commands for titles, nothing said to the platform's part.
+        order = Order(Kind.SURRENDER_FOR_AMENDMENT, by=did_of("exp-a"))
+        await platform.title.operate(bytes.fromhex(title), order)
+        request = await surrender_reaches(carrier, "asked")
+        assert request["surrenderRequestCode"] == "AREQ"
+        await _answer(carrier, request, accept=False, comment="Say whether you want paper.")
+        await surrender_reaches(platform, "rejected")
+        await title_is(platform, title, "LIVE")
+        body = {"reference": REFERENCE, "code": "AREQ", "reason": "SWTP", "by": did_of("exp-a")}
+        await operator(platform).apost("/v1/ebl/surrenders", body)
+        request = await surrender_reaches(carrier, "asked")
+        await _answer(carrier, request, accept=True)
+        await surrender_reaches(platform, "accepted")
+        await title_is(platform, title, "ENDED")
+        held = await platform.title.find(bytes.fromhex(title))
+        assert held.state.ending is Ending.PAPER
+        shown = await platform.client.call(
+            did_of(CARRIER), "GET", f"/v3/transport-documents/{REFERENCE}"
+        )
+        assert b'"transportDocumentStatus":"VOIDED"' in shown.body
+        hidden = await nodes["sg-port"].client.call(
+            did_of(CARRIER), "GET", f"/v3/transport-documents/{REFERENCE}"
+        )
+        assert hidden.status == 404
