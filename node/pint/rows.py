@@ -349,4 +349,5 @@ def accounts_named(conn: Connection, codes: Iterable[IdentifyingCode]) -> list[A
 def accounts_page(conn: Connection) -> list[dict[str, Any]]:
     """All accounts that the operator added."""
     query = select(accounts).order_by(accounts.c.provider, accounts.c.code).limit(MAX_PAGE)
-    return [dict(row) for row in conn.execute(query).mappings()]
+    # A column's name may be a kind of str that orjson does not write.
+    return [{str(name): it for name, it in row._asdict().items()} for row in conn.execute(query)]
