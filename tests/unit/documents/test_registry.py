@@ -45,6 +45,7 @@ def test_the_types_of_the_story_are_known() -> None:
         "handover-note": "",
         "logistics-event": "",
         "master-transport-document": "765",
+        "origin-evaluation": "",
         "packing-list": "271",
         "phytosanitary-certificate": "851",
         "plant-health-decision": "",

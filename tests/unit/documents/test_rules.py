@@ -32,6 +32,7 @@ RCN = "rail-consignment-note"
 RLN = "road-leg-note"
 HND = "handover-note"
 EVT = "logistics-event"
+OEV = "origin-evaluation"
 H64 = "ab" * 32
 KG = {"value": "1", "unit": "KGM"}
 BACK = {
@@ -445,6 +446,9 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "EVT-004": (EVT, {"/event": "DISCHARGED", "/containers": DROP}, {"/event": "DISCHARGED"}),
     "EVT-005": (EVT, {"/plan/0/at": "2026-11-17T00:00:00Z"}, {}),
     "EVT-006": (EVT, {"/condition": "DAMAGED"}, {"/condition": "DAMAGED", "/remarks": "dented"}),
+    "OEV-001": (OEV, {"/evaluation/on": "2026-11-09"}, {}),
+    "OEV-002": (OEV, {"/evaluation/data/0/sha256": H64}, {}),
+    "OEV-003": (OEV, {"/criterion": "CTC"}, {}),
     "HND-003": (HND, {"/parties/to/name": "Steppe Link Rail"}, {}),
     "HND-004": (HND, {"/handedOverAt": "2026-11-14T00:00:00Z"}, {}),
 }
