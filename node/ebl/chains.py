@@ -209,7 +209,7 @@ def _surrendered(
     action = FROM_REQUEST[SurrenderCode(one.code)]
     found = [Transaction(action, holder, times.from_ms(one.created_at), carrier)]
     if one.answered_at is not None and one.answer is not None:
-        said = FROM_ANSWER[surrender.read_answer(one.answer).action]
+        said = FROM_ANSWER[surrender.read_answer(one.answer, reason_required=False).action]
         found.append(Transaction(said, carrier, times.from_ms(one.answered_at), holder))
     return found
 

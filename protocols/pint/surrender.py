@@ -139,8 +139,11 @@ class SurrenderAnswer:
         return body
 
 
-def read_answer(data: bytes) -> SurrenderAnswer:
-    """The carrier's answer; a rejection says why. Raises as `read_request`."""
+def read_answer(data: bytes, *, reason_required: bool = True) -> SurrenderAnswer:
+    """The carrier's answer; a rejection says why. Raises as `read_request`.
+
+    reason_required: False for a peer in a test that leaves it out (R7), and for what was taken
+    """
     fields = Fields(strict_json.loads_object(data), CODE)
     answer = SurrenderAnswer(
         reference=_reference(fields),
@@ -155,6 +158,7 @@ def read_answer(data: bytes) -> SurrenderAnswer:
             for item in fields.children("feedbackElements", MAX_LIST)
         ),
     )
-    if answer.action is SurrenderAction.SREJ and answer.comments is None:
+    unexplained = answer.action is SurrenderAction.SREJ and answer.comments is None
+    if unexplained and reason_required:
         raise fields.fault("comments", "a rejection says why")
     return answer

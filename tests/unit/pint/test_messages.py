@@ -598,8 +598,11 @@ def test_a_surrender_answer_is_read_as_written_and_a_rejection_says_why() -> Non
     ):
         valid("sur", "SurrenderRequestAnswer", made.to_json())
         assert surrender.read_answer(encoded(made.to_json())) == made
+    unexplained = b'{"surrenderRequestReference":"s-1","action":"SREJ"}'
     with pytest.raises(MalformedError, match=CODE):
-        surrender.read_answer(b'{"surrenderRequestReference":"s-1","action":"SREJ"}')
+        surrender.read_answer(unexplained)
+    taken = surrender.read_answer(unexplained, reason_required=False)
+    assert taken.action is SurrenderAction.SREJ
 
 
 # The auditor's view.
