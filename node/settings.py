@@ -153,10 +153,17 @@ class StatusSettings:
 
 @dataclass(frozen=True, slots=True)
 class TitleSettings:
-    """[title]: how it orders titles, where it is a registry."""
+    """[title]: the law of titles, and how it orders them where it is a registry."""
 
     batch_interval: float = _setting(
         0.2, "Seconds in which operations are gathered into a batch.", low=0.01, high=10
+    )
+    law: str = _setting(
+        "", "Governing law of titles issued here; empty: that of its country, else MLETR."
+    )
+    laws: tuple[str, ...] = _setting((), "Laws under which titles are taken; empty: all known.")
+    rulebook: str = _setting(
+        "", "File in the home with the rules of titles issued here; empty: the packaged ones."
     )
 
 

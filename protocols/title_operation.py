@@ -24,7 +24,7 @@ from protocols.title_json import (
     read_operation_bytes,
     require_members,
 )
-from schemas import strict_json
+from schemas import laws, strict_json
 from schemas.errors import MalformedError, RefusedError
 
 if TYPE_CHECKING:
@@ -159,6 +159,8 @@ class IssuanceManifest:
     issue_to_checksum: SHA-256 of the RFC 8785 form of `issueTo`
     salt:              32 bytes; makes the id say nothing about the document (R18, R19)
     visualisation:     SHA-256 of the carrier's picture of the bill, where there is one
+    law:               code of the governing law (`schemas.laws`)
+    rulebook:          SHA-256 of the rules of titles under which it is issued
     """
 
     network: bytes
@@ -169,6 +171,8 @@ class IssuanceManifest:
     issue_to_checksum: bytes
     salt: bytes
     visualisation: bytes | None = None
+    law: str | None = None
+    rulebook: bytes | None = None
 
     def to_bytes(self) -> bytes:
         """The payload that is signed."""
@@ -183,6 +187,10 @@ class IssuanceManifest:
         }
         if self.visualisation is not None:
             members[_VISUALISATION] = self.visualisation.hex()
+        if self.law is not None:
+            members["governingLaw"] = self.law
+        if self.rulebook is not None:
+            members["rulebookDigest"] = self.rulebook.hex()
         return strict_json.canonical(members)
 
     def title(self) -> bytes:
@@ -207,6 +215,8 @@ _MANIFEST_MEMBERS = frozenset(
         "issueToChecksum",
         _VISUALISATION,
         "salt",
+        "governingLaw",
+        "rulebookDigest",
     }
 )
 
@@ -244,6 +254,8 @@ def read_manifest(text: str) -> tuple[jws.Jws, IssuanceManifest]:
         issue_to_checksum=fields.digest("issueToChecksum"),
         salt=_salt(fields),
         visualisation=fields.optional_digest(_VISUALISATION),
+        law=fields.optional_text("governingLaw", pattern=laws.CODE, max_length=laws.MAX_CODE),
+        rulebook=fields.optional_digest("rulebookDigest"),
     )
     if manifest.to_bytes() != parsed.payload:
         raise MalformedError(_MANIFEST_CODE, "the payload is not in canonical form")

@@ -177,6 +177,9 @@ def issue(
             help="Who orders its operations, for good: log, evm, or a name from `title arbiters`.",
         ),
     ] = "",
+    law: Annotated[
+        str, typer.Option("--law", help="Governing law, GB-ETDA-2023 … (default: `title.law`).")
+    ] = "",
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -185,6 +188,7 @@ def issue(
     body |= {"endorsee": endorsee} if endorsee else {}
     body |= {"replaces": replaces} if replaces else {}
     body |= {"arbiter": arbiter} if arbiter else {}
+    body |= {"law": law} if law else {}
     _post(home, "/v1/titles", body, as_json=as_json)
 
 

@@ -57,6 +57,7 @@ class TitleRoutes:
             endorsee=_TEXT,
             replaces=_DIGEST,
             arbiter=_TEXT,
+            law=_TEXT,
         )
         operate = _object(
             [], kind=_TEXT, to=_TEXT, by=_TEXT, ending=_TEXT, entry=_DIGEST, operation=_TEXT
@@ -142,6 +143,7 @@ class TitleRoutes:
             endorsee=fields.optional_text("endorsee", pattern=DID),
             replaces=fields.optional_digest("replaces"),
             arbiter=fields.optional_text("arbiter", max_length=300) or "",
+            law=fields.optional_text("law", max_length=40) or "",
         )
         body = await self._service.issue(order)
         return json_response(body, 201 if body["outcome"] == "final" else 202)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from node.documents import documents
-from node.title import partners, rows
+from node.title import law, partners, rows
 from node.title.following import BILL, checksum_of
 from protocols.digest import sha256
 from protocols.registry import arbiter_of
@@ -75,6 +75,7 @@ class IssueOrder:
     endorsee: of an order bill; the named consignee of a straight one; none makes a blank bill
     arbiter:  name of a listed arbiter, `evm` or `log` for the first of its kind; "": the default
     issuance: the carrier's manifest where it is signed already, because a platform was asked first
+    law:      code of the governing law; "": `title.law`, else that of the carrier's country
     """
 
     document: bytes
@@ -83,6 +84,7 @@ class IssueOrder:
     replaces: bytes | None = None
     arbiter: str = ""
     issuance: str = ""
+    law: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,8 @@ def manifest_of(
 ) -> IssuanceManifest:
     """The manifest that makes the title's id: the one signed before, or a new one (R19).
 
-    Raises RefusedError `title_not_a_bill` when the one signed before is about something else.
+    Raises RefusedError `title_not_a_bill` when the one signed before is about something else, and
+    `title_law_unlisted`.
     """
     members = partners.members_of(node)
     checksum = checksum_of(document)
@@ -216,6 +219,8 @@ def manifest_of(
         document_checksum=checksum,
         issue_to_checksum=issue_to_checksum(holder, party.name if party else order.holder),
         salt=secrets.token_bytes(SALT_BYTES),
+        law=law.law_for(node, order.law),
+        rulebook=law.rulebook_for(node),
     )
 
 

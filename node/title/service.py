@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ledger import registry_freezes
-from node.title import disputing, evm_making, making, partners, rows
+from node.title import disputing, evm_making, law, making, partners, rows
 from node.title.arbiter import LogArbiter, refused
 from node.title.evm_arbiter import refused as evm_refused
 from node.title.evm_service import EvmTitles, disclosed
@@ -22,6 +22,7 @@ from protocols import registry_freeze
 from protocols.evm_refusal import is_chain_refusal
 from protocols.evm_title_text import is_text
 from protocols.members.arbiters import ArbiterEntry
+from protocols.title import Kind
 from schemas.catalogue import explain
 from schemas.errors import FAMILIES, ConflictError, NotFoundError, RefusedError, TradeError
 
@@ -116,6 +117,10 @@ class TitleService:
             raise ConflictError("title_seq_conflict", "the title has moved", seq=held.state.seq)
         await self.node.store.read(disputing.require_undisputed, held)
         self._require_still(title)
+        if order.kind is Kind.ACCEPT_OFFER:
+            bill = await self.node.store.read(rows.bill, title)
+            if bill is not None:
+                law.require_manifest(self.node, bill.issuance)
         entry = partners.members_of(self.node).arbiter(held.arbiter)
         arbiter = registry_freeze.in_force(held.arbiter, partners.freezes_of(self.node))
         if entry is None:
