@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.title import partners
+from node.title import law, partners
 from node.title import rows as title_rows
 from node.title.making import Order
 from node.tracking import client as tracking
@@ -48,9 +48,19 @@ class Acceptance:
         what is not known yet.
         """
         if judgement.title is not None:
+            self._require_law(judgement)
             await self._at_arbiter(judgement, judgement.title, account)
         elif judgement.registry is not None:
             await self._at_register(judgement)
+
+    def _require_law(self, judgement: Judgement) -> None:
+        """The law that the carrier named is one under which titles are taken here."""
+        issuance = judgement.entries[0].entry.issuance
+        assert issuance is not None  # PINT-06
+        try:
+            law.require_manifest(self._node, issuance)
+        except RefusedError as error:
+            raise _refused(error.code, error.detail) from None
 
     async def _at_register(self, judgement: Judgement) -> None:
         """A register of records that a member keeps: the transfer was recorded as intended."""
@@ -62,7 +72,10 @@ class Acceptance:
         try:
             await tracking.accept(self._node, bill, last.jws.checksum)
         except (ConflictError, RefusedError, ForbiddenError) as error:
-            raise _refused("pint_not_recorded", f"{error.code}: {error.detail}") from None
+            told = f"{error.code}: {error.detail}"
+            if error.code == "tracking_disputed":
+                raise EnvelopeRefusedError(Response.DISE, error.code, told) from None
+            raise _refused("pint_not_recorded", told) from None
 
     async def _at_arbiter(
         self, judgement: Judgement, title: bytes, account: Account | None
