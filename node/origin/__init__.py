@@ -1,0 +1,1 @@
+"""Origin evaluations at a node: inputs resolved to verified certificates, results signed."""
