@@ -43,6 +43,7 @@ SERVICES = (
     ("sending", "node.pint.sending", "SendingService"),
     ("verification", "node.verification.service", "VerificationService"),
     ("aeo", "node.aeo.service", "AeoService"),
+    ("origin", "node.origin.service", "OriginService"),
     ("release", "node.release.service", "ReleaseService"),
     ("evidence", "node.evidence.service", "EvidenceService"),
     ("trace", "node.trace.service", "TraceService"),

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from node.identity.service import IdentityService
     from node.log.service import LogService
     from node.log.witness_service import WitnessService
+    from node.origin.service import OriginService
     from node.pint.disputing import DisputeService
     from node.pint.sending import SendingService
     from node.pint.service import PintService
@@ -135,6 +136,7 @@ class Node:
     sending: SendingService
     verification: VerificationService
     aeo: AeoService
+    origin: OriginService
     release: ReleaseService
     evidence: EvidenceService
     trace: TraceService
