@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from node.pint import rows
 from node.title import partners
 from node.title import rows as titles
 from node.title.forms import reader
+from protocols.pint import signed
 from protocols.title import Kind
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ _REPEATS = frozenset(_ENDS)
 
 def said_of(conn: Connection, node: Node, title: bytes, entry: bytes) -> Said:
     """What is final of the deed that names `entry`, as far as it is known here."""
+    if _is_in_chain(conn, title, entry):
+        return Said(Word.DONE)
     read = reader(conn, partners.members_of(node), title)
     history = [read(text) for text in titles.texts(conn, title)]
     at = next(
@@ -67,6 +71,15 @@ def said_of(conn: Connection, node: Node, title: bytes, entry: bytes) -> Said:
     if following is None:
         return Said(Word.OPEN, history[at].expires)
     return Said(_ENDS[following], history[at].expires)
+
+
+def _is_in_chain(conn: Connection, title: bytes, entry: bytes) -> bool:
+    """Entries join the chain when their deed is final, whatever operation names them."""
+    bill = rows.bill_of_title(conn, title)
+    known = None if bill is None else rows.known_chain(conn, bill.document)
+    return known is not None and any(
+        signed.parse(text).payload_digest == entry for text in known.texts
+    )
 
 
 def _tried(conn: Connection, node: Node, title: bytes, entry: bytes) -> Submission | None:

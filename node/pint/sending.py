@@ -67,6 +67,7 @@ EXPIRED, UNANSWERED = "pint_offer_expired", "pint_answer_unknown"
 UNCONFIRMED, TURNED_DOWN = "pint_receipt_unconfirmed", "pint_refused_signed"
 NEVER_GIVES_UP = timedelta(days=36_500)
 _MINE = frozenset({Action.TRANSFER})
+_MOVED = frozenset({Word.TAKEN, Word.DONE})
 
 
 class SendingService:
@@ -317,7 +318,7 @@ class SendingService:
         """The deed is final at the arbiter: a mere offer leaves the chain as it is."""
         if said.word is Word.NOTHING:
             return
-        if said.word in {Word.DONE, Word.TAKEN} and (row.title or row.deed.action not in _MINE):
+        if said.word in _MOVED and (row.title or row.deed.action not in _MINE):
             preparing.joined(conn, self.node, row)
         state = SENDING if row.platform else RECORDED
         outgoing.change(conn, row.entry, self.node.clock.now_ms(), state=state, code=None)
@@ -356,8 +357,11 @@ class SendingService:
         if answer.finished.response is Response.DISE:
             code = "pint_disputed"
         offered = row.deed.action in _MINE and row.title is not None
-        open_offer = offered and said.word is Word.OPEN
-        state = CANCELLING if open_offer else REFUSED
+        if offered and said.word in _MOVED:
+            # It says no now, and took the bill at the arbiter before: the arbiter decides.
+            state = CONFIRMING
+        else:
+            state = CANCELLING if offered and said.word is Word.OPEN else REFUSED
         await self._write(row, state=state, answer=answer.text, code=code)
         await self.node.store.write(self._tell_refusal, row, answer)
 
@@ -370,7 +374,7 @@ class SendingService:
     async def _confirming(self, row: Outgoing) -> None:
         """RECE is here; the bill has moved when the arbiter says so."""
         said = await self._said(row, refresh=True)
-        if said.word in {Word.TAKEN, Word.DONE}:
+        if said.word in _MOVED:
             await self.node.store.write(self._received, row)
         elif said.word is Word.WITHDRAWN:
             await self._write(row, state=CANCELLED, code=UNCONFIRMED)
@@ -387,7 +391,7 @@ class SendingService:
     async def _cancelling(self, row: Outgoing) -> None:
         """The offer still binds the title: it is cancelled when it has expired, or was declined."""
         said = await self._said(row, refresh=True)
-        if said.word is Word.TAKEN:
+        if said.word in _MOVED:
             # Refused by word of mouth and accepted at the arbiter: the arbiter decides.
             await self._write(row, state=CONFIRMING)
         elif said.word is not Word.OPEN:
