@@ -15,7 +15,7 @@ from node.ebl import (
     surrender_platform,
 )
 from node.ebl.switches import switches_of
-from node.ebl.wire import no_content, served
+from node.ebl.wire import no_content, refusal, served
 from node.http.helpers import json_response, query_text
 from node.http.routes import JSON, Auth, Route
 from protocols.pint import endorsement, issuance, notification, surrender
@@ -47,6 +47,7 @@ class StandardRoutes:
     def __init__(self, node: Node) -> None:
         """Works on the node's store through the modules of issuance and surrender."""
         self._node = node
+        self._refusal = refusal(node)
 
     def routes(self) -> Sequence[Route]:
         """All of them."""
@@ -78,7 +79,7 @@ class StandardRoutes:
         return Route(
             method,
             _BRACES.sub("{reference}", path),
-            served(self._node, handler),
+            served(handler),
             Auth.OPEN,
             summary,
             _TAG,
@@ -86,6 +87,7 @@ class StandardRoutes:
             responses=responses,
             max_body=issuance.MAX_REQUEST,
             deadline=_DEADLINE,
+            refusal=self._refusal,
         )
 
     async def _issue(self, request: web.Request) -> web.Response:

@@ -68,7 +68,10 @@ def unsigned(value: Mapping[str, JsonValue], status: int) -> Reply:
 
 
 def refusal(
-    request: web.BaseRequest, error: TradeError | web.HTTPException | None, clock: Clock
+    request: web.BaseRequest,
+    error: TradeError | web.HTTPException | None,
+    clock: Clock,
+    version: str = API_VERSION,
 ) -> web.Response:
     """The unsigned ErrorResponse; None is a mistake of ours, of which nothing is shown."""
     status, details = _of(error)
@@ -82,7 +85,7 @@ def refusal(
         errors=details or (DetailedError(phrase, phrase, TECHNICAL),),
         reference=request.get(REQUEST_ID),
     )
-    headers = {VERSION_HEADER: API_VERSION}
+    headers = {VERSION_HEADER: version}
     if status == http.HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "1"
     return web.Response(

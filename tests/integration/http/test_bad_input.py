@@ -12,6 +12,7 @@ import itertools
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -249,6 +250,8 @@ def judge(one: object, status: int, media: str, body: bytes) -> str | None:
         return None
     if status >= 500 and status != 503:
         return f"{one}: {status} {body[:200]!r}"
+    if media == "application/json" and b'"errorDateTime"' in body:
+        return judge_dcsa(one, status, json.loads(body))
     if media != "application/problem+json":
         return f"{one}: {status} as {media}"
     told = json.loads(body)
@@ -260,6 +263,16 @@ def judge(one: object, status: int, media: str, body: bytes) -> str | None:
     if "Traceback" in body.decode() or LONG[:1000] in body.decode():
         return f"{one}: a trace or the whole input is in the answer"
     return None
+
+
+def judge_dcsa(one: object, status: int, told: dict[str, Any]) -> str | None:
+    """As `judge`, of the ErrorResponse of DCSA's APIs."""
+    codes = [error["errorCodeText"] for error in told["errors"]]
+    if told["statusCode"] != status or not codes:
+        return f"{one}: another status or no error in {told}"
+    unknown = [code for code in codes if not code.startswith(("SCH-", "BOL-"))]
+    unknown = [code for code in unknown if code != HTTPStatus(status).phrase and not explain(code)]
+    return f"{one}: codes {unknown} are not in the catalogue" if unknown else None
 
 
 async def say(session: aiohttp.ClientSession, one: Try) -> tuple[int, str, bytes]:
