@@ -4,8 +4,10 @@ Lists live in ``schemas/data/codes/<list>.json`` as ``{"code": "name"}`` in the 
 D23B: country (ISO 3166-1 alpha-2), currency (ISO 4217), unit (Recommendation 20), package
 (Recommendation 21), transport-mode (Recommendation 19), document (UNTDID 1001), document-status
 (1373), reference (1153), party-role (3035), equipment (8053), government-action (9417),
-message-function (1225) and dangerous-goods-regulation (8273). Incoterm holds the eleven rules of
-Incoterms 2020, of which D23B lacks DPU. Any other list is what D23B carries, no more.
+message-function (1225), dangerous-goods-regulation (8273), process (7187), carriage-condition
+(4065), seal-party (9303), seal-condition (4517), equipment-fullness (8169: one code) and
+date-format (2379 in JSON). Incoterm holds the eleven rules of Incoterms 2020, of which D23B lacks
+DPU. Any other list is what D23B carries, no more.
 UN/LOCODE and HS codes are checked by form: their lists are too large to be carried here.
 """
 
@@ -22,18 +24,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LISTS = (
+    "carriage-condition",
     "country",
     "currency",
     "dangerous-goods-regulation",
+    "date-format",
     "document",
     "document-status",
     "equipment",
+    "equipment-fullness",
     "government-action",
     "incoterm",
     "message-function",
     "package",
     "party-role",
+    "process",
     "reference",
+    "seal-condition",
+    "seal-party",
     "transport-mode",
     "unit",
 )

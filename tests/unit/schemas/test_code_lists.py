@@ -23,6 +23,12 @@ EXTRACTS = {
     "dangerous-goods-regulation": "dg_regulation",
     "equipment": "untdid8053_equipment",
     "message-function": "untdid1225_message_function",
+    "process": "process_type_7187",
+    "carriage-condition": "untdid4065_contract_carriage",
+    "seal-party": "seal_party_9303",
+    "seal-condition": "seal_condition_4517",
+    "equipment-fullness": "full_empty_8169",
+    "date-format": "date_format_2379",
 }
 
 
@@ -51,6 +57,15 @@ def test_carries_exactly_the_codes_of_the_standard(list_id: str) -> None:
 )
 def test_knows_a_code_only_in_its_exact_spelling(list_id: str, code: object, known: bool) -> None:
     assert code_lists.contains(list_id, code) is known
+
+
+def test_every_shared_list_is_carried() -> None:
+    """Incoterms are carried as the chamber's eleven rules, which D23B's extract is not."""
+    folder = shared_path("vectors/documents/codelists")
+    assert {path.stem for path in folder.glob("*.json")} == {*EXTRACTS.values(), "incoterms_4053"}
+    extract = json.loads((folder / "incoterms_4053.json").read_bytes())["codes"]
+    assert set(code_lists.codes("incoterm")) - set(extract) == {"DPU"}
+    assert set(extract) - set(code_lists.codes("incoterm")) == {"1", "2"}
 
 
 def test_carries_the_eleven_rules_of_incoterms_2020_and_all_lists() -> None:
