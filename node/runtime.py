@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from node.ebl.switch_service import SwitchService
     from node.evidence.service import EvidenceService
     from node.exchange.service import ExchangeService
+    from node.gate.service import GateService
     from node.home import Home
     from node.http.routes import Route
     from node.identity.service import IdentityService
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from node.pint.service import PintService
     from node.release.service import ReleaseService
     from node.settings import Settings
+    from node.title.exit_service import ExitService
     from node.title.registry_service import RegistryService
     from node.title.service import TitleService
     from node.trace.service import TraceService
@@ -133,9 +135,11 @@ class Node:
     ebl: EblService
     tracking: TrackingService
     disputes: DisputeService
+    exits: ExitService
     sending: SendingService
     verification: VerificationService
     aeo: AeoService
+    gate: GateService
     origin: OriginService
     release: ReleaseService
     evidence: EvidenceService

@@ -48,6 +48,7 @@ class OrderRequest:
     collector: Collector
     not_before: datetime
     validity: timedelta
+    vehicle: str = ""
 
 
 def decision_digest(decision: Decision) -> bytes:
@@ -88,6 +89,7 @@ def order_payload(
         "containers": [{"number": decision.container}],
         "gateGroup": request.gate_group,
         "collector": request.collector.to_json(),
+        **({"vehicle": request.vehicle} if request.vehicle else {}),
         "notBefore": times.to_text(request.not_before),
         "notAfter": times.to_text(request.not_before + request.validity),
         "conditionsDigest": decision_digest(decision).hex(),

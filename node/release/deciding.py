@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from node.aeo.history import lanes
 from node.documents import documents
+from node.gate import rows as gate_rows
 from node.release import rows
 from node.verification import judging
 from node.verification.rows import known_statuses
@@ -62,6 +64,8 @@ def decide(
         each for each in documents.find_all(conn, consignment=consignment) if each.type in types
     ]
     orders = rows.orders(conn, container=container, consignment=consignment)
+    links, revoked = gate_rows.links(conn, members, consignment, container)
+    _, operators = lanes(conn, node, consignment, by=rules.country)
     used = [order for order in orders if order.used_at is not None]
     facts = read_facts(
         [held for each in stored if (held := stand(conn, node, each, at)) is not None],
@@ -73,6 +77,9 @@ def decide(
         titles=tuple(_titles(conn, stored, members)),
         used_orders=frozenset(each.delivery_order.hex() for each in used if each.delivery_order),
         gate_out=times.from_ms(used[-1].used_at) if used and used[-1].used_at else None,
+        links=tuple(links),
+        revoked_links=revoked,
+        operators=tuple((each.code, each.benefit) for each in operators),
     )
     return decide_purely(facts, rules, at)
 

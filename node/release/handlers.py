@@ -11,7 +11,7 @@ from node.http.helpers import hex_digest, json_response, lang, query_text, read_
 from node.http.routes import JSON, Auth, Parameter, Route
 from protocols.fields import DID, Fields
 from protocols.release_order import Collector, OrderRequest
-from schemas.errors import MalformedError
+from schemas.errors import MalformedError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,7 @@ _SIGN = {
             "properties": {name: {"type": "string"} for name in ("name", "did", "keyThumbprint")},
         },
         "minutes": {"type": "integer", "minimum": 1, "maximum": 240},
+        "vehicle": {"type": "string"},
     },
 }
 
@@ -52,6 +53,7 @@ class SignOrder:
     gate_group: str | None = None
     collector: Collector | None = None
     minutes: int = DEFAULT_MINUTES
+    vehicle: str = ""
 
     def request(
         self,
@@ -61,10 +63,26 @@ class SignOrder:
         entry: NodeEntry,
         now: datetime,
     ) -> OrderRequest:
-        """The whole request: by default the first gate, the delivery order's consignee, an hour."""
+        """The whole request: by default the first gate, whoever has the pick-up right, an hour.
+
+        Raises RefusedError `release_collector_not_entitled` when the right leads to another one.
+        """
         group = self.gate_group or f"{entry.locode or entry.did.rpartition(':')[2]}-1"
-        collector = self.collector or _consignee(conn, decision, members)
-        return OrderRequest(group, collector, now, timedelta(minutes=self.minutes))
+        entitled, vehicle = _entitled(decision)
+        if entitled and self.collector and self.collector.name != entitled.name:
+            raise RefusedError("release_collector_not_entitled", entitled.name)
+        collector = entitled or self.collector or _consignee(conn, decision, members)
+        minutes = timedelta(minutes=self.minutes)
+        return OrderRequest(group, collector, now, minutes, self.vehicle or vehicle)
+
+
+def _entitled(decision: Decision) -> tuple[Collector | None, str]:
+    """To whom the delegated pick-up right leads, and the vehicle named in it."""
+    right = decision.condition("REL-080")
+    if right is None or not right.detail:
+        return None, ""
+    told = right.detail
+    return Collector(told["name"], told["did"], told["keyThumbprint"]), told["vehicle"]
 
 
 def _consignee(conn: Connection, decision: Decision, members: MemberList) -> Collector:
@@ -157,6 +175,7 @@ def read_sign(body: dict[str, Any]) -> SignOrder:
         gate_group=fields.optional_text("gateGroup", max_length=70),
         collector=collector,
         minutes=fields.integer("minutes", 1, 240) if fields.has("minutes") else DEFAULT_MINUTES,
+        vehicle=fields.optional_text("vehicle", max_length=20) or "",
     )
 
 

@@ -84,6 +84,28 @@ def orders(
     return _orders(conn, query)
 
 
+def get(conn: Connection, digest: bytes) -> StoredOrder | None:
+    """The order with that digest."""
+    found = _orders(conn, select(release_orders).where(release_orders.c.digest == digest))
+    return found[0] if found else None
+
+
+def of_group(conn: Connection, group: str, now_ms: int, limit: int = 1_000) -> list[StoredOrder]:
+    """The open orders of a gate group, the first to end first."""
+    query = (
+        select(release_orders)
+        .where(
+            release_orders.c.gate_group == group,
+            release_orders.c.used_at.is_(None),
+            release_orders.c.voided_at.is_(None),
+            release_orders.c.not_after > now_ms,
+        )
+        .order_by(release_orders.c.not_after, release_orders.c.digest)
+        .limit(limit)
+    )
+    return _orders(conn, query)
+
+
 def _orders(conn: Connection, query: Select[Any]) -> list[StoredOrder]:
     return [_order(row) for row in conn.execute(query)]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from node.documents import issuing, revoking, status
 from node.documents.orders import IssueOrder
+from node.gate import rows as gate_rows
 from node.release import deciding, rows
 from node.release.handlers import ReleaseHandlers
 from node.store import events
@@ -26,6 +27,7 @@ from schemas.errors import ConflictError, ForbiddenError, TradeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from sqlalchemy import Connection
 
@@ -135,6 +137,7 @@ class ReleaseService:
         members = judging.members_of(node)
         entry = members.node(node.did)
         assert entry is not None
+        gate_rows.require_unleased(conn, container, now_ms)
         request = order.request(decision, conn, members, entry, now)
         rules = deciding.rules_of(node, now)
         payload = order_payload(decision, rules, request, issuer=entry.name)
@@ -185,12 +188,19 @@ class ReleaseService:
         return await self._node.store.write(self._use, container, digest)
 
     def _use(self, conn: Connection, container: str, digest: bytes) -> StoredOrder:
+        gate_rows.require_not_leased(conn, digest)
         order = rows.use(conn, digest, self._node.clock.now_ms())
         if order.container != container:
             raise ConflictError("release_order_other_container", f"it names {order.container}")
         detail = {"container": order.container, "number": order.number}
         self._event(conn, "gate-out", order.consignment, digest, detail)
         return order
+
+    def after_use(self, conn: Connection, order: StoredOrder, vehicle: str, at: datetime) -> None:
+        """A container left under an order: what is told now is that nothing is left to decide."""
+        _ = (vehicle, at)
+        now_ms = times.to_ms(at)
+        rows.tell_outcome(conn, order.container, order.consignment, Outcome.DONE.value, now_ms)
 
     # -- looking again -------------------------------------------------------------------------
 

@@ -14,8 +14,9 @@ from aiohttp import web
 
 from node.documents import documents
 from node.http.helpers import hex_digest, json_response, lang
-from node.http.routes import Auth, Route
+from node.http.routes import JSON, Auth, Route
 from node.store import events
+from node.trace import milestones, telling
 from node.trace.picture import history_svg
 from protocols import times
 from protocols.trace import TraceEvent, ordered
@@ -53,6 +54,11 @@ class TraceService:
                   "The history of one document, each step with its proof", tag),
             Route("GET", "/v1/trace/consignments/{ucr}", self._consignment, operator,
                   "The history of a consignment, each step with its proof", tag),
+            Route("GET", "/v1/consignments/{ucr}/milestones", self._milestones, operator,
+                  "The way of each container against its plan; who is silent past it", tag),
+            Route("POST", "/v1/consignments/{ucr}/events", self._tell, operator,
+                  "Tell a logistics event: sign it, send it, decide anew what it changes", tag,
+                  request={JSON: telling.SCHEMA}, responses={201: "Told"}),
         )  # fmt: skip
 
     async def start(self) -> None:
@@ -72,6 +78,21 @@ class TraceService:
     async def _consignment(self, request: web.Request) -> web.Response:
         ucr = request.match_info["ucr"][:100]
         return await self._answer(request, ucr, consignment=ucr)
+
+    async def _milestones(self, request: web.Request) -> web.Response:
+        ucr = request.match_info["ucr"][:100]
+        now = self._node.clock.now()
+        found = await self._node.store.read(milestones.read, ucr, now)
+        if not found:
+            raise NotFoundError("trace_nothing", "nothing of that is known here")
+        return json_response({"consignment": ucr, "containers": found})
+
+    async def _tell(self, request: web.Request) -> web.Response:
+        ucr = request.match_info["ucr"][:100]
+        order = await telling.read_telling(request)
+        issued = await self._node.store.write(telling.tell, self._node, ucr, order)
+        where = {"Location": f"/v1/documents/{issued.digest.hex()}"}
+        return json_response(issued.to_json(), 201, headers=where)
 
     async def _answer(
         self,

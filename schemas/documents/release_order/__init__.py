@@ -79,6 +79,7 @@ def view(document: Document) -> View:
         "collector": text(document, "collector", "name"),
         "collectorDid": text(document, "collector", "did"),
         "collectorKey": text(document, "collector", "keyThumbprint"),
+        "vehicle": text(document, "vehicle"),
         "notBefore": text(document, "notBefore"),
         "notAfter": text(document, "notAfter"),
         "conditionsDigest": text(document, "conditionsDigest"),

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from tests.support.network import Made
 
 WITNESSES = ("cn-port", "sg-port", "nl-port", "kz-rail")
-TRADERS = {"exp-a": "nhl", "bank": "nl-port", "imp-a": "nl-port"}
+TRADERS = {
+    "exp-a": "nhl",
+    **dict.fromkeys(("bank", "imp-a", "forwarder-a", "haulier-a"), "nl-port"),
+}
 NAMES = {"imp-a": "Polder Roots B.V."}
 PURPOSES = (
     "credential", "exchange", "log", "witness", "title", "release", "registry", "registry-witness"

@@ -49,8 +49,12 @@ ASKED = (
 )
 # Faults, joining, presentations and hand-overs fill these; tests of their own have them.
 UNTOUCHED = {
+    "aeo_events",
     "challenges",
     "exchange_evidence",
+    "gate_leases",
+    "gate_reports",
+    "gates",
     "join_requests",
     "joining",
     "log_followed",
@@ -61,6 +65,7 @@ UNTOUCHED = {
     "marked_nodes",
     "member_list_forks",
     "member_list_proposals",
+    "pick_up_links",
     "registry_disputes",
     "registry_freezes",
     "registry_refusals",
