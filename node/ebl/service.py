@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from node.ebl import issuance_carrier, outbox, rows, surrender_carrier, surrender_platform
 from node.ebl.counterparts import Counterparts
@@ -47,6 +48,7 @@ class EblService:
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._later: asyncio.TimerHandle | None = None
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     def routes(self) -> Sequence[Route]:
         """The DCSA APIs, and the operator's side of them."""
@@ -80,6 +82,13 @@ class EblService:
     def _look(self) -> None:
         self._later = None
         self._wake.set()
+
+    def alone(self, number: int) -> asyncio.Lock:
+        """Whoever settles that surrender does so alone: two would contend for the title's place."""
+        lock = self._locks.get(number)
+        if lock is None:
+            lock = self._locks[number] = asyncio.Lock()
+        return lock
 
     # -- the loop ------------------------------------------------------------------------------
 

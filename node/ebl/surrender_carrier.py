@@ -133,6 +133,11 @@ async def settle(node: Node, number: int) -> None:
 
     Raises UnavailableError `title_pending` while the arbiter has not made it final.
     """
+    async with node.ebl.alone(number):
+        await _settle(node, number)
+
+
+async def _settle(node: Node, number: int) -> None:
     held: Surrender = await node.store.read(rows.surrender, number)
     if held.state not in {ACCEPTING, REJECTING}:
         return
