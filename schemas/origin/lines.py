@@ -160,10 +160,7 @@ class Counting:
     def _standing(self, material: Material, at: int, *, cumulation: bool) -> tuple[Standing, str]:
         if material.role == "indirect" and self._is_indirect(material, at):
             return Standing.ORIGINATING, "RCEP-072"
-        if material.inventory_method is False and material.origin == "originating":
-            self._checks.append(
-                steps.failed("RCEP-053", "commingled_without_method", material=material.id)
-            )
+        if material.inventory_method is not None and not self._is_kept_apart(material):
             return Standing.NON_ORIGINATING, "RCEP-053"
         if material.origin == "undetermined":
             return Standing.NON_ORIGINATING, "RCEP-052"
@@ -174,6 +171,15 @@ class Counting:
     def _is_indirect(self, material: Material, at: int) -> bool:
         """3.10: not physically incorporated into the good."""
         return self._role("RCEP-072", material, at, shown=material.incorporated is not True)
+
+    def _is_kept_apart(self, material: Material) -> bool:
+        """3.11: commingled stock, by a method that is used throughout the fiscal year."""
+        if material.inventory_method:
+            self._checks.append(steps.passed("RCEP-053", material=material.id))
+            return True
+        code = "commingled_without_method"
+        self._checks.append(steps.failed("RCEP-053", code, material=material.id))
+        return False
 
     def _originating(
         self, material: Material, at: int, *, cumulation: bool
