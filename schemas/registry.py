@@ -12,7 +12,7 @@ from importlib import import_module, resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from schemas import profiles, strict_json, strict_xml
+from schemas import profiles, sps, strict_json, strict_xml
 from schemas.definitions import JsonDocument
 from schemas.errors import RefusedError, TradeError
 from schemas.view import DocumentType, Examination, Reference, View
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
+    from lxml import etree
+
     from schemas.definitions import Definition
+    from schemas.findings import Finding
     from schemas.rules import Document, Rule
 
 __all__ = [
@@ -36,10 +39,12 @@ __all__ = [
     "examine_parsed",
     "examine_part",
     "example",
+    "faults",
     "get",
     "rules",
 ]
 
+XML = "application/xml"
 SPS_ROOT = "SPSCertificate"
 SPS_KEY = "phytosanitary-certificate"
 
@@ -82,6 +87,11 @@ def examine_parsed(key: str, document: Document) -> Examination:
     return definition.examine_parsed(document)
 
 
+def faults(key: str, document: Document) -> tuple[Finding, ...]:
+    """Where a JSON document disobeys its profile; its rules are not asked (see `examine`)."""
+    return profiles.faults(key, document)
+
+
 def examine_part(key: str, payload: bytes, withheld: AbstractSet[str]) -> Examination:
     """As `examine`, for a document whose members at `withheld` (JSON pointers) are not shown."""
     definition = _definition(key)
@@ -111,11 +121,23 @@ def detect(payload: bytes, media_type: str | None = None) -> str | None:
     try:
         if _is_xml(payload, media_type):
             root = strict_xml.parse(payload)
-            return SPS_KEY if str(root.tag).rpartition("}")[2] == SPS_ROOT else None
+            return _certificate(payload) if _is_certificate(root) else None
         document = strict_json.loads_object(payload)
     except TradeError:
         return None
-    return next((key for key, item in _definitions().items() if item.recognises(document)), None)
+    known = (item for item in _definitions().items() if item[1].type.media_type != XML)
+    return next((key for key, item in known if item.recognises(document)), None)
+
+
+def _is_certificate(root: etree._Element) -> bool:
+    return str(root.tag).rpartition("}")[2] == SPS_ROOT
+
+
+def _certificate(payload: bytes) -> str:
+    """The SPS certificate type whose own code this one has, else the phytosanitary one."""
+    facts: Document = sps.examine(payload)[0]["facts"]
+    certificates = (item for item in _definitions().items() if item[1].type.media_type == XML)
+    return next((key for key, item in certificates if item.recognises(facts)), SPS_KEY)
 
 
 def _is_xml(payload: bytes, media_type: str | None) -> bool:

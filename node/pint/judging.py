@@ -6,17 +6,21 @@ envelope that is refused leaves nothing behind that could stand in the way of th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import orjson
+from typing_extensions import override
 
 from node.pint import platforms, rows
 from node.pint.keys import platform_code
 from node.title import partners
 from node.tracking.policy import registry_policy
+from protocols import base64url
 from protocols.pint import signed
-from protocols.pint.chain import open_entry
 from protocols.pint.checks import Judgement, judge
-from protocols.pint.envelope import read_envelope
 from protocols.pint.receiver import Receiver
 from schemas.errors import TradeError
 
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
     from protocols.pint.history import KnownChain
     from protocols.pint.parties import TransactionParty
     from protocols.pint.platforms import Keyring
+
+MAX_CODE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ def look(conn: Connection, node: Node, body: bytes, at: datetime) -> Looked:
     `pint_not_a_platform`.
     """
     dialect = _dialect(node, body)
-    about = _about(body, dialect)
+    about = _about(body)
     known = rows.known_chain(conn, about.document)
     accounts = _Accounts(conn, node)
     judgement = judge(
@@ -87,12 +93,39 @@ def look(conn: Connection, node: Node, body: bytes, at: datetime) -> Looked:
             registries=registry_policy(node),
             accepts=lambda party: accounts.of(party) is not None,
             is_bank=lambda party: is_bank(node, party),
-            held=rows.held_documents(conn, about.document, about.platform),
+            held=_Held(conn, about),
             verified=frozenset(map(signed.checksum, known.texts if known else ())),
             dialect=dialect,
         ),
     )
     return Looked(judgement, known, accounts.found)
+
+
+class _Held(AbstractSet[bytes]):
+    """The documents that this platform sent for the bill; read when a manifest lists any."""
+
+    def __init__(self, conn: Connection, about: _About) -> None:
+        self._conn, self._about = conn, about
+        self._read: frozenset[bytes] | None = None
+
+    @property
+    def _all(self) -> frozenset[bytes]:
+        if self._read is None:
+            about = self._about
+            self._read = rows.held_documents(self._conn, about.document, about.platform)
+        return self._read
+
+    @override
+    def __contains__(self, checksum: object) -> bool:
+        return checksum in self._all
+
+    @override
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._all)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._all)
 
 
 class _Accounts:
@@ -124,15 +157,15 @@ def _dialect(node: Node, body: bytes) -> Callable[[EblEnvelope], Dialect] | None
     return found
 
 
-def _about(body: bytes, dialect: Callable[[EblEnvelope], Dialect] | None) -> _About:
-    """Nothing is believed of it: `judge` reads all of it again and verifies it."""
+def _about(body: bytes) -> _About:
+    """Read loosely: nothing is believed of it, `judge` reads all of it again and verifies it."""
     try:
-        envelope = read_envelope(body)
-        reading = dialect(envelope) if dialect else None
-        last = open_entry(envelope.chain[-1], reading, len(envelope.chain) - 1).entry
-    except TradeError:
+        entry = orjson.loads(body)["envelopeTransferChain"][-1]
+        payload = orjson.loads(base64url.decode(entry.split(".")[1]))
+        document, platform = payload["transportDocumentChecksum"], payload["eblPlatform"]
+        return _About(bytes.fromhex(document), str(platform)[:MAX_CODE])
+    except (TradeError, ValueError, TypeError, LookupError, AttributeError):
         return _About()
-    return _About(last.document, last.platform)
 
 
 def is_bank(node: Node, party: TransactionParty) -> bool:

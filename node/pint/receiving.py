@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from node.pint import judging, replies, rows, views
 from node.pint.accepting import Acceptance
@@ -147,17 +147,7 @@ class Receiving:
         limit = self._node.settings.pint.max_active
         if known is None and rows.active_of(conn, looked.sender) >= limit:
             raise UnavailableError("pint_too_many_transfers", "finish what was begun first")
-        values = {
-            "reference": secrets.token_urlsafe(REFERENCE_BYTES),
-            "document": looked.document,
-            "entry": looked.entry,
-            "last": looked.judgement.entries[-1].jws.checksum,
-            "platform": looked.sender,
-            "envelope": body,
-            "state": state,
-            "answer": None,
-        }
-        return rows.put_transfer(conn, values, now)
+        return rows.put_transfer(conn, _transfer(looked, body, state), now)
 
     @staticmethod
     def _require_unchanged(conn: Connection, looked: Looked) -> None:
@@ -169,28 +159,29 @@ class Receiving:
 
     async def _accept(self, looked: Looked, body: bytes) -> Reply:
         """R20: durable, accepted at the arbiter, kept, and then told. The bill is locked."""
+        judgement = looked.judgement
+        if judgement.registry is not None:
+            await self._take(looked, body)
+        finished = judgement.received()
+        text = finished.sign(platform_signer(self._node))
+        transfer = _transfer(looked, body, rows.RECEIVED, text)
+        await self._node.store.write(self._keep, looked, transfer)
+        return replies.told(text, finished.status, finished.response.value)
+
+    async def _take(self, looked: Looked, body: bytes) -> None:
+        """Where a registry guards the bill: nothing is accepted there that is not durable here."""
         transfer = await self._begin(looked, body, rows.ACCEPTING)
         try:
             await self.acceptance.take(looked.judgement, looked.account)
         except EnvelopeRefusedError:
             await self._node.store.write(rows.drop_transfer, transfer.reference)
             raise
-        finished = looked.judgement.received()
-        text = finished.sign(platform_signer(self._node))
-        await self._node.store.write(self._keep, looked, transfer.reference, text)
-        return replies.told(text, finished.status, finished.response.value)
 
-    def _keep(self, conn: Connection, looked: Looked, reference: str, answer: str) -> None:
+    def _keep(self, conn: Connection, looked: Looked, transfer: dict[str, Any]) -> None:
         """Bill, chain, answer and event, together or not at all (R8)."""
-        self._require_unchanged(conn, looked)
         judgement, now = looked.judgement, self._node.clock.now_ms()
-        assert judgement.envelope is not None
-        rows.put_bill(conn, looked.document, now, **self._bill(looked))
-        texts = judgement.envelope.chain
-        rows.keep_chain(conn, looked.document, texts, now, accepted=(len(texts) - 1,))
-        # Last: a chain that ended may be followed by another only from now on.
-        rows.put_bill(conn, looked.document, now, status=self._status(looked))
-        rows.settle(conn, reference, rows.RECEIVED, now, answer)
+        self._keep_chain(conn, looked, now)
+        rows.put_received(conn, transfer, now)
         issuance = self._issuance(judgement)
         if judgement.title is not None:
             title_rows.put_bill(conn, read_manifest(issuance)[1], issuance, None, now)
@@ -198,14 +189,28 @@ class Receiving:
         for watcher in self._watchers:
             watcher(conn, Received(looked.document, looked.sender, judgement))
 
-    def _bill(self, looked: Looked) -> dict[str, object]:
+    def _keep_chain(self, conn: Connection, looked: Looked, now: int) -> None:
+        envelope, document = looked.judgement.envelope, looked.document
+        assert envelope is not None
+        values, status = self._bill(looked), self._status(looked)
+        last = len(envelope.chain) - 1
+        if looked.known is None:
+            if not rows.add_bill(conn, document, now, **values, status=status):
+                raise _Changed
+            rows.add_entries(conn, document, envelope.chain, last, now)
+            return
+        self._require_unchanged(conn, looked)
+        rows.put_bill(conn, document, now, **values)
+        rows.keep_chain(conn, document, envelope.chain, now, accepted=(last,))
+        # Last: a chain that ended may be followed by another only from now on.
+        rows.put_bill(conn, document, now, status=status)
+
+    def _bill(self, looked: Looked) -> dict[str, Any]:
         judgement = looked.judgement
         assert judgement.envelope is not None
         assert judgement.state is not None
         document = judgement.envelope.document
         carrier = judgement.state.carrier
-        at = times.to_text(self._node.clock.now())
-        report = judgement.report(looked.document.hex(), at)
         return {
             "reference": str(document.get("transportDocumentReference", "")),
             "carrier": carrier.did or carrier.name,
@@ -214,7 +219,7 @@ class Receiving:
             "issuance": self._issuance(judgement),
             "body": strict_json.canonical(dict(document)).decode(),
             "state": strict_json.canonical(views.state_json(judgement.state)).decode(),
-            "report": views.report_json(report),
+            "report": views.report_json(judgement.checks, times.to_text(self._node.clock.now())),
         }
 
     @staticmethod
@@ -339,6 +344,20 @@ class Receiving:
     def _count(self, reply: Reply) -> Reply:
         self._answers.labels(reply.code or str(reply.status)).inc()
         return reply
+
+
+def _transfer(looked: Looked, body: bytes, state: str, answer: str | None = None) -> dict[str, Any]:
+    """The columns of a transfer that begins, or ends, now."""
+    return {
+        "reference": secrets.token_urlsafe(REFERENCE_BYTES),
+        "document": looked.document,
+        "entry": looked.entry,
+        "last": looked.judgement.entries[-1].jws.checksum,
+        "platform": looked.sender,
+        "envelope": body,
+        "state": state,
+        "answer": answer,
+    }
 
 
 def _last(looked: Looked) -> bytes:

@@ -6,7 +6,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from node.pint.tables import accounts, bills, documents, entries, transfers
 from node.store import dialect
@@ -128,18 +139,46 @@ def put_bill(conn: Connection, document: bytes, now_ms: int, **values: Any) -> N
     conn.execute(insert(bills).values(document=document, **(fresh | values | times)))
 
 
+def add_bill(conn: Connection, document: bytes, now_ms: int, **values: Any) -> bool:
+    """Keep a bill that nothing was known of, with all columns; False when something is."""
+    times = {"created_at": now_ms, "updated_at": now_ms}
+    return dialect.insert_or_ignore(
+        conn, bills, {"document": document, "chain": 0, **values, **times}
+    )
+
+
+def add_entries(
+    conn: Connection, document: bytes, texts: Sequence[str], accepted: int, now_ms: int
+) -> None:
+    """The chain of a bill that was just added; accepted: the place of the accepted entry."""
+    conn.execute(
+        insert(entries),
+        [
+            {"document": document, "chain": 0, "place": place, "text": text,
+             "accepted": place == accepted, "at": now_ms}
+            for place, text in enumerate(texts)
+        ],
+    )  # fmt: skip
+
+
+_PLACE = select(bills.c.chain, bills.c.status).where(bills.c.document == bindparam("document"))
+_CHAIN = (
+    select(entries.c.text, entries.c.accepted)
+    .where(entries.c.document == bindparam("document"), entries.c.chain == bindparam("chain"))
+    .order_by(entries.c.place)
+)
+
+
 def known_chain(conn: Connection, document: bytes) -> KnownChain | None:
     """The longest chain of a bill that was accepted or made here; None for an unknown bill.
 
     ended: the chain ends with SACC; a new one may begin then.
     """
-    held = bill(conn, document)
+    held = conn.execute(_PLACE, {"document": document}).one_or_none()
     if held is None:
         return None
-    query = select(entries.c.text, entries.c.accepted).where(
-        entries.c.document == document, entries.c.chain == held.chain
-    )
-    found = conn.execute(query.order_by(entries.c.place)).all()
+    which = {"document": document, "chain": held.chain}
+    found = conn.execute(_CHAIN, which).all()
     accepted = frozenset(place for place, row in enumerate(found) if row.accepted)
     return KnownChain(tuple(row.text for row in found), accepted, held.status == ENDED)
 
@@ -221,6 +260,19 @@ def put_transfer(conn: Connection, transfer: Mapping[str, Any], now_ms: int) -> 
     found = transfer_of(conn, transfer["document"], transfer["entry"])
     assert found is not None
     return found
+
+
+def put_received(conn: Connection, transfer: Mapping[str, Any], now_ms: int) -> None:
+    """A transfer that came to its end, whether it was begun before or came whole."""
+    values = {**transfer, "created_at": now_ms, "updated_at": now_ms}
+    if dialect.insert_or_ignore(conn, transfers, values):
+        return
+    changed = {name: transfer[name] for name in ("last", "envelope", "state", "answer")}
+    conn.execute(
+        update(transfers)
+        .where(transfers.c.document == transfer["document"], transfers.c.entry == transfer["entry"])
+        .values(**changed, updated_at=now_ms)
+    )
 
 
 def settle(conn: Connection, reference: str, state: str, now_ms: int, answer: str | None) -> None:
@@ -329,21 +381,27 @@ def put_account(conn: Connection, code: IdentifyingCode, account: Account, now_m
     dialect.upsert(conn, accounts, values, key=["provider", "list", "code"])
 
 
+_ACCOUNTS = (
+    select(accounts).where(accounts.c.code.in_(bindparam("codes", expanding=True))).limit(MAX_PAGE)
+)
+
+
 def accounts_named(conn: Connection, codes: Iterable[IdentifyingCode]) -> list[Account]:
     """The accounts that any of the codes names; a code without a list's name may mean any list."""
-    wanted = [
-        and_(
-            accounts.c.provider == one.provider,
-            accounts.c.code == one.code,
-            *(() if one.list_name is None else (accounts.c.list.in_((one.list_name, "")),)),
-        )
-        for one in codes
+    asked = list(codes)
+    held = conn.execute(_ACCOUNTS, {"codes": [one.code for one in asked]}).all()
+    found = [
+        Account(row.name, row.did, row.active)
+        for row in held
+        if any(_names(one, row) for one in asked)
     ]
-    if not wanted:
-        return []
-    chosen = (accounts.c.name, accounts.c.did, accounts.c.active)
-    query = select(*chosen).where(or_(*wanted)).distinct().limit(MAX_PAGE)
-    return [Account(*row) for row in conn.execute(query)]
+    return list(dict.fromkeys(found))
+
+
+def _names(code: IdentifyingCode, row: Row[Any]) -> bool:
+    if (row.provider, row.code) != (code.provider, code.code):
+        return False
+    return code.list_name is None or row.list in (code.list_name, "")
 
 
 def accounts_page(conn: Connection) -> list[dict[str, Any]]:

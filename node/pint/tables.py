@@ -74,6 +74,7 @@ transfers = Table(
     Column("updated_at", BigInteger, nullable=False),
     UniqueConstraint("document", "entry", name="uq_pint_transfers_entry"),
     Index("ix_pint_transfers_state", "state", "updated_at"),
+    Index("ix_pint_transfers_platform", "platform", "state"),
 )
 
 documents = Table(

@@ -8,8 +8,10 @@ import orjson
 
 from protocols import times
 from protocols.pint.chain import open_entry
+from protocols.pint.checks import BILL
 from protocols.pint.parties import TransactionParty
 from protocols.pint.reading import present
+from schemas import registry, strict_json
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from protocols.pint.parties import DocumentParty
     from protocols.pint.rules import ChainState
     from protocols.pint.transactions import Transaction
-    from schemas.findings import Report
+    from schemas.findings import Check
 
 
 def state_json(state: ChainState) -> dict[str, Any]:
@@ -52,21 +54,13 @@ def _party_json(party: TransactionParty | DocumentParty) -> dict[str, Any]:
     return {"partyName": party.name, **({"identifyingCodes": codes} if codes else {})}
 
 
-def report_json(report: Report) -> str:
-    """The checks as they are kept: id, outcome, code, reason of each, and the findings."""
-    return orjson.dumps(
-        {
-            "at": report.at,
-            "checks": [
-                {"id": one.id, "outcome": one.outcome.value, "code": one.code, "reason": one.reason}
-                for one in report.checks
-            ],
-            "findings": [
-                {"rule": one.rule, "pointer": one.pointer, "message": one.message}
-                for one in report.findings
-            ],
-        }
-    ).decode()
+def report_json(checks: Iterable[Check], at: str) -> str:
+    """The checks as they are kept: id, outcome, code and reason of each; at: RFC 3339."""
+    told = [
+        {"id": one.id, "outcome": one.outcome.value, "code": one.code, "reason": one.reason}
+        for one in checks
+    ]
+    return orjson.dumps({"at": at, "checks": told}).decode()
 
 
 def bill_summary(bill: StoredBill) -> dict[str, Any]:
@@ -94,11 +88,18 @@ def bill_json(bill: StoredBill, chain: KnownChain | None) -> dict[str, Any]:
         "guarantee": guarantee(bill),
         "state": orjson.loads(bill.state),
         "report": report,
+        "findings": _findings(bill.body),
         "transportDocument": orjson.loads(bill.body),
         "issuanceManifestSignedContent": bill.issuance,
         "envelopeTransferChain": list(texts),
         "transactions": [_told(one) for one in transactions_of(texts)],
     }
+
+
+def _findings(body: str) -> list[dict[str, str]]:
+    """What the rules of bills say of the document; they refuse no transfer."""
+    found = registry.examine_parsed(BILL, strict_json.loads_object(body.encode())).findings
+    return [{"rule": one.rule, "pointer": one.pointer, "message": one.message} for one in found]
 
 
 def guarantee(bill: StoredBill) -> str:

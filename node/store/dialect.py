@@ -24,7 +24,9 @@ def is_sqlite(connection: Connection) -> bool:
 
 def insert_or_ignore(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Inserts one row; False, and nothing done, when a unique key of it is already there."""
-    return insert_many_or_ignore(connection, table, [values]) == 1
+    # Values as parameters: written into the statement they would be compiled at every call.
+    statement = _insert(connection, table).on_conflict_do_nothing()
+    return connection.execute(statement, dict(values)).rowcount == 1
 
 
 def insert_many_or_ignore(

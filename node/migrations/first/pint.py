@@ -79,6 +79,7 @@ def _transfers() -> None:
         unique("uq_pint_transfers_entry", "document", "entry"),
     )
     op.create_index("ix_pint_transfers_state", "pint_transfers", ["state", "updated_at"])
+    op.create_index("ix_pint_transfers_platform", "pint_transfers", ["platform", "state"])
 
 
 def _documents() -> None:
