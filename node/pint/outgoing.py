@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, select, update
 
 from node.pint import rows
-from node.pint.tables import documents, outgoing, transfers
+from node.pint.tables import bills, documents, outgoing, transfers
 from protocols.fields import Fields
 from protocols.pint.chain import open_entry
 from protocols.pint.envelope import read_metadata
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 BUILDING, SENDING = "building", "sending"
 CONFIRMING, CANCELLING = "confirming", "cancelling"
 RECEIVED, RECORDED, REFUSED, CANCELLED = "received", "recorded", "refused", "cancelled"
+#: UN/CEFACT 1153: master bill of lading number, among a house bill's references.
+MASTER = "MB"
 ACTIVE = (BUILDING, SENDING, CONFIRMING, CANCELLING)
 
 
@@ -166,6 +168,18 @@ def change(conn: Connection, /, entry: bytes, now_ms: int, **values: Any) -> Non
 def postpone(conn: Connection, row: Outgoing, code: str, again_at: int, now_ms: int) -> None:
     """Not decided; why, and when to try again."""
     change(conn, row.entry, now_ms, code=code, again_at=again_at, tries=row.tries + 1)
+
+
+def naming_master(conn: Connection, reference: str, limit: int = 100) -> list[str]:
+    """The references of house bills whose document names this one as their master bill."""
+    named = strict_json.canonical({"type": MASTER, "value": reference}).decode()
+    query = (
+        select(bills.c.reference)
+        .where(bills.c.body.contains(named, autoescape=True))
+        .order_by(bills.c.reference)
+        .limit(limit)
+    )
+    return [str(found) for found in conn.execute(query).scalars()]
 
 
 def put_picture(

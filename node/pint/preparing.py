@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from node.documents import documents
+from node.ebl import rows as issuances
 from node.pint import outgoing, rows
 from node.pint.building import (
     Deed,
@@ -27,6 +28,7 @@ from node.pint.building import (
     transactions_in,
     transactions_of,
 )
+from node.pint.judging import is_bank
 from node.pint.keys import platform_code, platform_signer
 from node.pint.outgoing import BUILDING, SENDING, Outgoing
 from node.pint.tables import bills as bills_table
@@ -34,9 +36,10 @@ from node.pint.views import state_json
 from node.title import partners
 from node.title import rows as titles
 from node.title.forms import reader
+from node.title.tables import bills as title_bills
 from node.title.tables import titles as titles_table
 from protocols.digest import sha256
-from protocols.pint import rules
+from protocols.pint import issuance, rules
 from protocols.pint.chain import open_entry, open_manifest
 from protocols.pint.envelope import (
     DocumentMetadata,
@@ -60,7 +63,6 @@ if TYPE_CHECKING:
     from node.pint.rows import StoredBill
     from node.runtime import Node
     from node.title.rows import StoredTitle
-    from protocols.pint.chain import ChainEntry
     from protocols.pint.parties import TransactionParty
     from protocols.pint.rules import ChainState
     from protocols.pint.transactions import Transaction
@@ -162,7 +164,7 @@ def open_chain(
     if manifest.visualisation != (None if picture is None else picture.checksum):
         raise RefusedError("pint_visualisation_differs", "the carrier signed another picture")
     entry = entry_after((), platform_code(node), document, transactions, opening)
-    state = rules.replay([entry], terms(document, opening.registry))
+    state = rules.replay([entry], terms(node, document, opening.registry))
     text = entry.sign(platform_signer(node))
     rows.put_bill(
         conn,
@@ -204,11 +206,44 @@ def ensure_bill(conn: Connection, node: Node, held: StoredTitle) -> StoredBill:
         value = strict_json.loads_object(found.body.encode())
         return start_chain(conn, node, held.title, value, found.issuance)
     bill = titles.bill(conn, held.title)
-    if bill is None or bill.document is None or held.state.issuer.did != node.did:
+    own = held.state.issuer.did == node.did and not _is_issued_elsewhere(conn, node, held.title)
+    if bill is None or bill.document is None or not own:
         raise NotFoundError("pint_bill_unknown", "the bill's transfer chain is not here")
     document = documents.require(conn, bill.document)
     value = strict_json.loads_object(document.payload)
     return start_chain(conn, node, held.title, value, bill.issuance)
+
+
+def _is_issued_elsewhere(conn: Connection, node: Node, title: bytes) -> bool:
+    """Whether this carrier asked a platform to issue the bill (ISS): that one begins its chain."""
+    asked = issuances.issuance_of_title(conn, title, issuances.CARRIER)
+    if asked is None:
+        return False
+    return issuance.read_request(asked.body).issue_to.platform != platform_code(node)
+
+
+def unbegun(conn: Connection, node: Node, limit: int = 50) -> list[bytes]:
+    """Titles that this node issued to a party of its own and whose chain has not begun."""
+    known = select(bills_table.c.title).where(bills_table.c.title.is_not(None))
+    query = (
+        select(titles_table.c.title)
+        .join(title_bills, title_bills.c.title == titles_table.c.title)
+        .where(
+            title_bills.c.carrier == node.did,
+            title_bills.c.document.is_not(None),
+            titles_table.c.title.not_in(known),
+        )
+        .order_by(titles_table.c.updated_at.desc())
+        .limit(limit)
+    )
+    return [bytes(title) for title in conn.execute(query).scalars()]
+
+
+def begin(conn: Connection, node: Node, title: bytes) -> None:
+    """Begin the chain of an own bill whose first possessor has its account here."""
+    held = titles.find(conn, title)
+    if held is not None and is_local(node, held.state.shipper.did):
+        ensure_bill(conn, node, held)
 
 
 # -- one more entry ----------------------------------------------------------------------------
@@ -376,7 +411,8 @@ def _keep(
 ) -> Outgoing:
     opening = Opening(place.bill.issuance, place.bill.registry)
     entry = entry_after(place.chain, platform_code(node), place.document, made, opening)
-    check(place.chain, entry, place.document, place.bill.registry)
+    entries = [open_entry(text).entry for text in place.chain]
+    rules.replay([*entries, entry], terms(node, place.document, place.bill.registry))
     text = entry.sign(platform_signer(node))
     return _keep_signed(conn, node, place, place.chain, text, state, supporting)
 
@@ -432,22 +468,12 @@ def picture_of(conn: Connection, bill: StoredBill) -> DocumentMetadata | None:
     return manifest.visualisation
 
 
-def check(
-    chain: Sequence[str],
-    entry: ChainEntry,
-    document: Mapping[str, JsonValue],
-    registry: str | None,
-) -> ChainState:
-    """Where the bill is after the entry, by the receiver's own rules; raises as `rules.apply`."""
-    entries = [open_entry(text).entry for text in chain]
-    return rules.replay([*entries, entry], terms(document, registry))
-
-
-def terms(document: Mapping[str, JsonValue], registry: str | None) -> rules.Terms:
-    """The terms under which this platform looks at a bill that it sends."""
-    # Which party is a bank is the receiver's to judge; here a pledge is let through.
+def terms(node: Node, document: Mapping[str, JsonValue], registry: str | None) -> rules.Terms:
+    """The terms under which this platform looks at a bill that it sends: as a receiver does."""
     return rules.terms_of(
-        document, possession_recorded=registry is not None, is_bank=lambda party: bool(party.codes)
+        document,
+        possession_recorded=registry is not None,
+        is_bank=lambda party: is_bank(node, party),
     )
 
 
@@ -491,7 +517,7 @@ def joined(conn: Connection, node: Node, row: Outgoing) -> None:
         # What was told since is newer than this.
         entries = [open_entry(text).entry for text in chain]
         document = strict_json.loads_object(bill.body.encode())
-        state = state_text(rules.replay(entries, terms(document, bill.registry)))
+        state = state_text(rules.replay(entries, terms(node, document, bill.registry)))
         rows.put_bill(conn, row.document, now, status=status, state=state)
 
 

@@ -45,7 +45,7 @@ from schemas.catalogue import explain
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
@@ -226,16 +226,24 @@ class SendingService:
 
     async def _tell_what_moved(self) -> None:
         """What the carrier or a party here did at the arbiter by other doors is told as well."""
+        if self.node.members.current is None:
+            return
+        for title in await self.node.store.read(preparing.unbegun, self.node):
+            await self._once(title, 0, preparing.begin, self.node, title)
         for title, seq in await self.node.store.read(preparing.moved_since_told):
-            if self._looked.get(title) == seq:
-                continue
-            if len(self._looked) > MAX_LOOKED:
-                self._looked.clear()
-            self._looked[title] = seq
-            try:
-                await self.node.store.write(self._tell_rest, title)
-            except TradeError as error:
-                self.node.telemetry.log.info("pint.not_told", code=error.code)
+            await self._once(title, seq, self._tell_rest, title)
+
+    async def _once(self, title: bytes, seq: int, write: Callable[..., None], *named: Any) -> None:
+        """Write about a title that has this seq, unless that was tried before."""
+        if self._looked.get(title) == seq:
+            return
+        if len(self._looked) > MAX_LOOKED:
+            self._looked.clear()
+        self._looked[title] = seq
+        try:
+            await self.node.store.write(write, *named)
+        except TradeError as error:
+            self.node.telemetry.log.info("pint.not_told", code=error.code)
 
     def _tell_rest(self, conn: Connection, title: bytes) -> None:
         """Only deeds whose last is for a party elsewhere; the others wait for the next entry."""

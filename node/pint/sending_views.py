@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from node.documents import documents
 from node.pint import outgoing, rows
 from node.pint.building import platform_of
 from node.pint.outgoing import CANCELLED, RECEIVED, RECORDED, REFUSED
@@ -17,6 +18,8 @@ from schemas.catalogue import explain
 from schemas.errors import ConflictError, NotFoundError, TradeError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Connection
 
     from node.pint.outgoing import Outgoing
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 _OUTCOME = {RECEIVED: "final", RECORDED: "final", REFUSED: "refused", CANCELLED: "refused"}
 _HEX = frozenset("0123456789abcdef")
 MAX_SAME = 20
+MASTER = outgoing.MASTER
 
 
 def outgoing_json(conn: Connection, row: Outgoing) -> dict[str, Any]:
@@ -93,6 +97,7 @@ def control_json(conn: Connection, node: Node, title: bytes) -> dict[str, Any]:
         "replaces": state.replaces and state.replaces.hex(),
         "status": bill.status if bill else None,
         **_linked(conn, held),
+        **_house_and_master(conn, _document(conn, bill, title)),
     }
     return body | {name: value for name, value in optional.items() if value is not None}
 
@@ -106,8 +111,28 @@ def _linked(conn: Connection, held: StoredTitle) -> dict[str, Any]:
     """The title that came in place of an ended one, as far as it is known here."""
     if held.state.ending is None:
         return {}
-    found = [one for one in titles.page(conn, limit=500) if one.state.replaces == held.title]
-    return {"replacedBy": found[0].title.hex()} if found else {}
+    found = titles.replacing(conn, held.title)
+    return {} if found is None else {"replacedBy": found.hex()}
+
+
+def _document(conn: Connection, bill: StoredBill | None, title: bytes) -> Mapping[str, Any]:
+    """The transport document, from the platform's bills or the node's own documents."""
+    if bill is not None:
+        return strict_json.loads_object(bill.body.encode())
+    named = titles.bill(conn, title)
+    held = documents.get(conn, named.document) if named and named.document else None
+    return strict_json.loads_object(held.payload) if held is not None else {}
+
+
+def _house_and_master(conn: Connection, document: Mapping[str, Any]) -> dict[str, Any]:
+    """A house bill names its master bill's reference (UN/CEFACT 1153: MB), signed with the rest."""
+    found: dict[str, Any] = {}
+    for one in document.get("references") or ():
+        if one.get("type") == MASTER:
+            found["master"] = one.get("value")
+    reference = document.get("transportDocumentReference")
+    houses = outgoing.naming_master(conn, reference) if isinstance(reference, str) else []
+    return found | ({"house": houses} if houses else {})
 
 
 def _control(node: Node, party: Party | None) -> dict[str, Any] | None:

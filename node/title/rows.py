@@ -275,6 +275,14 @@ def titles_named(conn: Connection, reference: str, limit: int = 20) -> list[byte
     return [bytes(title) for title in conn.execute(query).scalars()]
 
 
+def replacing(conn: Connection, title: bytes) -> bytes | None:
+    """The title that was issued in place of an ended one, if its final state is known here."""
+    told = f'"replaces":"{title.hex()}"'
+    query = select(titles.c.title).where(titles.c.state.contains(told, autoescape=True)).limit(1)
+    found = conn.execute(query).scalar_one_or_none()
+    return None if found is None else bytes(found)
+
+
 def arrived(conn: Connection, type_: str, limit: int = 200) -> list[tuple[bytes, bytes]]:
     """(title, document) where a document of a title's reference and carrier is here, not tied."""
     same = (documents.c.number == bills.c.reference) & (documents.c.issuer == bills.c.carrier)
