@@ -255,12 +255,12 @@ def replay(state: TitleState | None, operation: Operation, seconds: int) -> Titl
     """
     at = datetime.fromtimestamp(seconds, UTC)
     try:
-        return machine.apply(state, operation, at, replaced=_predecessor(operation))
+        return machine.apply(state, operation, at, replaced=stand_in(operation))
     except TradeError as error:
         raise _mismatch(error.code) from error
 
 
-def _predecessor(operation: Operation) -> TitleState | None:
+def stand_in(operation: Operation) -> TitleState | None:
     """The contract looked at the title that is replaced; its event is the word that it had ended.
 
     The model asks for that title's state, so it is given one that stands for this word.

@@ -34,6 +34,7 @@ _SHARED = frozenset(
         "options",
         "output",
         "resolving",
+        "title_exit",
     }
 )
 _GROUP = "pratique.commands"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from node.cli import output
+from node.cli import output, title_exit
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def register(app: typer.Typer) -> None:
     }
     for name, function in commands.items():
         group.command(name)(function)
+    title_exit.add_to(group)
     app.add_typer(group, name="title")
 
 
