@@ -125,7 +125,7 @@ class EblService:
             await self._tried(surrender_carrier.settle(node, one.number))
         for one in await store.read(rows.surrenders_in, rows.PLATFORM, "asking"):
             await store.write(surrender_platform.proceed, node, one.number)
-        if await store.read(surrender_platform.any_given_back):
+        if await store.read(surrender_platform.any_given_back, node):
             await store.write(surrender_platform.discover, node)
 
     async def _tried(self, work: Awaitable[None]) -> None:

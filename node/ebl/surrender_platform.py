@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from protocols.pint.surrender import SurrenderAnswer
 
 AT_ONCE = 50
+#: For so long the entry of a surrender for amendment is waited for, which says why.
+ENTRY_MS = 3000
 _CODES = {
     kind: TO_REQUEST[action]
     for action, kind in TO_TITLE.items()
@@ -120,7 +122,7 @@ def _begin(
 
 def _request(held: Issuance, seq: int | None) -> str:
     """The reference of a request, never used again: of a title by its sequence number."""
-    ending = secrets.token_hex(6) if seq is None or held.title is None else f"{seq}"
+    ending = secrets.token_hex(6) if seq is None else f"{seq}"
     name = held.title.hex()[:16] if held.title is not None else f"{held.number}"
     return f"{held.reference}-{name}-{ending}"
 
@@ -187,34 +189,54 @@ def _message(conn: Connection, node: Node, bill: Issuance, held: Surrender) -> S
     )
 
 
-def any_given_back(conn: Connection) -> bool:
+def any_given_back(conn: Connection, node: Node) -> bool:
     """Whether a look is worth a transaction: bills issued here that are with their carrier."""
-    return any(
-        all(one.state not in rows.UNDECIDED for one in rows.surrenders_of(conn, bill.number))
-        for bill, _, _, _ in [*_by_title(conn), *_by_chain(conn)]
-    )
+    return any(_is_new(conn, one) for one in _given_back(conn, node))
 
 
 def discover(conn: Connection, node: Node) -> int:
     """Bills that were given back without `ask`; how many requests were begun."""
     count = 0
-    for bill, code, party, seq in [*_by_title(conn), *_by_chain(conn)]:
-        request = _request(bill, seq)
-        if rows.find_surrender(conn, PLATFORM, request, bill.counterpart) is not None:
-            continue
-        if any(one.state in rows.UNDECIDED for one in rows.surrenders_of(conn, bill.number)):
-            continue
-        number = _put(conn, node, bill, {"request": request, "code": code.value, "party": party})
-        count += proceed(conn, node, number)
+    for one in _given_back(conn, node):
+        if _is_new(conn, one):
+            wanted = {"request": one.request, "code": one.code.value, "party": one.party}
+            wanted |= {"reason": one.reason and one.reason.value, "comments": one.comments}
+            number = _put(conn, node, one.bill, wanted)
+            count += proceed(conn, node, number)
     return count
 
 
-_Found = tuple[Issuance, SurrenderCode, str | None, int]
+@dataclass(frozen=True, slots=True)
+class _GivenBack:
+    """A bill that is with its carrier, and what its transfer chain says of why."""
+
+    bill: Issuance
+    code: SurrenderCode
+    party: str | None
+    seq: int
+    reason: Reason | None = None
+    comments: str | None = None
+
+    @property
+    def request(self) -> str:
+        return _request(self.bill, self.seq)
 
 
-def _by_title(conn: Connection) -> Iterator[_Found]:
+def _is_new(conn: Connection, one: _GivenBack) -> bool:
+    known = rows.surrenders_of(conn, one.bill.number)
+    return all(
+        other.request != one.request and other.state not in rows.UNDECIDED for other in known
+    )
+
+
+def _given_back(conn: Connection, node: Node) -> list[_GivenBack]:
+    now = node.clock.now_ms()
+    return [*_by_title(conn, now), *_by_chain(conn)]
+
+
+def _by_title(conn: Connection, now_ms: int) -> Iterator[_GivenBack]:
     query = (
-        select(issuances.c.number)
+        select(issuances.c.number, titles.c.updated_at)
         .join(titles, titles.c.title == issuances.c.title)
         .where(
             issuances.c.side == PLATFORM,
@@ -223,16 +245,27 @@ def _by_title(conn: Connection) -> Iterator[_Found]:
         )
         .limit(AT_ONCE)
     )
-    for number in list(conn.execute(query).scalars()):
+    for number, since in conn.execute(query).all():
         bill = rows.issuance(conn, number)
         title = title_rows.find(conn, bill.title or b"")
         if title is None or title.state.purpose is None:
             continue
+        code, told = _CODES[Kind(title.state.purpose)], chains.told_by_chain(conn, bill.checksum)
+        last = told[-1] if told and told[-1].action is FROM_REQUEST[code] else None
+        if last is None and code is SurrenderCode.AREQ and now_ms < since + ENTRY_MS:
+            continue  # the chain's entry, which says what is to be amended, may be on its way
         by = title.state.surrendered_by
-        yield bill, _CODES[Kind(title.state.purpose)], by.did if by else None, title.state.seq
+        yield _GivenBack(
+            bill,
+            code,
+            by.did if by else None,
+            title.state.seq,
+            last.reason if last else None,
+            last.comments if last else None,
+        )
 
 
-def _by_chain(conn: Connection) -> Iterator[_Found]:
+def _by_chain(conn: Connection) -> Iterator[_GivenBack]:
     """Of carriers outside: a chain that came back with a surrender as its last transaction."""
     query = (
         select(issuances.c.number)
@@ -248,11 +281,10 @@ def _by_chain(conn: Connection) -> Iterator[_Found]:
     for number in list(conn.execute(query).scalars()):
         bill = rows.issuance(conn, number)
         told = chains.told_by_chain(conn, bill.checksum)
-        if told and told[-1].action in TO_REQUEST:
-            open_ones = rows.surrenders_of(conn, number)
-            answered = [one for one in open_ones if one.state not in rows.UNDECIDED]
-            if not answered or answered[-1].created_at < told[-1].at.timestamp() * 1000:
-                yield bill, TO_REQUEST[told[-1].action], told[-1].actor.did, len(told)
+        last = told[-1] if told else None
+        if last is not None and last.action in TO_REQUEST:
+            code, by = TO_REQUEST[last.action], last.actor.did
+            yield _GivenBack(bill, code, by, len(told), last.reason, last.comments)
 
 
 # -- the carrier's answer ----------------------------------------------------------------------
@@ -280,7 +312,8 @@ def take_answer(
     if accepted:
         rows.change_issuance(conn, bill.number, {"state": VOID})
     status = pint_rows.ENDED if accepted else pint_rows.HERE
-    if pint_rows.bill(conn, bill.checksum) is not None:
+    # Of a title's bill the arbiter's word counts, from which its chain is continued.
+    if bill.title is None and pint_rows.bill(conn, bill.checksum) is not None:
         pint_rows.put_bill(conn, bill.checksum, now, status=status)
     detail = {"request": held.request, "action": answer.action.value}
     tell(conn, node, bill, f"ebl-surrender-{state}", detail)
