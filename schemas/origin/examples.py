@@ -47,11 +47,20 @@ def rules() -> tuple[str, ...]:
 def example(rule: str, *, passing: bool) -> Example:
     """The example under which `rule` holds, or the one under which it does not."""
     chosen = _data()["rules"][rule]["passing" if passing else "failing"]
-    question = copy.deepcopy(_data()["bases"][chosen["base"]])
-    for pointer, value in chosen.get("edits", {}).items():
-        _edit(question, pointer.split("/")[1:], value)
+    question = edited(chosen["base"], chosen.get("edits", {}))
     statuses = {name: Outcome(each) for name, each in chosen.get("statuses", {}).items()}
     return Example(question, statuses)
+
+
+def edited(base: str, edits: Mapping[str, Any]) -> dict[str, Any]:
+    """A packaged question with members set by JSON pointer, or taken out where the value is None.
+
+    base: battery, trousers, ginger, steel, proof, declaration, transit, pepper or polymer
+    """
+    question: dict[str, Any] = copy.deepcopy(_data()["bases"][base])
+    for pointer, value in edits.items():
+        _edit(question, pointer.split("/")[1:], value)
+    return question
 
 
 def _edit(node: Any, path: list[str], value: Any) -> None:
