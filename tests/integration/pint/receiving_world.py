@@ -132,9 +132,16 @@ class Sender:
         return await self.call("POST", "/v3/receiver-validation", orjson.dumps(body))
 
 
-def prepared(folder: Path, **pint: Any) -> tuple[Home, MemberList]:
-    """The home of the receiving node, and the list that names it among the world's platforms."""
-    settings = {"pint": {"registry_required": False} | pint}
+def prepared(
+    folder: Path, *, store: dict[str, str] | None = None, test: bool = True, **pint: Any
+) -> tuple[Home, MemberList]:
+    """The home of the receiving node, and the list that names it among the world's platforms.
+
+    test: how the network is flagged; store, pint: settings of those sections
+    """
+    settings: dict[str, Any] = {"pint": {"registry_required": False} | pint}
+    if store is not None:
+        settings["store"] = store
     home = make_home(folder / NAME, did(NAME), settings)
     keys = KeyStore(home.keys, did(NAME))
     listed = tuple(
@@ -145,7 +152,7 @@ def prepared(folder: Path, **pint: Any) -> tuple[Home, MemberList]:
         signer = keys.create_party(name, did(name))
         key = ListedKey(signer.public(), "title", did(name), w.START)
         parties.append(PartyEntry(did(name), name, did(NAME), (key,)))
-    draft = w.draft()
+    draft = w.draft(test=test)
     nodes = tuple(
         replace(entry, keys=listed) if entry.platform == HERE else entry for entry in draft.nodes
     )
