@@ -15,16 +15,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ledger import log
 from node.pint import judging, replies, rows, views
 from node.pint.accepting import Acceptance
 from node.pint.keys import platform_signer
 from node.store import events
 from node.title import rows as title_rows
 from protocols import times
+from protocols.leaf import LeafKind
 from protocols.pint import answers, documents
 from protocols.pint.checks import Outcome
 from protocols.pint.envelope import open_envelope_manifest, read_envelope
 from protocols.pint.refusal import EnvelopeRefusedError
+from protocols.pint.tracking_proof import commit_of, subject_of
 from protocols.pint.words import Response
 from protocols.title_operation import read_manifest
 from schemas import strict_json
@@ -249,8 +252,14 @@ class Receiving:
             "from": looked.sender,
             "entry": looked.entry.hex(),
         }
+        leaf = None
+        if judgement.title is None:
+            # No final operation of an arbiter leaves a leaf for it: our own log says when (R8).
+            about = subject_of(looked.document)
+            commit = commit_of(looked.document, judgement.entries[-1].jws.checksum)
+            leaf = log.remember(conn, LeafKind.TITLE_OPERATION_SEEN, about, commit, now).hash
         actor = last.actor.did
-        events.record(conn, kind=kind, at=now, actor=actor, detail=detail)
+        events.record(conn, kind=kind, at=now, actor=actor, leaf=leaf, detail=detail)
 
     async def _refused(self, looked: Looked, error: EnvelopeRefusedError) -> None:
         """Told to the operator; of the envelope itself nothing stays (never a poisoned state)."""

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from ledger import log
 from node.pint import rows
+from node.store import events
 from protocols.digest import sha256
 from protocols.pint import signed
 from protocols.pint.words import Action
@@ -35,6 +37,11 @@ async def test_a_bill_is_received_and_every_repetition_gets_the_accepted_entry(
         other = await sender.post(w.pack(document, resigned))
         assert (other.word, other.signed.duplicate_of) == ("DUPE", texts[-1])
         await _is_kept(sender, document, texts)
+        # Once, in our own log too: no arbiter's operation says when it came.
+        (told,) = await sender.node.store.read(events.newest_of, "pint-received")
+        assert told.leaf is not None
+        assert (await sender.node.store.read(log.find, told.leaf)) is not None
+        assert told.detail["entry"] == signed.parse(texts[-1]).payload_digest.hex()
 
 
 async def _is_kept(sender: Sender, document: dict[str, Any], texts: list[str]) -> None:
