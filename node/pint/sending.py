@@ -13,7 +13,7 @@ import random
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from node.pint import outgoing, preparing
+from node.pint import beginning, outgoing, preparing
 from node.pint.client import PlatformClient, Question
 from node.pint.delivering import deliver
 from node.pint.following import Said, Word, said_of
@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from node.http.routes import Route
-    from node.pint.preparing import Move, Supporting
+    from node.pint.beginning import Supporting
+    from node.pint.preparing import Move
     from node.runtime import Node
     from node.title.rows import StoredTitle
     from protocols.pint.transactions import Transaction
@@ -161,7 +162,7 @@ class SendingService:
         """Whether nobody but the arbiter is to be told: parties of one platform, or nobody."""
         if order.action in SURRENDERS | preparing.ANSWERS:
             return False
-        return order.to is None or preparing.is_local(self.node, order.to)
+        return order.to is None or beginning.is_local(self.node, order.to)
 
     async def _inside(self, order: Move, seq: int) -> dict[str, Any]:
         held = await self.node.title.require(order.title)
@@ -228,8 +229,8 @@ class SendingService:
         """What the carrier or a party here did at the arbiter by other doors is told as well."""
         if self.node.members.current is None:
             return
-        for title in await self.node.store.read(preparing.unbegun, self.node):
-            await self._once(title, 0, preparing.begin, self.node, title)
+        for title in await self.node.store.read(beginning.unbegun, self.node):
+            await self._once(title, 0, beginning.begin, self.node, title)
         for title, seq in await self.node.store.read(preparing.moved_since_told):
             await self._once(title, seq, self._tell_rest, title)
 

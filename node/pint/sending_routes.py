@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from node.http.helpers import hex_digest, json_response, query_int, query_text, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
 from node.pint import outgoing, rows
-from node.pint.preparing import MAX_DOCUMENT, Move, Supporting
+from node.pint.beginning import Supporting
+from node.pint.preparing import MAX_DOCUMENT, Move
 from node.pint.sending_views import control_json, line_json, outgoing_json, title_of
 from protocols.fields import DID, Fields
 from protocols.pint.envelope import MAX_DOCUMENTS

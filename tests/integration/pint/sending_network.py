@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 CARRIER = "nhl"
 PLATFORMS = {"nhl": "NHLX", "nl-port": "MDPX", "sg-port": "STPX"}
-WITNESSES = ("nl-port", "sg-port", "cn-port", "kz-rail")
+WITNESSES = ("nl-port", "sg-port")
 TRADERS = {
     "exp-a": "nhl",
     "bank": "nl-port",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node.pint import rows
+from node.pint.beginning import Supporting
 from node.pint.building import transactions_in
-from node.pint.preparing import Supporting
 from protocols.pint.answers import open_finished
 from protocols.pint.words import Action, Response
 from tests.integration.pint.sending_network import (

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from typer.testing import CliRunner
 
 from node.cli.main import build
@@ -96,6 +97,7 @@ async def test_who_holds_a_bill_is_shown_with_proof_and_without_names(tmp_path: 
         assert missing.exception.code == "pint_bill_unknown"
 
 
+@pytest.mark.slow
 async def test_a_bill_issued_to_a_party_elsewhere_is_told_to_its_platform(tmp_path: Path) -> None:
     async with running(tmp_path) as nodes:
         nhl, strait = nodes[CARRIER], nodes["sg-port"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from node.pint import outgoing, rows
-from node.pint.preparing import Supporting
+from node.pint.beginning import Supporting
 from protocols.pint import answers
 from protocols.pint.answers import open_finished
 from protocols.pint.words import Action, Response
@@ -116,6 +116,7 @@ async def test_r20_after_a_signed_refusal_the_offer_ends_and_the_holder_is_told_
         assert row.text not in known.texts
 
 
+@pytest.mark.slow
 async def test_r21_a_receipt_that_the_arbiter_does_not_confirm_moves_no_bill(
     tmp_path: Path,
 ) -> None:

@@ -121,6 +121,7 @@ async def test_a_bill_switched_to_paper_is_visibly_dead(tmp_path: Path) -> None:
             await move(maas, title, Action.SURRENDER_FOR_DELIVERY, by=did_of("bank"))
 
 
+@pytest.mark.slow
 async def test_house_bills_and_their_master_bill_name_each_other(tmp_path: Path) -> None:
     async with running(tmp_path) as nodes:
         nhl, maas = nodes[CARRIER], nodes["nl-port"]
