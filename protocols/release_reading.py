@@ -39,8 +39,15 @@ if TYPE_CHECKING:
 
 STATUS_STEP = "CRED-10"
 PHYTOSANITARY = "phytosanitary-certificate"
+SEA_WAYBILL, NEGOTIABLE = "sea-waybill", "negotiable-multimodal-document"
 TRANSPORT_TYPES = frozenset(
-    {"bill-of-lading", "rail-consignment-note", "master-transport-document"}
+    {
+        "bill-of-lading",
+        "rail-consignment-note",
+        "master-transport-document",
+        SEA_WAYBILL,
+        NEGOTIABLE,
+    }
 )
 EVENT = "logistics-event"
 TERMINALS = frozenset({"port", "terminal", "dry-port"})
@@ -114,9 +121,10 @@ def _decided_at(held: Held) -> datetime:
 def _transport(held: Held) -> TransportFact:
     view = held.document.view
     kind = _text(view, "kind")
-    if _text(view, "documentKind") == "SWB":
+    named = held.document.claims.document_type
+    if named == SEA_WAYBILL or _text(view, "documentKind") == "SWB":
         kind = "waybill"
-    if kind == "multimodal" and view.facts.get("negotiable") is True:
+    if named == NEGOTIABLE or (kind == "multimodal" and view.facts.get("negotiable") is True):
         kind = "to-order"
     consignee = view.parties.get("consignee") or _text(view, "consignee")
     return TransportFact(fact_of(held), kind, _mode(view, kind), consignee, view.hs)

@@ -1,8 +1,9 @@
-"""`pratique release show|sign`: may a container leave, and the order that lets it."""
+"""`pratique release show|list|sign`: may a container leave, and the order that lets it."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -20,6 +21,7 @@ def register(app: typer.Typer) -> None:
     """Adds the group."""
     group = typer.Typer(help="Release of containers.", no_args_is_help=True)
     group.command("show")(show)
+    group.command("list")(list_all)
     group.command("sign")(sign)
     app.add_typer(group, name="release")
 
@@ -68,6 +70,26 @@ def _print(body: dict[str, Any]) -> None:
         output.line(f"! {alert['title']}")
 
 
+def list_all(
+    ucr: Annotated[str, typer.Argument(help="The consignment's UCR.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Show every container of a consignment: which may leave now, and what the others lack."""
+    from node.operator import operator
+
+    with operator(home, lang=output.lang()) as client:
+        body = client.get(f"/v1/consignments/{quote(ucr)}/release")
+    if as_json:
+        output.print_json(body)
+        return
+    lines = [
+        (one["container"], one["outcome"], ", ".join(each["id"] for each in one["unmet"]))
+        for one in body["containers"]
+    ]
+    output.table(f"Release: {body['extent']}", ("container", "outcome", "unmet"), lines)
+
+
 def sign(
     container: ContainerArgument,
     consignment: ConsignmentOption = None,
@@ -76,6 +98,9 @@ def sign(
         str | None, typer.Option("--collector", help="Who collects, by name.")
     ] = None,
     minutes: Annotated[int, typer.Option("--minutes", help="Validity, at most one slot.")] = 60,
+    vehicle: Annotated[
+        str | None, typer.Option("--vehicle", help="The plate; default the one delegated to.")
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -83,7 +108,7 @@ def sign(
     from node.operator import operator
 
     order: dict[str, Any] = {"minutes": minutes}
-    optional = {"consignment": consignment, "gateGroup": gate}
+    optional = {"consignment": consignment, "gateGroup": gate, "vehicle": vehicle}
     order |= {name: value for name, value in optional.items() if value is not None}
     if collector is not None:
         order["collector"] = {"name": collector}

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from protocols.title import Party, TitleState
 
 BILL = "bill-of-lading"
+MAX_CONTAINERS = 200
 
 
 def rules_of(node: Node, at: datetime) -> CountryRules:
@@ -171,6 +172,23 @@ def consignment_of(conn: Connection, container: str) -> str:
     if len(found) > 1:
         raise ConflictError("container_ambiguous", ", ".join(sorted(found)))
     return found.pop()
+
+
+def containers_of(conn: Connection, consignment: str) -> list[str]:
+    """The containers that the consignment's transport documents name, each once.
+
+    Raises NotFoundError `container_unknown`.
+    """
+    from schemas import registry
+
+    found: dict[str, None] = {}
+    for stored in documents.find_all(conn, consignment=consignment):
+        if stored.type in TRANSPORT_TYPES:
+            view = registry.examine(stored.type, stored.payload).view
+            found |= dict.fromkeys(view.containers)
+    if not found:
+        raise NotFoundError("container_unknown", "no transport document here names one")
+    return list(found)[:MAX_CONTAINERS]
 
 
 def dependencies(conn: Connection, consignment: str) -> list[tuple[str, str]]:

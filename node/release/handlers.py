@@ -122,6 +122,8 @@ class ReleaseHandlers:
         return (
             Route("GET", one, self._show, operator, "The release decision, every condition listed",
                   tag, parameters=which),
+            Route("GET", "/v1/consignments/{ucr}/release", self._all, operator,
+                  "The decision on every container of a consignment: whole, partial or none", tag),
             Route("POST", one + "/sign", self._sign, operator,
                   "Sign the release order, if the decision is RELEASE now", tag,
                   request={JSON: _SIGN}, responses={201: "Signed"}),
@@ -135,6 +137,22 @@ class ReleaseHandlers:
         container = _container(request)
         decision, orders = await self._service.show(container, query_text(request, "consignment"))
         return json_response(_decision_json(decision, orders, lang(request), self._now_ms()))
+
+    async def _all(self, request: web.Request) -> web.Response:
+        ucr = request.match_info["ucr"][:100]
+        decisions = await self._service.show_all(ucr)
+        outcomes = [each.outcome.value for each in decisions]
+        free = [outcome for outcome in outcomes if outcome != "HOLD"]
+        extent = "WHOLE" if len(free) == len(outcomes) else "PARTIAL" if free else "NONE"
+        told = [
+            {
+                "container": each.container,
+                "outcome": each.outcome.value,
+                "unmet": [one.to_json(lang(request)) for one in each.unmet],
+            }
+            for each in decisions
+        ]
+        return json_response({"consignment": ucr, "extent": extent, "containers": told})
 
     async def _sign(self, request: web.Request) -> web.Response:
         order = read_sign(await read_json(request))

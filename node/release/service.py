@@ -93,6 +93,20 @@ class ReleaseService:
         told = rows.outcome_told(conn, container, consignment)
         return decision, told, rows.orders(conn, container=container, consignment=consignment)
 
+    async def show_all(self, consignment: str) -> list[Decision]:
+        """The decision now on every container that a transport document names.
+
+        Raises NotFoundError `container_unknown`.
+        """
+        judging.members_of(self._node)
+        await self._refresh(consignment)
+        now = self._node.clock.now()
+        return await self._node.store.read(self._decide_all, consignment, now)
+
+    def _decide_all(self, conn: Connection, consignment: str, at: datetime) -> list[Decision]:
+        boxes = deciding.containers_of(conn, consignment)
+        return [deciding.decide(conn, self._node, box, consignment, at) for box in boxes]
+
     async def _refresh(self, consignment: str) -> None:
         """Fetch what status lists are stale; those that cannot be had stay what they are."""
         documents = self._node.documents
