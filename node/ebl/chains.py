@@ -57,13 +57,15 @@ def endorsement_chains(
     *,
     sub_reference: str | None = None,
     carrier_scac: str | None = None,
+    caller: str | None = None,
 ) -> list[EndorsementChain]:
     """The chains of all bills of that reference, the oldest first.
 
+    caller: the counterpart that asks, who is shown the bills between us alone; None: our operator
     Raises NotFoundError `ebl_bill_unknown` when none matches.
     """
     found = []
-    for document, relation, told in _bills(conn, node, reference):
+    for document, relation, told in _bills(conn, node, reference, caller):
         if sub_reference not in (None, relation.sub_reference):
             continue
         scac = _scac(document)
@@ -78,10 +80,12 @@ def endorsement_chains(
 _Bill = tuple["Mapping[str, JsonValue]", TransportDocumentRelation, "Sequence[Transaction]"]
 
 
-def _bills(conn: Connection, node: Node, reference: str) -> list[_Bill]:
+def _bills(conn: Connection, node: Node, reference: str, caller: str | None) -> list[_Bill]:
     found: dict[bytes, _Bill] = {}
     known = [
-        one for one in rows.of_reference(conn, reference) if one.state in (ISSUED, PENDING, VOID)
+        one
+        for one in rows.of_reference(conn, reference, counterpart=caller)
+        if one.state in (ISSUED, PENDING, VOID)
     ]
     # Re-issued under one reference: every issuance is a bill of its own. Both sides may be here.
     for held in sorted(known, key=lambda one: (one.side == PLATFORM, -one.number)):
@@ -95,6 +99,8 @@ def _bills(conn: Connection, node: Node, reference: str) -> list[_Bill]:
     checksums = {one.checksum for one in known}
     for bill in pint_rows.bills_page(conn, reference=reference):
         if bill.title in held_titles or bill.document in checksums:
+            continue
+        if caller not in (None, bill.carrier):
             continue
         document = strict_json.loads_object(bill.body.encode())
         told = told_by_chain(conn, bill.document)

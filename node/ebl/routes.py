@@ -140,13 +140,14 @@ class StandardRoutes:
         return json_response(found)
 
     async def _chain(self, request: web.Request) -> web.Response:
-        await self._node.ebl.counterparts.admit(request)
+        caller = await self._node.ebl.counterparts.admit(request)
         found = await self._node.store.read(
             chains.endorsement_chains,
             self._node,
             _reference(request),
             sub_reference=query_text(request, "transportDocumentSubReference", limit=100),
             carrier_scac=query_text(request, "carrierSCACCode", limit=4),
+            caller=caller.name,
         )
         return json_response([one.to_json() for one in found])
 

@@ -143,7 +143,8 @@ async def test_paper_ends_the_title_and_a_bill_given_back_by_title_is_noticed(
             did_of(CARRIER), "GET", f"/v3/transport-documents/{REFERENCE}"
         )
         assert b'"transportDocumentStatus":"VOIDED"' in shown.body
-        hidden = await nodes["sg-port"].client.call(
-            did_of(CARRIER), "GET", f"/v3/transport-documents/{REFERENCE}"
-        )
-        assert hidden.status == 404
+        for path in (f"/v3/transport-documents/{REFERENCE}", f"/endorsement-chains/{REFERENCE}"):
+            hidden = await nodes["sg-port"].client.call(did_of(CARRIER), "GET", path)
+            assert hidden.status == 404
+            told = await nodes[PLATFORM].client.call(did_of(CARRIER), "GET", path)
+            assert told.status == 200
