@@ -55,6 +55,7 @@ class _Named:
     issuer: str = ""
     number: str = ""
     material: Material | None = None
+    home: str = ""
 
 
 async def resolve(node: Node, question: Question) -> dict[str, Input]:
@@ -80,9 +81,10 @@ async def resolve(node: Node, question: Question) -> dict[str, Input]:
 
 
 def _named(question: Question) -> Iterator[_Named]:
+    home = question.good.party if question.good else ""
     for material in question.materials or ():
         if (named := material.certificate) is not None:
-            yield _Named(named.digest, named.issuer, named.number, material)
+            yield _Named(named.digest, named.issuer, named.number, material, home)
     proof = question.proof
     if proof is not None and proof.digest is not None:
         yield _Named(proof.digest)
@@ -126,6 +128,10 @@ def _difference(use: _Named, stored: StoredDocument) -> str:
         return f"its number is {stored.number}"
     if use.material is None:
         return ""
+    # A proof is given for import into one Party: there the material goes into the good.
+    to = text(document, "importCountry")
+    if use.material.party != use.home and to != use.home:
+        return f"it is for import into {to}"
     wanted = (use.material.hs, use.material.party)
     for _, line in objects(document, "goods"):
         hs, country = text(line, "hs"), text(line, "originCountry")

@@ -174,6 +174,13 @@ async def test_a_certificate_that_is_not_here_or_is_another_never_makes_origin(
     assert told["ab" * 32] == ("INDETERMINATE", "certificate_not_here")
     assert answer["evaluation"]["verdict"] == "FAILED"
     assert "document" not in answer
+    abroad = certificate("KR-2", "KR", "850760", importCountry="TH")
+    elsewhere = await issue(nodes["kr-cert"], abroad, "cn-cert")
+    await arrived(nodes, elsewhere, "cn-cert")
+    asked = question(elsewhere, "ab" * 32)
+    asked["materials"][0]["certificate"]["number"] = "KR-2"
+    answer = await maker.apost("/v1/origin-evaluations", {"question": asked})
+    assert answer["inputs"][0]["reason"] == "it is for import into TH"
     unknown = {"question": question("cd" * 32, "ab" * 32)}
     open_ = await maker.apost("/v1/origin-evaluations", unknown)
     assert open_["evaluation"]["verdict"] == "INDETERMINATE"

@@ -108,7 +108,11 @@ def test_a_report_is_bound_to_its_question_its_statuses_and_its_data() -> None:
     assert reproduce(report).outcome is P
     assert reproduce(report | {"verdict": "FAILED"}).outcome is F
     assert reproduce(report | {"statuses": {K: "FAILED", V: "PASSED"}}).outcome is F
-    assert reproduce(report | {"data": []}).outcome is I
+    assert reproduce(report | {"data": []}).outcome is F
+    other = [report["data"][0] | {"sha256": K}]
+    assert reproduce(report | {"data": other}).outcome is I
+    edition = report["question"] | {"rulesEdition": "another"}
+    assert reproduce(report | {"question": edition}).outcome is I
     for broken in (
         {"format": "another"},
         {"question": None},
