@@ -1,7 +1,8 @@
-"""`pratique ebl received`, `ebl accounts`, `ebl account`: what came by transfers, and to whom."""
+"""`pratique ebl received`, `incoming`, `accounts`, `account`: what comes by transfers, to whom."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
     """Adds to the group `ebl`."""
     group = group_of(app)
     group.command("received")(received)
+    group.command("incoming")(incoming)
     group.command("accounts")(accounts)
     group.command("account")(account)
 
@@ -33,12 +35,17 @@ def received(
     bill: Annotated[str, typer.Argument(help="A bill's checksum, to see all of it.")] = "",
     reference: Annotated[str, typer.Option(help="A transport document reference.")] = "",
     status: Annotated[str, typer.Option(help="here, sent, surrendered, ended, disputed.")] = "",
+    save: Annotated[str, typer.Option(help="Checksum of a document to save; with --out.")] = "",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write it to.")] = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """List the bills that came by transfers, or show one: its chain, and what was checked."""
+    """List the bills that came by transfers, or show one: chain, documents, what was checked."""
     from node.operator import operator
 
+    if save:
+        _save(home, bill, save, out)
+        return
     path = "/v1/ebl/received" + (f"/{bill}" if bill else "")
     asked = {} if bill else {"reference": reference or None, "status": status or None}
     with operator(home, lang=output.lang()) as client:
@@ -49,6 +56,17 @@ def received(
         _show(found)
     else:
         _list(found)
+
+
+def _save(home: Path, bill: str, checksum: str, out: Path | None) -> None:
+    from node.operator import operator
+
+    if not bill or out is None:
+        raise typer.BadParameter("a document is saved of one bill, to a file: BILL and --out")
+    with operator(home, lang=output.lang()) as client:
+        content = client.request("GET", f"/v1/ebl/received/{bill}/documents/{checksum}").body
+    out.write_bytes(content)
+    output.line(f"{len(content)} bytes: {out}")
 
 
 def _list(found: Mapping[str, Any]) -> None:
@@ -87,6 +105,14 @@ def _show(bill: Mapping[str, Any]) -> None:
             for one in bill["transactions"]
         ],
     )  # fmt: skip
+    output.table(
+        "Documents that came with it",
+        ("checksum", "name", "kind, as its sender says", "bytes", "from"),
+        [
+            (one["documentChecksum"], one["name"], one["mediaType"], one["size"], one["from"])
+            for one in bill["additionalDocuments"]
+        ],
+    )
     report = bill["report"]
     if report is not None:
         columns = ("check", "outcome", "code", "what was found")
@@ -94,6 +120,23 @@ def _show(bill: Mapping[str, Any]) -> None:
             (one["id"], one["outcome"], one["code"], one["reason"]) for one in report["checks"]
         ]
         output.table(f"Checked when it was received, {report['at']}", columns, checks)
+
+
+def incoming(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """List the transfers to this platform that wait for documents or for the title's arbiter."""
+    from node.operator import operator
+
+    with operator(home, lang=output.lang()) as client:
+        found = client.get("/v1/ebl/incoming")
+    if as_json:
+        output.print_json(found)
+        return
+    columns = ("from", "state", "bill", "reference", "since")
+    rows = [
+        (one["from"], one["state"], one["document"], one["envelopeReference"], one["at"])
+        for one in found["transfers"]
+    ]
+    output.table("Transfers under way", columns, rows)
 
 
 def accounts(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:

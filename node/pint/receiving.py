@@ -323,15 +323,21 @@ class Receiving:
         """Come to an end with transfers that were being accepted; how many were looked at."""
         waiting = await self._node.store.read(rows.unsettled, before_ms, limit)
         for transfer in waiting:
-            try:
-                await self.start(transfer.envelope)
-            except TradeError as error:
-                self._node.telemetry.log.info("pint.not_resumed", code=error.code)
-                now = self._node.clock.now_ms()
-                await self._node.store.write(
-                    rows.settle, transfer.reference, rows.ACCEPTING, now, None
-                )
+            await self._resume(transfer)
         return len(waiting)
+
+    async def _resume(self, transfer: Transfer) -> None:
+        state = rows.ACTIVE
+        try:
+            # Refused now: whoever sent it may ask again, the node itself does not.
+            reply = await self.start(transfer.envelope)
+            if reply.status == 200:
+                return
+        except TradeError as error:
+            self._node.telemetry.log.info("pint.not_resumed", code=error.code)
+            state = rows.ACCEPTING
+        now = self._node.clock.now_ms()
+        await self._node.store.write(rows.settle, transfer.reference, state, now, None)
 
     # -- shared --------------------------------------------------------------------------------
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 CODE = "pint_request_malformed"
 DEADLINE = 20.0
 MAX_QUESTION = 64 * 1024
+OCTETS = "application/octet-stream"
 _CHECKSUM = re.compile(r"(?a:[0-9a-f]{64})")
 _TEXT = {"type": "string"}
 _ACCOUNT = {
@@ -114,6 +115,11 @@ class PintRoutes:
                   )),
             Route("GET", "/v1/ebl/received/{document}", self._show, operator,
                   "A bill: its document, chain, state and the report of its receipt", tag),
+            Route("GET", "/v1/ebl/received/{document}/documents/{checksum}", self._content,
+                  operator, "An additional document, as it came", tag,
+                  responses={200: {"description": "Its bytes", "content": {OCTETS: {}}}}),
+            Route("GET", "/v1/ebl/incoming", self._incoming, operator,
+                  "Transfers to this platform that are not finished", tag),
             Route("GET", "/v1/ebl/accounts", self._accounts, operator,
                   "Parties with an account here beside those of the member list", tag),
             Route("POST", "/v1/ebl/accounts", self._account, operator,
@@ -170,6 +176,21 @@ class PintRoutes:
         document = hex_digest(request.match_info["document"], "document")
         return json_response(await self._node.store.read(_shown, document))
 
+    async def _content(self, request: web.Request) -> web.Response:
+        document = hex_digest(request.match_info["document"], "document")
+        checksum = hex_digest(request.match_info["checksum"], "checksum")
+        content = await self._node.store.read(rows.document_content, document, checksum)
+        if content is None:
+            raise NotFoundError("pint_document_unknown", "no such document of that bill is here")
+        # A stranger's file: it is handed out as bytes, whatever its sender called it.
+        return web.Response(
+            body=content, content_type=OCTETS, headers={"Content-Disposition": "attachment"}
+        )
+
+    async def _incoming(self, _request: web.Request) -> web.Response:
+        found = await self._node.store.read(rows.open_transfers)
+        return json_response({"transfers": [views.transfer_json(one) for one in found]})
+
     async def _accounts(self, _request: web.Request) -> web.Response:
         found = await self._node.store.read(rows.accounts_page)
         return json_response({"accounts": found})
@@ -190,7 +211,8 @@ def _shown(conn: Connection, document: bytes) -> dict[str, Any]:
     bill = rows.bill(conn, document)
     if bill is None:
         raise NotFoundError("pint_bill_unknown", "no bill here has that checksum")
-    return views.bill_json(bill, rows.known_chain(conn, document))
+    transfers = rows.received_of(conn, document)
+    return views.bill_json(bill, rows.known_chain(conn, document), transfers)
 
 
 def _require_version(request: web.Request) -> None:

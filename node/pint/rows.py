@@ -291,6 +291,20 @@ def drop_transfer(conn: Connection, reference: str) -> None:
     )
 
 
+def open_transfers(conn: Connection, limit: int = MAX_PAGE) -> list[Transfer]:
+    """Transfers that are not finished, the youngest first."""
+    query = select(transfers).where(transfers.c.state != RECEIVED)
+    found = conn.execute(query.order_by(transfers.c.updated_at.desc()).limit(limit))
+    return [Transfer(**row._asdict()) for row in found]
+
+
+def received_of(conn: Connection, document: bytes, limit: int = MAX_PAGE) -> list[Transfer]:
+    """The transfers with which a bill, or a notice of it, came here, first to last."""
+    query = select(transfers).where(transfers.c.document == document, transfers.c.state == RECEIVED)
+    found = conn.execute(query.order_by(transfers.c.updated_at).limit(limit))
+    return [Transfer(**row._asdict()) for row in found]
+
+
 def unsettled(conn: Connection, before_ms: int, limit: int) -> list[Transfer]:
     """Transfers that were being accepted and not looked at since, the longest waiting first."""
     query = select(transfers).where(

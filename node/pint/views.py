@@ -9,6 +9,7 @@ import orjson
 from protocols import times
 from protocols.pint.chain import open_entry
 from protocols.pint.checks import BILL
+from protocols.pint.envelope import open_envelope_manifest, read_envelope
 from protocols.pint.parties import TransactionParty
 from protocols.pint.reading import present
 from schemas import registry, strict_json
@@ -79,7 +80,9 @@ def bill_summary(bill: StoredBill) -> dict[str, Any]:
     }
 
 
-def bill_json(bill: StoredBill, chain: KnownChain | None) -> dict[str, Any]:
+def bill_json(
+    bill: StoredBill, chain: KnownChain | None, transfers: Iterable[Transfer] = ()
+) -> dict[str, Any]:
     """The whole bill: document, state, chain, the report of its receipt, what is not guaranteed."""
     texts = chain.texts if chain is not None else ()
     report = orjson.loads(bill.report) if bill.report else None
@@ -89,6 +92,7 @@ def bill_json(bill: StoredBill, chain: KnownChain | None) -> dict[str, Any]:
         "state": orjson.loads(bill.state),
         "report": report,
         "findings": _findings(bill.body),
+        "additionalDocuments": documents_json(transfers),
         "transportDocument": orjson.loads(bill.body),
         "issuanceManifestSignedContent": bill.issuance,
         "envelopeTransferChain": list(texts),
@@ -124,6 +128,16 @@ def transactions_of(texts: Iterable[str]) -> list[tuple[str, Transaction]]:
 def _told(item: tuple[str, Transaction]) -> dict[str, Any]:
     platform, transaction = item
     return {"signedBy": platform, **transaction.to_json()}
+
+
+def documents_json(transfers: Iterable[Transfer]) -> list[dict[str, Any]]:
+    """The additional documents that came with a bill, each once, as their senders named them."""
+    found: dict[bytes, dict[str, Any]] = {}
+    for transfer in transfers:
+        manifest = open_envelope_manifest(read_envelope(transfer.envelope).manifest)[1]
+        for checksum, metadata in manifest.additional.items():
+            found.setdefault(checksum, metadata.to_json() | {"from": transfer.platform})
+    return list(found.values())
 
 
 def transfer_json(transfer: Transfer) -> dict[str, Any]:

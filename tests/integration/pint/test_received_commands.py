@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from typer.testing import CliRunner
 
 from node.cli.main import build
+from protocols.digest import sha256
 from protocols.pint.words import Action
 from tests.integration.pint.receiving_world import Sender, bill, moved, platform
 from tests.support import pint_world as w
@@ -48,6 +49,32 @@ async def test_received_bills_are_listed_and_shown_with_what_guards_them(tmp_pat
         assert "TDR-1" in (await ebl(sender, "received")).stdout
         missing = await ebl(sender, "received", "00" * 32)
         assert missing.exit_code != 0
+
+
+async def test_transfers_under_way_are_listed_until_they_end(tmp_path: Path) -> None:
+    async with platform(tmp_path) as sender:
+        document = bill()
+        envelope = w.pack(document, moved(document), supporting=[w.document_of(b"%PDF")])
+        reference = (await sender.post(envelope)).json["envelopeReference"]
+        (one,) = (await in_json(sender, "incoming"))["transfers"]
+        assert (one["envelopeReference"], one["from"], one["state"]) == (
+            reference,
+            "HOME",
+            "active",
+        )
+        assert reference in (await ebl(sender, "incoming")).stdout
+        await sender.put(reference, sha256(b"%PDF"), b"%PDF")
+        assert (await sender.finish(reference)).word == "RECE"
+        assert (await in_json(sender, "incoming"))["transfers"] == []
+        key, checksum = w.checksum_of(document).hex(), sha256(b"%PDF").hex()
+        (came,) = (await in_json(sender, "received", key))["additionalDocuments"]
+        assert (came["documentChecksum"], came["from"]) == (checksum, "HOME")
+        out = tmp_path / "came.pdf"
+        saved = await ebl(sender, "received", key, "--save", checksum, "--out", str(out))
+        assert saved.exit_code == 0
+        assert out.read_bytes() == b"%PDF"
+        lost = await ebl(sender, "received", key, "--save", "00" * 32, "--out", str(out))
+        assert lost.exit_code != 0
 
 
 async def test_an_account_is_opened_used_and_closed_by_command(tmp_path: Path) -> None:

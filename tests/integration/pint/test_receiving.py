@@ -220,6 +220,25 @@ async def test_a_wrong_document_is_inconclusive_and_ends_nothing(tmp_path: Path)
         assert (await sender.finish(reference)).word == "RECE"
 
 
+async def test_a_transfer_goes_on_under_another_manifest(tmp_path: Path) -> None:
+    """After INCD a sender may start again with other documents (PINT 3.0.0)."""
+    async with platform(tmp_path) as sender:
+        document = bill()
+        texts = moved(document)
+        first = await sender.post(_with_documents(document, texts))
+        reference = first.json["envelopeReference"]
+        await sender.put(reference, sha256(PICTURE), PICTURE)
+        other = b"%PDF-1.7 corrected"
+        supporting = [w.document_of(PICTURE), w.document_of(other)]
+        again = await sender.post(w.pack(document, texts, supporting=supporting))
+        assert again.json["missingAdditionalDocumentChecksums"] == [sha256(other).hex()]
+        reference = again.json["envelopeReference"]
+        assert (await sender.put(reference, sha256(LIST), LIST)).word == "INCD"
+        assert (await sender.put(reference, sha256(other), other)).status == 204
+        ended = await sender.finish(reference)
+        assert (ended.word, ended.signed.received) == ("RECE", (sha256(PICTURE), sha256(other)))
+
+
 async def test_documents_of_one_platform_are_not_told_to_another(tmp_path: Path) -> None:
     """R12: what FARR sent for the same bill does not count for HOME."""
     async with platform(tmp_path) as sender:
