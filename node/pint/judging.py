@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import orjson
 from typing_extensions import override
 
+from node.ebl.carriers import issuing_carrier
 from node.pint import platforms, rows
 from node.pint.keys import platform_code
 from node.title import partners
@@ -82,7 +83,7 @@ def look(conn: Connection, node: Node, body: bytes, at: datetime) -> Looked:
     dialect = _dialect(node, body)
     about = _about(body)
     known = rows.known_chain(conn, about.document)
-    accounts = _Accounts(conn, node)
+    accounts = _Accounts(conn, node, about.document)
     judgement = judge(
         body,
         Receiver(
@@ -131,12 +132,14 @@ class _Held(AbstractSet[bytes]):
 class _Accounts:
     """Looks a recipient up and remembers the account that was found."""
 
-    def __init__(self, conn: Connection, node: Node) -> None:
-        self._conn, self._node = conn, node
+    def __init__(self, conn: Connection, node: Node, document: bytes) -> None:
+        self._conn, self._node, self._document = conn, node, document
         self.found: Account | None = None
 
     def of(self, party: TransactionParty) -> Account | None:
         self.found = platforms.account_of(self._conn, self._node, party.codes)
+        if self.found is None:
+            self.found = issuing_carrier(self._conn, self._document, party)
         return self.found
 
 

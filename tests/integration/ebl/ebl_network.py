@@ -28,16 +28,17 @@ if TYPE_CHECKING:
     from protocols.member_list import MemberListDraft
     from tests.support.network import Made
 
-CARRIER, PLATFORM = "nhl", "nl-port"
-WITNESSES = ("cn-port", "sg-port", PLATFORM)
-TRADERS = {"exp-a": PLATFORM, "imp-a": PLATFORM}
-CODES = {CARRIER: "NHLE", PLATFORM: "NLPE"}
+CARRIER, PLATFORM, ELSEWHERE = "nhl", "nl-port", "sg-port"
+WITNESSES = ("cn-port", ELSEWHERE, PLATFORM)
+TRADERS = {"exp-a": PLATFORM, "imp-a": PLATFORM, "buyer": ELSEWHERE}
+CODES = {PLATFORM: "NLPE", ELSEWHERE: "SGPE"}
 PURPOSES = ("credential", "exchange", "log", "title", "registry", "registry-witness", "platform")
 FAST: dict[str, Any] = {
     "title": {"batch_interval": 0.02},
     "log": {"checkpoint_interval": 0.2},
     "exchange": {"retry_base": 0.05, "poll_interval": 0.2},
     "ebl": {"retry_base": 0.05, "retry_cap": 0.2},
+    "pint": {"retry_base": 0.05, "retry_cap": 0.2},
 }
 LEFT_OUT = {"switches", "vc_api", "evidence", "trace", "release", "anchor", "chain", "aeo"}
 UNTIL = 20.0
@@ -64,7 +65,8 @@ def made(folder: Path, **settings: Mapping[str, Any]) -> Made:
         return Member(purposes=PURPOSES, settings=_merged(settings.get(name, {})), **more)
 
     nodes = {CARRIER: member(CARRIER, roles=("carrier",), country="SG")}
-    nodes |= {name: member(name) for name in WITNESSES}
+    roles = ("port", "pint-platform")
+    nodes |= {name: member(name, roles=roles) for name in WITNESSES}
     return make_network(folder, nodes, change=change)
 
 
@@ -93,15 +95,17 @@ def did_code(name: str) -> dict[str, str]:
     return {"codeListProvider": "W3C", "codeListName": "DID", "partyCode": did_of(name)}
 
 
-def bill(kind: str = "straight", reference: str = REFERENCE, **changes: Any) -> dict[str, Any]:
-    """The story's bill: straight to imp-a, to order of imp-a, or in blank."""
+def bill(
+    kind: str = "straight", reference: str = REFERENCE, to: str = "imp-a", **changes: Any
+) -> dict[str, Any]:
+    """The story's bill: straight to `to`, to order of `to`, or in blank."""
     payload = build(load_story(), "A", "bill-of-lading", datetime.now(UTC)).payload
     document: dict[str, Any] = orjson.loads(payload) | {"transportDocumentReference": reference}
     parties = document["documentParties"]
     named = {name: parties.pop(name, None) for name in ("endorsee", "consignee")}
     base = named["consignee"] or named["endorsee"]
     base = {key: value for key, value in base.items() if key != "isNotifyParty"}
-    party = base | {"identifyingCodes": [did_code("imp-a")]}
+    party = base | {"identifyingCodes": [did_code(to)]}
     document["isToOrder"] = kind != "straight"
     if kind == "straight":
         parties["consignee"] = party

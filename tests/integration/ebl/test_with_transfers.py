@@ -1,0 +1,63 @@
+"""A bill issued here moves to another platform by PINT, and comes back to be surrendered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from node.pint.preparing import Move
+from protocols.pint.words import Action, Reason
+from tests.integration.ebl.ebl_network import (
+    CARRIER,
+    ELSEWHERE,
+    PLATFORM,
+    REFERENCE,
+    bill,
+    did_of,
+    made,
+    operator,
+    put_up,
+    reaches,
+    running,
+    surrender_reaches,
+    title_is,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def test_a_surrender_from_another_platform_reaches_the_carrier_with_its_reason(
+    tmp_path: Path,
+) -> None:
+    async with running(made(tmp_path)) as nodes:
+        carrier, platform, elsewhere = nodes[CARRIER], nodes[PLATFORM], nodes[ELSEWHERE]
+        await put_up(carrier, bill("order", to="buyer"))
+        title = (await reaches(carrier, "issued"))["title"]
+        await title_is(platform, title, "LIVE")
+        given = Move(bytes.fromhex(title), Action.TRANSFER, did_of("buyer"))
+        assert (await platform.sending.move(given, wait=10.0))["outcome"] == "final"
+        back = Move(
+            bytes.fromhex(title),
+            Action.SURRENDER_FOR_AMENDMENT,
+            reason=Reason.COD,
+            comments="To Antwerp.",
+        )
+        told = await elsewhere.sending.move(back, wait=10.0)
+        assert told["outcome"] == "final", str(told)[300:]
+        request = await surrender_reaches(carrier, "asked")
+        assert (request["reasonCode"], request["comments"]) == ("COD", "To Antwerp.")
+        # SUR lists no transfers of possession; the auditor sees them.
+        actions = [link["actionCode"] for link in request["endorsementChain"]]
+        assert actions == ["ISSUE", "SURRENDER_FOR_AMENDMENT"]
+        path = f"/v1/ebl/surrenders/{request['surrenderRequestReference']}/answer"
+        await operator(carrier).apost(path, {"accept": False, "comment": "The ship has sailed."})
+        await surrender_reaches(platform, "rejected")
+        held = await title_is(elsewhere, title, "LIVE")
+        assert held["possessor"] == did_of("buyer")
+        chains = await operator(platform).aget(f"/v1/ebl/chains/{REFERENCE}")
+        links = chains[0]["endorsementChain"]
+        assert [(link["actionCode"], link["actor"]["eblPlatform"]) for link in links] == [
+            ("ISSUE", "NLPE"),
+            ("TRANSFER", "NLPE"),
+            ("SURRENDER_FOR_AMENDMENT", "SGPE"),
+        ]
