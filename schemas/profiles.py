@@ -1,13 +1,15 @@
 """Profiles: JSON Schema 2020-12, one per document type, compiled once and never fetching anything.
 
-Each type's ``profile.json`` refers to the shared definitions of ``schemas/documents/common.json``
-by their URN; `bundle` embeds them, so that a published profile is one self-contained file (JSON
-Schema core §9.3.1). Violations become findings SCH-001 … with a plain sentence.
+Each type's ``profile.json`` refers to the shared definitions of ``schemas/documents/common.json``,
+and may refer to another type's profile, by their URN; `bundle` embeds them, so that a published
+profile is one self-contained file (JSON Schema core §9.3.1). Violations become findings SCH-001 …
+with a plain sentence.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from importlib import resources
 from itertools import islice
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from schemas.strict_json import JsonValue
 
 COMMON = "urn:pratique:profile:common:1"
+_BASE = re.compile(r'"urn:pratique:profile:([a-z-]+):1#?')
 MAX_FAULTS = 50
 
 # Keyword of JSON Schema → our rule id and the sentence about it; {} is the keyword's value.
@@ -54,10 +57,26 @@ MANY = "SCH-011"
 
 def bundle(key: str) -> dict[str, Any]:
     """The profile of a document type as one self-contained schema. `key` must be a known type."""
-    profile: dict[str, Any] = _read(key.replace("-", "_"), "profile.json")
-    if f'"{COMMON}#' in json.dumps(profile):
-        profile.setdefault("$defs", {})["common"] = _read("common.json")
+    profile = _profile(key)
+    for base in sorted(_bases(profile) - {key}):
+        profile.setdefault("$defs", {})[base] = _profile(base)
     return profile
+
+
+def _bases(profile: dict[str, Any]) -> set[str]:
+    """What a profile refers to, and what that refers to: the shared definitions, other profiles."""
+    named = {found for found in _BASE.findall(json.dumps(profile)) if found != _key(profile)}
+    return named.union(*(_bases(_profile(base)) for base in named))
+
+
+def _key(profile: dict[str, Any]) -> str:
+    return str(profile["$id"]).split(":")[3]
+
+
+def _profile(key: str) -> dict[str, Any]:
+    if key == "common":
+        return _read("common.json")
+    return _read(key.replace("-", "_"), "profile.json")
 
 
 @cache

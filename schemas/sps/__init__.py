@@ -16,7 +16,7 @@ from schemas.sps.deviations import deviations
 from schemas.sps.elements import Node
 from schemas.sps.facts import view_fields
 from schemas.sps.layout import ROOT
-from schemas.sps.rules import RULES, future_issue, rule_findings
+from schemas.sps.rules import PHYTOSANITARY, RULES, future_issue, rule_findings
 from schemas.sps.status import Status, may_follow, status_of
 from schemas.sps.writer import write
 
@@ -38,7 +38,7 @@ __all__ = [
 
 
 def examine(
-    payload: bytes, *, at: datetime | None = None
+    payload: bytes, *, at: datetime | None = None, type_codes: frozenset[str] = PHYTOSANITARY
 ) -> tuple[dict[str, Any], tuple[Finding, ...]]:
     """What one certificate says and what is wrong with it.
 
@@ -47,13 +47,14 @@ def examine(
     strings), hs, parties (role → name), references ({type, number}), portOfDischarge, pointers
     (member → XML path) and facts, which `write` takes. With `at` (aware) an issue date after it is
     an error, PHY-013. Raises MalformedError or TooLargeError (xml_…) only when the bytes are no XML
-    that may be read at all; other XML than a certificate gives PHY-002.
+    that may be read at all; other XML than a certificate gives PHY-002. type_codes: the UNTDID 1001
+    codes that this certificate may have (PHY-011).
     """
     root = Node(strict_xml.parse(payload))
     found = list(deviations(root))
     if root.name != ROOT:
         return {"number": None, "facts": {}, "pointers": {}}, tuple(found)
-    found += rule_findings(root)
+    found += rule_findings(root, type_codes)
     if at is not None:
         found += future_issue(root, at)
     return view_fields(root), tuple(found)

@@ -11,6 +11,7 @@ import base64
 import binascii
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
     Check = Callable[[Node], Iterator["Complaint"]]
 
 MAX_COMPLAINTS_PER_RULE = 20
-TYPE_CODES = frozenset({"851", "657"})
+PHYTOSANITARY = frozenset({"851", "657"})
+OFFICIAL = PHYTOSANITARY | {
+    "852",
+    "853",
+    "636",
+}  # with sanitary, veterinary and health certificates
 CLOCKS_DIFFER = timedelta(minutes=5)
 ZONES_DIFFER = timedelta(hours=14)
 MAX_ATTACHMENT = 4 * 1024 * 1024  # as base64 below the reader's cap for one text
@@ -77,9 +83,16 @@ class Rule:
 RULES: dict[str, Rule] = {}
 
 
-def rule_findings(root: Node) -> list[Finding]:
-    """All complaints of all rules, in the order of their numbers."""
-    return [finding for rule_id in sorted(RULES) for finding in RULES[rule_id].findings(root)]
+def rule_findings(root: Node, type_codes: frozenset[str] = PHYTOSANITARY) -> list[Finding]:
+    """All complaints of all rules, in the order of their numbers.
+
+    type_codes: the UNTDID 1001 codes that the certificate may have
+    """
+    rules = RULES
+    if type_codes != PHYTOSANITARY:
+        check = partial(_has_type, codes=type_codes)
+        rules = RULES | {"PHY-011": Rule("PHY-011", Severity.ERROR, check)}
+    return [finding for rule_id in sorted(rules) for finding in rules[rule_id].findings(root)]
 
 
 def _rule(rule_id: str, severity: Severity = Severity.ERROR) -> Callable[[Check], Check]:
@@ -125,10 +138,15 @@ def has_number(root: Node) -> Iterator[Complaint]:
 @_rule("PHY-011")
 def type_is_phytosanitary(root: Node) -> Iterator[Complaint]:
     """UNTDID 1001: 851 phytosanitary certificate, 657 phytosanitary re-export certificate."""
+    yield from _has_type(root, PHYTOSANITARY)
+
+
+def _has_type(root: Node, codes: frozenset[str]) -> Iterator[Complaint]:
     code = sps.text(root, *_HEAD, "TypeCode")
-    if code not in TYPE_CODES:
+    if code not in codes:
         place = _place(root, *_HEAD, "TypeCode")
-        yield Complaint(place, "the type code is neither 851 nor 657", {"code": code[:20]})
+        message = f"the type code is not {' or '.join(sorted(codes))}"
+        yield Complaint(place, message, {"code": code[:20]})
 
 
 @_rule("PHY-013")

@@ -15,7 +15,7 @@ from schemas.findings import Severity
 from schemas.sps.deviations import deviations
 from schemas.sps.elements import Node
 from schemas.sps.layout import CERTIFICATE, DATA_TYPE, ENTITY
-from schemas.sps.rules import rule_findings
+from schemas.sps.rules import OFFICIAL, rule_findings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ def write(facts: Fields) -> bytes:
     written = Node(root)
     faults = [
         finding
-        for finding in [*deviations(written), *rule_findings(written)]
+        for finding in [*deviations(written), *rule_findings(written, OFFICIAL)]
         if finding.severity is Severity.ERROR
     ]
     if faults:

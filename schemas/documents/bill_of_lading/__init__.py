@@ -53,8 +53,9 @@ SINGLE_PARTIES = (
 
 
 def recognises(document: Document) -> bool:
-    """A DCSA Transport Document is known by its own required members."""
-    return "transportDocumentReference" in document and "transportDocumentTypeCode" in document
+    """A DCSA Transport Document is known by its required members; a waybill has its type."""
+    known = "transportDocumentReference" in document and "transportDocumentTypeCode" in document
+    return known and text(document, "transportDocumentTypeCode") != "SWB"
 
 
 def kind(document: Document) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+from importlib import resources
 from typing import Any
 
-from schemas import registry
+from schemas import registry, sps
 
 DROP = object()
 JSON_TYPES = tuple(
@@ -38,6 +39,36 @@ def edited(document: dict[str, Any], edits: dict[str, Any]) -> dict[str, Any]:
         else:
             node[last] = value
     return result
+
+
+def cases_of(key: str) -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Rule id → type, edits of its example that break the rule, edits that keep it.
+
+    ``cases.json`` beside a profile: a new type is one folder, with the cases of its rules.
+    """
+    folder = resources.files("schemas") / "documents" / key.replace("-", "_")
+    file = folder / "cases.json"
+    if not file.is_file():
+        return {}
+    listed = json.loads(file.read_text(encoding="utf-8"))
+    return {
+        rule: (key, _marked(both["broken"]), _marked(both["kept"])) for rule, both in listed.items()
+    }
+
+
+def _marked(edits: dict[str, Any]) -> dict[str, Any]:
+    return {place: DROP if value == {"$drop": True} else value for place, value in edits.items()}
+
+
+def edited_rules(key: str, edits: dict[str, Any]) -> dict[str, list[str]]:
+    """As `rules_of`, for the packaged example of a type with these edits; of XML, of its facts."""
+    if key in JSON_TYPES:
+        return rules_of(key, edited(example(key), edits))
+    payload = sps.write(edited(sps.examine(registry.example(key))[0]["facts"], edits))
+    found: dict[str, list[str]] = {}
+    for finding in registry.examine(key, payload).findings:
+        found.setdefault(finding.rule, []).append(finding.pointer)
+    return found
 
 
 def rules_of(key: str, document: dict[str, Any]) -> dict[str, list[str]]:

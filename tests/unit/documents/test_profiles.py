@@ -102,5 +102,16 @@ def test_a_profile_that_refers_outside_is_refused_and_fetches_nothing(
     profiles._validator.cache_clear()
 
 
-def test_all_types_but_the_certificate_have_a_profile() -> None:
-    assert set(registry.document_types()) - set(JSON_TYPES) == {"phytosanitary-certificate"}
+def test_all_types_but_the_certificates_in_xml_have_a_profile() -> None:
+    assert set(registry.document_types()) - set(JSON_TYPES) == {
+        "health-certificate",
+        "phytosanitary-certificate",
+        "phytosanitary-re-export-certificate",
+        "sanitary-certificate",
+        "veterinary-certificate",
+    }
+
+
+def test_no_profile_is_larger_than_forty_kilobytes() -> None:
+    for key in JSON_TYPES:
+        assert len(json.dumps(profiles.bundle(key), separators=(",", ":"))) < 40_000, key

@@ -12,7 +12,15 @@ from schemas.consistency import SETS, SINGLE_FIELDS
 from schemas.findings import Severity
 from schemas.profiles import MANY, OTHER, SENTENCES
 from schemas.rules import RuleBook
-from tests.unit.documents.example_edits import DROP, edited, example, rules_of
+from tests.unit.documents.example_edits import (
+    DROP,
+    JSON_TYPES,
+    cases_of,
+    edited,
+    edited_rules,
+    example,
+    rules_of,
+)
 
 COO = "certificate-of-origin"
 PREF = "preferential-certificate-of-origin"
@@ -454,6 +462,10 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 }
 
 
+for _key in registry.document_types():
+    CASES |= cases_of(_key)
+
+
 def _document(key: str, edits: dict[str, Any]) -> dict[str, Any]:
     """The edited example; an appended goods line begins as a copy of the first."""
     document = example(key)
@@ -465,10 +477,16 @@ def _document(key: str, edits: dict[str, Any]) -> dict[str, Any]:
     return edited(document, edits | lines)
 
 
+def _found(key: str, edits: dict[str, Any]) -> dict[str, list[str]]:
+    return (
+        edited_rules(key, edits) if key not in JSON_TYPES else rules_of(key, _document(key, edits))
+    )
+
+
 @pytest.mark.parametrize("rule", CASES)
 def test_a_broken_rule_is_reported_with_a_pointer(rule: str) -> None:
     key, failing, _ = CASES[rule]
-    found = rules_of(key, _document(key, failing))
+    found = _found(key, failing)
     assert not [one for one in found if one.startswith("SCH")]
     assert rule in found
     assert all(pointer.startswith("/") for pointer in found[rule])
@@ -477,7 +495,7 @@ def test_a_broken_rule_is_reported_with_a_pointer(rule: str) -> None:
 @pytest.mark.parametrize("rule", CASES)
 def test_a_kept_rule_is_silent(rule: str) -> None:
     key, _, passing = CASES[rule]
-    found = rules_of(key, _document(key, passing))
+    found = _found(key, passing)
     assert rule not in found
     assert not [one for one in found if one.startswith("SCH")]
 
