@@ -127,13 +127,7 @@ def _order(recipient: dict[str, Any], **more: Any) -> dict[str, Any]:
 async def test_every_request_that_we_send_is_as_published(tmp_path: Path) -> None:
     async with c.contract(tmp_path) as held:
         outside, operator = held.outside, held.operator
-        peer = {
-            "code": c.OUTSIDE,
-            "certificates": [outside.certificate],
-            "url": outside.url,
-            "headers": {"X-Our-Key": c.OURS},
-        }
-        await _told(held, peer)
+        await told(held, outside)
         recipient = w.party("receiver", c.OUTSIDE).to_json()
         for hops in (1, 2):
             sent = await operator.apost("/v1/test/ebl/transfers", _order(recipient, hops=hops))
@@ -152,8 +146,15 @@ async def test_every_request_that_we_send_is_as_published(tmp_path: Path) -> Non
         assert len(outside.heard["/v3/envelopes"]) == 6
 
 
-async def _told(held: c.Contract, peer: dict[str, Any]) -> None:
-    body = orjson.dumps({"peers": [peer]})
+async def told(held: c.Contract, outside: c.Outside) -> None:
+    """Let the node know the platform and carrier outside, for a test."""
+    peer = {
+        "code": c.OUTSIDE,
+        "certificates": [outside.certificate],
+        "url": outside.url,
+        "headers": {"X-Our-Key": c.OURS},
+    }
+    body = orjson.dumps({"peers": [peer], "carriers": [outside.certificate]})
     headers = {"Content-Type": "application/json"}
     await held.operator.arequest("PUT", "/v1/test/ebl", body, headers=headers)
 
