@@ -34,6 +34,17 @@ ByOption = Annotated[
 CommentsOption = Annotated[
     str, typer.Option("--comments", help="A sentence that goes into the chain, for everybody.")
 ]
+PlatformOption = Annotated[
+    str,
+    typer.Option(
+        "--at", help="Of a bill that no arbiter guards: the receiver's platform, by its code."
+    ),
+]
+NameOption = Annotated[str, typer.Option("--name", help="With --at: the receiver's name there.")]
+CodeOption = Annotated[
+    list[str] | None,
+    typer.Option("--code", help="With --at: DID, provider:code or provider:list:code; repeatable."),
+]
 WaitOption = Annotated[
     float,
     typer.Option("--wait", help="Seconds to wait for answers; what is open goes on by itself."),
@@ -48,6 +59,19 @@ def group_of(app: typer.Typer) -> typer.Typer:
     group = typer.Typer(help="Bills of lading across platforms.", no_args_is_help=True)
     app.add_typer(group, name=NAME)
     return group
+
+
+def code_of(text: str) -> dict[str, str]:
+    """An identifying code as it is typed: a DID, provider:code or provider:list:code."""
+    if text.startswith("did:"):
+        return {"codeListProvider": "W3C", "codeListName": "DID", "partyCode": text}
+    provider, separator, rest = text.partition(":")
+    if not separator or not provider or not rest:
+        raise typer.BadParameter("--code is a DID, provider:code or provider:list:code")
+    name, separator, value = rest.partition(":")
+    if not separator:
+        return {"codeListProvider": provider, "partyCode": rest}
+    return {"codeListProvider": provider, "codeListName": name, "partyCode": value}
 
 
 def register(app: typer.Typer) -> None:
@@ -165,6 +189,8 @@ def _control(party: Mapping[str, Any] | None, nobody: str) -> str:
     if party is None:
         return nobody
     where = f"a party at {party['platform'] or 'no platform'}"
+    if party["key"] is None:
+        return f"{where}, by the platforms' word alone"
     here = ", whose key is here" if party["here"] else ""
     return f"{where}{here}; key {party['key']}"
 
@@ -212,6 +238,9 @@ def receiver(
 def transfer(
     bills: BillsArgument = None,
     to: Annotated[str, typer.Option("--to", help="DID of the party that receives them.")] = "",
+    at: PlatformOption = "",
+    name: NameOption = "",
+    code: CodeOption = None,
     by: ByOption = "",
     document: Annotated[
         list[Path] | None,
@@ -227,10 +256,11 @@ def transfer(
 
     Run it again with the same words after a break: what was done is not done twice.
     """
-    if not to:
-        raise typer.BadParameter("say --to whom")
+    if bool(to) == bool(at):
+        raise typer.BadParameter("say --to whom, or --at which platform with --name and --code")
     documents = [_attached(one) for one in document or ()]
-    body = {"action": "TRANSFER", "to": to} | ({"documents": documents} if documents else {})
+    body: dict[str, Any] = {"action": "TRANSFER"} | ({"documents": documents} if documents else {})
+    body |= {"to": to} if to else {"recipient": _party(at, name, code or ())}
     _move_all(home, _named(bills, file), _said(body, by, comments), wait, as_json=as_json)
 
 
@@ -293,6 +323,16 @@ def tell(
 def _said(body: dict[str, Any], by: str, comments: str) -> dict[str, Any]:
     more = {"by": by, "comments": comments}
     return body | {name: value for name, value in more.items() if value}
+
+
+def _party(platform: str, name: str, codes: Sequence[str]) -> dict[str, Any]:
+    if not name or not codes:
+        raise typer.BadParameter("--at goes with --name and --code")
+    return {
+        "partyName": name,
+        "eblPlatform": platform,
+        "identifyingCodes": [code_of(one) for one in codes],
+    }
 
 
 def _attached(file: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node.cli import output
-from node.cli.ebl import group_of
+from node.cli.ebl import code_of, group_of
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from schemas.errors import MalformedError, TooLargeError
 
@@ -84,7 +84,7 @@ def issue(
     issue_to = {
         "partyName": party,
         "sendToPlatform": platform,
-        "identifyingCodes": [_code(one) for one in code],
+        "identifyingCodes": [code_of(one) for one in code],
     }
     wanted = {"endorsee": endorsee, "replaces": replaces, "arbiter": arbiter}
     body: dict[str, Any] = {name: value for name, value in wanted.items() if value}
@@ -99,18 +99,6 @@ def issue(
         output.print_json(made)
     else:
         output.pairs("Bill", _pairs(made))
-
-
-def _code(text: str) -> dict[str, str]:
-    if text.startswith("did:"):
-        return {"codeListProvider": "W3C", "codeListName": "DID", "partyCode": text}
-    provider, separator, rest = text.partition(":")
-    if not separator or not provider or not rest:
-        raise typer.BadParameter("--code is a DID, provider:code or provider:list:code")
-    name, separator, value = rest.partition(":")
-    if not separator:
-        return {"codeListProvider": provider, "partyCode": rest}
-    return {"codeListProvider": provider, "codeListName": name, "partyCode": value}
 
 
 def _read(file: Path) -> bytes:

@@ -46,6 +46,7 @@ from protocols.pint.envelope import (
     read_envelope,
 )
 from protocols.pint.registries import offered_entry
+from protocols.pint.transactions import Transaction
 from protocols.pint.words import ENDORSEMENTS, SURRENDERS, Action
 from protocols.title import State
 from schemas import strict_json
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     from node.pint.rows import StoredBill
     from node.runtime import Node
     from node.title.rows import StoredTitle
-    from protocols.pint.transactions import Transaction
+    from protocols.pint.parties import TransactionParty
     from protocols.pint.words import Reason
     from schemas.strict_json import JsonValue
 
@@ -72,6 +73,7 @@ class Move:
     """What is to be done with a bill. to, by: DIDs; by: whoever is to act, unless it is said.
 
     reason: of a surrender for amendment only; comments: of at most 255 characters
+    party: the recipient whole, of a bill that no arbiter guards: it need not be in the list
     """
 
     title: bytes
@@ -81,6 +83,7 @@ class Move:
     reason: Reason | None = None
     comments: str | None = None
     supporting: tuple[Supporting, ...] = ()
+    party: TransactionParty | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,29 @@ def prepare_untitled(
     value = strict_json.loads_object(bill.body.encode())
     parties = Parties(partners.members_of(node), value, transactions_in(chain))
     return _keep(conn, node, _Place(bill, value, chain, parties, ()), made, BUILDING, supporting)
+
+
+def untitled_deed(conn: Connection, node: Node, document: bytes, move: Move) -> Transaction:
+    """The deed with a bill under no arbiter, by what its chain says; `move.title` is not looked at.
+
+    Raises NotFoundError `pint_bill_unknown`, MalformedError `pint_message_malformed` without a
+    recipient, and as `Parties.of`.
+    """
+    bill, known = rows.bill(conn, document), rows.known_chain(conn, document)
+    if bill is None or known is None or not known.texts:
+        raise NotFoundError("pint_bill_unknown", "the bill's transfer chain is not here")
+    value = strict_json.loads_object(bill.body.encode())
+    entries = [open_entry(text).entry for text in known.texts]
+    state = rules.replay(entries, terms(node, value, bill.registry))
+    parties = Parties(partners.members_of(node), value, transactions_in(known.texts))
+    actor = state.possessor if move.by is None else parties.of(move.by)
+    recipient = move.party or (None if move.to is None else parties.of(move.to))
+    if move.action in SURRENDERS:
+        recipient = state.carrier
+    elif move.action in ANSWERS:
+        recipient = None if state.surrender is None else state.surrender.by
+    now = node.clock.now()
+    return Transaction(move.action, actor, now, recipient, move.reason, move.comments)
 
 
 def is_done(row: Outgoing, held: StoredTitle, move: Move) -> bool:

@@ -138,6 +138,13 @@ class SendingService:
         await self._begin(row)
         return await self._outcome(row.entry, wait)
 
+    async def move_untitled(
+        self, document: bytes, order: Move, *, wait: float = WAIT_SECONDS
+    ) -> dict[str, Any]:
+        """`move` for a bill under no arbiter of this network; raises as `untitled_deed`."""
+        deed = await self.node.store.read(preparing.untitled_deed, self.node, document, order)
+        return await self.send(document, (deed,), order.supporting, wait=wait)
+
     async def _begin(self, row: Outgoing) -> None:
         """The first step in the caller's own time, so that the arbiter's refusal is its answer."""
         if row.state != BUILDING or row.entry in self._at_work:
@@ -327,7 +334,8 @@ class SendingService:
         """The deed is final at the arbiter: a mere offer leaves the chain as it is."""
         if said.word is Word.NOTHING:
             return
-        if said.word in _MOVED and (row.title or row.deed.action not in _MINE):
+        waits = row.title is None and row.deed.action in _MINE and row.platform
+        if said.word in _MOVED and not waits:
             preparing.joined(conn, self.node, row)
         state = SENDING if row.platform else RECORDED
         outgoing.change(conn, row.entry, self.node.clock.now_ms(), state=state, code=None)

@@ -11,10 +11,17 @@ from node.http.routes import JSON, Auth, Parameter, Route
 from node.pint import outgoing, rows
 from node.pint.beginning import Supporting
 from node.pint.preparing import MAX_DOCUMENT, Move
-from node.pint.sending_views import control_json, line_json, outgoing_json, title_of
+from node.pint.sending_views import (
+    chain_json,
+    control_json,
+    line_json,
+    outgoing_json,
+    title_of,
+    untitled,
+)
 from protocols.fields import DID, Fields
 from protocols.pint.envelope import MAX_DOCUMENTS
-from protocols.pint.parties import read_code
+from protocols.pint.parties import read_code, read_party
 from protocols.pint.reading import CODE, PLATFORM, TRIMMED
 from protocols.pint.words import Action, Reason
 from schemas.errors import MalformedError, TooLargeError
@@ -91,14 +98,24 @@ class SendingRoutes:
         return json_response(body)
 
     async def _show(self, request: web.Request) -> web.Response:
-        node, title = self._service.node, await self._title(request)
+        node, text = self._service.node, request.match_info["bill"]
+        document = await node.store.read(untitled, text)
+        if document is not None:
+            return json_response(await node.store.read(chain_json, node, document))
+        title = await self._title(request)
         await node.title.find(title, refresh=query_text(request, "refresh") == "1")
         return json_response(await node.store.read(control_json, node, title))
 
     async def _move(self, request: web.Request) -> web.Response:
-        title, fields = await self._title(request), Fields(await read_json(request), CODE)
+        service, fields = self._service, Fields(await read_json(request), CODE)
         wait = fields.integer("wait", 0, MAX_WAIT) if fields.has("wait") else 4
-        return _answered(await self._service.move(read_move(title, fields), wait=wait))
+        text = request.match_info["bill"]
+        document = await service.node.store.read(untitled, text)
+        if document is not None:
+            order = read_move(b"", fields)
+            return _answered(await service.move_untitled(document, order, wait=wait))
+        title = await self._title(request)
+        return _answered(await service.move(read_move(title, fields), wait=wait))
 
     async def _tell(self, request: web.Request) -> web.Response:
         await read_json(request)
@@ -154,6 +171,7 @@ def read_move(title: bytes, fields: Fields) -> Move:
     reason = fields.optional_text("reason")
     if reason is not None and reason not in {one.value for one in Reason}:
         raise fields.fault("reason", "SWTP, COD or SWI")
+    party = fields.optional_child("recipient")
     return Move(
         title,
         Action(action),
@@ -162,6 +180,7 @@ def read_move(title: bytes, fields: Fields) -> Move:
         reason=None if reason is None else Reason(reason),
         comments=fields.optional_text("comments", pattern=TRIMMED, max_length=255),
         supporting=tuple(_supporting(item) for item in fields.children("documents", MAX_DOCUMENTS)),
+        party=None if party is None else read_party(party),
     )
 
 
@@ -192,6 +211,7 @@ _MOVE: dict[str, Any] = {
     "properties": {
         **dict.fromkeys(("action", "to", "by", "reason", "comments"), _TEXT),
         "wait": {"type": "integer", "minimum": 0, "maximum": MAX_WAIT},
+        "recipient": {"type": "object"},
         "documents": {
             "type": "array",
             "items": {

@@ -192,6 +192,46 @@ def title_of(conn: Connection, text: str) -> bytes:
     return chosen.pop()
 
 
+def chain_json(conn: Connection, node: Node, document: bytes) -> dict[str, Any]:
+    """As `control_json`, for a bill that no arbiter guards: what its chain says, without proof."""
+    bill, known = rows.bill(conn, document), rows.known_chain(conn, document)
+    if bill is None or known is None:
+        raise NotFoundError("pint_bill_unknown", document.hex())
+    state = strict_json.loads_object(bill.state.encode())
+    possessor: Any = state.get("possessor") or {}
+    entry = partners.members_of(node).node(node.did)
+    platform = possessor.get("eblPlatform")
+    here = entry is not None and entry.platform == platform
+    body = {
+        "title": None,
+        "document": document.hex(),
+        "transportDocumentReference": bill.reference,
+        "state": bill.status,
+        "bill": state.get("bill"),
+        "possessor": {"platform": platform, "key": None, "here": here},
+        "titleholder": None,
+        "seq": len(known.texts),
+        "asOf": times.to_text(times.from_ms(bill.updated_at)),
+        "arbiter": None,
+        "controlTrackingRegistry": bill.registry,
+        "guarantee": guarantee(bill),
+        "status": bill.status,
+        "proof": None,
+    }
+    return body | ({"ending": state["ended"]} if "ended" in state else {})
+
+
+def untitled(conn: Connection, text: str) -> bytes | None:
+    """The checksum of a bill here that has no title; None where one has, or nothing is known."""
+    if len(text) == 64 and set(text) <= _HEX:
+        bill = rows.bill(conn, bytes.fromhex(text))
+        return bill.document if bill is not None and bill.title is None else None
+    named = rows.bills_page(conn, reference=text, limit=MAX_SAME)
+    if len(named) != 1 or named[0].title is not None:
+        return None
+    return named[0].document
+
+
 def _is_over(conn: Connection, title: bytes) -> bool:
     held = titles.find(conn, title)
     return held is not None and held.state.ending is not None

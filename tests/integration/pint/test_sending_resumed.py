@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -84,6 +85,22 @@ async def test_an_entry_that_leaves_out_what_happened_since_is_never_sent(tmp_pa
         bill = await nodes["nl-port"].store.read(rows.bill_of_title, title)
         known = await nodes["nl-port"].store.read(rows.known_chain, bill.document)
         assert row.text not in known.texts
+
+
+async def test_of_two_transfers_in_one_moment_one_is_done(tmp_path: Path) -> None:
+    async with running(tmp_path) as nodes:
+        nhl = nodes[CARRIER]
+        title = await titled(nhl)
+        both = await asyncio.gather(
+            move(nhl, title, Action.TRANSFER, "bank"),
+            move(nhl, title, Action.TRANSFER, "imp-b"),
+            return_exceptions=True,
+        )
+        lost = [one for one in both if isinstance(one, TradeError)]
+        (done,) = [one for one in both if isinstance(one, dict)]
+        assert [error.code for error in lost] == ["pint_transfer_active"]
+        assert done["outcome"] == "final"
+        assert await possessor(nhl, title) == done["to"]
 
 
 async def test_possession_that_passed_outside_of_pint_cannot_be_sent_on(tmp_path: Path) -> None:
