@@ -172,12 +172,18 @@ def presentation(
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A truck at the gate: container on it, plate seen, and the collector's presentation."""
+    """A truck at the gate: container on it, plate seen, and the collector's presentation.
+
+    condition: SOUND or DAMAGED where somebody looked, else ""; seals: the seals seen
+    """
 
     order: str
     container: str
     vehicle: str
     proof: str
+    condition: str = ""
+    seals: tuple[str, ...] = ()
+    remarks: str = ""
 
 
 def plate(text: str) -> str:
@@ -233,6 +239,7 @@ class Entry:
     """One line of a gate's journal. kind: USED, REFUSED, MANUAL or VOIDED.
 
     previous: digest (hex) of the line before, "" for the first
+    condition, seals: of the container that went out, where somebody looked
     """
 
     gate: str
@@ -246,6 +253,8 @@ class Entry:
     code: str = ""
     reason: str = ""
     person: str = ""
+    condition: str = ""
+    seals: tuple[str, ...] = ()
     digest: str = ""
 
     def to_json(self) -> dict[str, JsonValue]:
@@ -262,6 +271,8 @@ class Entry:
             "code": self.code,
             "reason": self.reason,
             "person": self.person,
+            "condition": self.condition,
+            **({"seals": list(self.seals)} if self.seals else {}),
         }
         return {name: value for name, value in body.items() if value != ""}
 
@@ -293,5 +304,7 @@ def read_entry(text: str, key: PublicKey, gate: str) -> Entry:
         code=fields.optional_text("code", max_length=64) or "",
         reason=fields.optional_text("reason", max_length=500) or "",
         person=fields.optional_text("person", max_length=140) or "",
+        condition=fields.optional_text("condition", max_length=10) or "",
+        seals=fields.texts("seals", max_length=15, max_items=20),
         digest=parsed.payload_digest.hex(),
     )

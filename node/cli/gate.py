@@ -223,6 +223,13 @@ def admit(
     vehicle: VehicleOption,
     question: ChallengeOption,
     proof: Annotated[str, typer.Option("--proof", help="The collector's signed answer.")],
+    condition: Annotated[
+        str, typer.Option("--condition", help="SOUND or DAMAGED, where somebody looked.")
+    ] = "",
+    seal: Annotated[
+        list[str] | None, typer.Option("--seal", help="A seal seen; may be repeated.")
+    ] = None,
+    remarks: Annotated[str, typer.Option("--remarks", help="What is damaged.")] = "",
     gate: GateOption = DEFAULT_GATE,
     as_json: JsonOption = False,
 ) -> None:
@@ -230,7 +237,8 @@ def admit(
     from protocols.gate import Arrival
 
     with _gate(gate) as here:
-        lease = here.admit(Arrival(order, container, vehicle, proof), question, _now())
+        arrival = Arrival(order, container, vehicle, proof, condition, tuple(seal or ()), remarks)
+        lease = here.admit(arrival, question, _now())
     if as_json:
         output.print_json({"open": True, "order": lease.order, "container": lease.container})
     else:
@@ -272,8 +280,8 @@ def journal(gate: GateOption = DEFAULT_GATE, as_json: JsonOption = False) -> Non
 def serve(gate: GateOption = DEFAULT_GATE) -> None:
     """Serve a barrier's controller: one JSON object per line in, one per line out.
 
-    {"do": "challenge"}; {"do": "admit", "order", "container", "vehicle", "challenge", "proof"};
-    {"do": "notice", "text"}. Ends with its input.
+    {"do": "challenge"}; {"do": "admit", "order", "container", "vehicle", "challenge", "proof",
+    "condition"?, "seals"?, "remarks"?}; {"do": "notice", "text"}. Ends with its input.
     """
     with _gate(gate) as here:
         while True:
@@ -309,6 +317,9 @@ def _do(here: Gate, line: bytes) -> dict[str, Any]:
         fields.text("container", max_length=20),
         fields.text("vehicle", max_length=20),
         fields.text("proof", max_length=MAX_TEXT),
+        fields.optional_text("condition", max_length=10) or "",
+        fields.texts("seals", max_length=15, max_items=20),
+        fields.optional_text("remarks", max_length=500) or "",
     )
     lease = here.admit(arrival, fields.text("challenge", max_length=64), _now())
     return {"open": True, "order": lease.order, "container": lease.container}

@@ -161,7 +161,7 @@ def _take_use(
     if rows.record_use(conn, order.digest, times.to_ms(entry.at)):
         told |= {"container": order.container, "number": order.number}
         _event(conn, node, "gate-out", order, told)
-        node.release.after_use(conn, order, entry.vehicle, entry.at)
+        node.release.after_use(conn, order, entry)
 
 
 def _order(conn: Connection, entry: Entry) -> StoredOrder | None:

@@ -12,7 +12,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from protocols.gate import Lease
 
+CONDITIONS = frozenset({"SOUND", "DAMAGED"})
 CHALLENGE_AGE = timedelta(minutes=10)
 _SETTINGS, _KEY, _STORE = "gate.json", "gate.pem", "gate.db"
 
@@ -165,6 +166,9 @@ class Gate:
                 order=lease.order,
                 container=lease.container,
                 vehicle=arrival.vehicle[:20],
+                condition=arrival.condition if arrival.condition in CONDITIONS else "",
+                reason=arrival.remarks[:500],
+                seals=arrival.seals[:20],
             )
             self.store.write(connection, entry, self.signer)
         return lease
@@ -196,7 +200,7 @@ class Gate:
         with self.store.transaction() as connection:
             self.store.write(connection, entry, self.signer)
 
-    def _entry(self, kind: str, now: datetime, **more: str) -> Entry:
+    def _entry(self, kind: str, now: datetime, **more: Any) -> Entry:
         return Entry(self.settings.name, 0, "", kind, now, **more)
 
 

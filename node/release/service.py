@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from node.documents import issuing, revoking, status
 from node.documents.orders import IssueOrder
+from node.gate import papers
 from node.gate import rows as gate_rows
 from node.release import deciding, rows
 from node.release.handlers import ReleaseHandlers
 from node.store import events
 from node.verification import judging
 from protocols import status_list, times
+from protocols.gate import Entry
 from protocols.release import OrderAction, Outcome
 from protocols.release import reconsider as action_of
 from protocols.release_order import TYPE, decision_digest, order_payload
@@ -190,7 +192,10 @@ class ReleaseService:
             "decision": decision_digest(decision).hex(),
         }
         self._event(conn, "released", consignment, issued.digest, detail)
-        return rows.orders(conn, container=container)[-1]
+        signed = rows.get(conn, issued.digest)
+        assert signed is not None
+        papers.issue_pass(conn, node, signed, request.vehicle)
+        return signed
 
     # -- gate ----------------------------------------------------------------------------------
 
@@ -208,13 +213,15 @@ class ReleaseService:
             raise ConflictError("release_order_other_container", f"it names {order.container}")
         detail = {"container": order.container, "number": order.number}
         self._event(conn, "gate-out", order.consignment, digest, detail)
+        left = Entry("", 0, "", "USED", self._node.clock.now())
+        self.after_use(conn, order, left)
         return order
 
-    def after_use(self, conn: Connection, order: StoredOrder, vehicle: str, at: datetime) -> None:
-        """A container left under an order: what is told now is that nothing is left to decide."""
-        _ = (vehicle, at)
-        now_ms = times.to_ms(at)
+    def after_use(self, conn: Connection, order: StoredOrder, entry: Entry) -> None:
+        """A container left under an order: nothing is left to decide, and it is told."""
+        now_ms = self._node.clock.now_ms()
         rows.tell_outcome(conn, order.container, order.consignment, Outcome.DONE.value, now_ms)
+        papers.went_out(conn, self._node, order, entry)
 
     # -- looking again -------------------------------------------------------------------------
 
@@ -280,6 +287,7 @@ class ReleaseService:
                 publisher = self._node.documents.publisher()
                 reason = "the release was taken back before it was used"
                 revoking.revoke(conn, self._node, publisher, order.digest, reason)
+                papers.revoke_pass(conn, self._node, order, reason)
         except TradeError as error:
             detail = {"code": error.code, "order": order.number, "area": "release"}
             self._event(conn, "alarm", order.consignment, order.digest, detail)

@@ -112,6 +112,7 @@ async def arrive(process: Any, port: Node, order: dict[str, Any], **more: Any) -
         "vehicle": more.get("seen", body["vehicle"]),
         "challenge": more.get("challenge", challenge),
         "proof": proof,
+        **{name: more[name] for name in ("condition", "seals") if name in more},
     }
     return await asyncio.to_thread(say, process, do="admit", **arrival)
 
@@ -245,14 +246,29 @@ async def _used_once(nodes: dict[str, Node], folder: Path, order: dict[str, Any]
         ):
             told = await arrive(process, port, order, **wrong)
             assert (told["open"], told["code"]) == (False, code)
-        assert (await arrive(process, port, order))["open"]
+        assert (await arrive(process, port, order, condition="SOUND", seals=["NHL263107"]))["open"]
         assert (await arrive(process, port, order))["code"] == "gate_order_used"
     assert (await sync(port, folder / "east"))["confirmed"] >= 8
+    await _papers(port, order)
     made = await road.decision(port)
     assert (made["outcome"], made["orders"][-1]["state"]) == ("DONE", "used")
     trace = await road.operator(port).aget(f"/v1/trace/consignments/{road.UCR}")
     kinds = {one["kind"] for one in trace["events"]}
     assert kinds >= {"pick-up-delegated", "pick-up-revoked", "order-leased", "gate-out"}
+
+
+async def _papers(port: Node, order: dict[str, Any]) -> None:
+    """The pass fell with every order taken back; the exit is a milestone and a receipt."""
+    listed = (await road.operator(port).aget("/v1/documents", consignment=road.UCR))["documents"]
+    passes = {
+        one["number"]: one["status"]["revoked"] for one in listed if one["type"] == "gate-pass"
+    }
+    assert sorted(passes.values()) == [False, True, True]
+    assert passes[f"GP-{order['number']}"] is False
+    assert any(one["number"] == f"EIR-{order['number']}" for one in listed)
+    ways = await road.operator(port).aget(f"/v1/consignments/{road.UCR}/milestones")
+    box = next(one for one in ways["containers"] if one["container"] == road.BOX)
+    assert [step["event"] for step in box["steps"]] == ["GATE_OUT"]
 
 
 # -- the register and many orders --------------------------------------------------------------

@@ -132,6 +132,7 @@ def test_a_notice_is_the_registers_and_of_its_network() -> None:
 
 def test_a_journal_line_is_read_back_and_of_one_gate() -> None:
     entry = Entry("east", 2, "aa" * 32, "USED", NOW, ORDER, "NHLU2631075", "12-ABC-3")
+    entry = replace(entry, condition="SOUND", seals=("S1", "S2"))
     text = gate.sign_entry(entry, GATE)
     found = gate.read_entry(text, GATE.public(), "east")
     assert replace(found, digest="") == entry
