@@ -25,7 +25,8 @@ HS = re.compile(r"(?!00|77|98|99)[0-9]{6}\Z", re.ASCII)
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/()+-]{0,139}\Z", re.ASCII)
 DIGEST = re.compile(r"[0-9a-f]{64}\Z", re.ASCII)
 CURRENCY = re.compile(r"[A-Z]{3}\Z", re.ASCII)
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
+#: Periods of years are added to days, so a day lies well inside the calendar.
+_DAY = re.compile(r"(19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}\Z", re.ASCII)
 MAX_ITEMS = 10_000
 MAX_TEXT = 500
 _Made = TypeVar("_Made")

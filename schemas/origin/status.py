@@ -146,7 +146,7 @@ def _product_rule(question: Question, good: Good) -> tuple[ProductRule | None, C
     told = {"hs": good.hs, "edition": source.edition}
     if not data.in_force(source.content, question.on):
         return None, steps.unknown("RCEP-012", "product_rule_unknown", **told)
-    hs = data.transposed(good.hs, good.edition or edition, edition)
+    hs = data.transposed(good.hs, good.edition, edition) if good.edition else None
     if hs is None:
         return None, steps.unknown("RCEP-012", "hs_edition_differs", **told)
     found = data.product_rule(source, hs)

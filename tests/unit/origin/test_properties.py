@@ -144,6 +144,26 @@ def test_a_material_that_becomes_originating_never_lowers_anything(
 
 
 @given(asked(), st.data())
+def test_more_originating_value_never_lowers_the_regional_value(
+    case: tuple[dict[str, Any], dict[str, Outcome]], data: st.DataObject
+) -> None:
+    body, statuses = case
+    richer = copy.deepcopy(body)
+    own = [line for line in richer["materials"] if line["origin"] == "originating"]
+    if not own:
+        own = [{"id": "new", "origin": "originating", "from": "CN", "hs": "854231", "value": "0"}]
+        richer["materials"] += own
+    line = data.draw(st.sampled_from(own))
+    line.pop("certificate", None)
+    line["from"] = "CN"
+    line["value"] = plain(Decimal(line["value"]) + data.draw(AMOUNTS))
+    before, after = (evaluate(read(each), statuses).to_json() for each in (body, richer))
+    for rule in ("RCEP-030", "RCEP-031"):
+        shown = zip(_percent(before, rule), _percent(after, rule), strict=False)
+        assert all(Decimal(one) <= Decimal(other) for one, other in shown)
+
+
+@given(asked(), st.data())
 def test_a_certificate_found_good_never_worsens_and_found_bad_never_betters(
     case: tuple[dict[str, Any], dict[str, Outcome]], data: st.DataObject
 ) -> None:

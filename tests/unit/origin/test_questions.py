@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.errors import MalformedError, RefusedError, TradeError
 from schemas.findings import Outcome
@@ -23,6 +26,17 @@ from schemas.origin import (
 P, F, I = Outcome.PASSED, Outcome.FAILED, Outcome.INDETERMINATE  # noqa: E741
 K, V = "aa" * 32, "bb" * 32
 GOOD = {K: P, V: P}
+BASES = (
+    "battery",
+    "trousers",
+    "ginger",
+    "steel",
+    "proof",
+    "declaration",
+    "transit",
+    "pepper",
+    "polymer",
+)
 
 MALFORMED: list[tuple[str, dict[str, Any], str]] = [
     ("battery", {"/materials/0/hs": "8507"}, "/materials/0/hs"),
@@ -83,6 +97,53 @@ def test_a_question_that_is_not_as_it_must_be_is_refused_at_its_place(
     with pytest.raises(MalformedError) as caught:
         read(examples.edited(base, edits))
     assert (caught.value.code, caught.value.pointer) == ("origin_question_malformed", pointer)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=8)
+    | st.sampled_from(
+        ("9999-12-31", "0001-01-01", "999999999999999.999999", "0", "CN", "KR", "850760")
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def _places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of every member and element."""
+    items: list[tuple[Any, Any]] = []
+    if isinstance(node, dict):
+        items = list(node.items())
+    elif isinstance(node, list):
+        items = list(enumerate(node))
+    return [
+        place for key, value in items for place in [(*path, key), *_places(value, (*path, key))]
+    ]
+
+
+@given(st.data())
+def test_no_question_ends_otherwise_than_answered_or_refused(data: st.DataObject) -> None:
+    base = data.draw(st.sampled_from(BASES))
+    body = examples.edited(base, {})
+    *path, last = data.draw(st.sampled_from(_places(body)))
+    node = body
+    for part in path:
+        node = node[part]
+    node[last] = data.draw(JSON)
+    try:
+        answer = evaluate(read(body), {K: data.draw(st.sampled_from(list(Outcome)))})
+    except TradeError as error:
+        refused = error.code
+    else:
+        refused = ""
+        assert reproduce(json.loads(json.dumps(answer.to_json()))).outcome is P
+    assert refused in {"", "origin_question_malformed", "origin_rules_unknown"}
 
 
 def test_an_unknown_edition_of_rules_is_refused() -> None:

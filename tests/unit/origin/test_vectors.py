@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from schemas.findings import Outcome
+from tests.shared import ROOT
 from tests.support import rcep_cases
 
 if TYPE_CHECKING:
@@ -93,3 +94,12 @@ def test_every_case_is_run_and_readings_name_real_cases() -> None:
     ids = [case["id"] for case in rcep_cases.cases()]
     assert len(ids) == len(set(ids)) == len(_cases("R", "P", "T"))
     assert set(READINGS) <= set(ids)
+
+
+def test_the_documentation_says_how_open_articles_are_read() -> None:
+    page = (ROOT / "docs/origin.md").read_text(encoding="utf-8")
+    table = page.partition("## How open points are read")[2]
+    for case, reading in READINGS.items():
+        article = reading.split(":")[0].split(",")[0].split("(")[0]
+        rows = [row for row in table.splitlines() if row.startswith(f"| {article}")]
+        assert any(case in row for row in rows), case
