@@ -29,18 +29,23 @@ from schemas import strict_json
 from schemas.errors import UnavailableError
 from tests.integration.pint.sending_network import (
     CARRIER,
+    SERVICES,
     did_of,
     eventually,
+    made,
     possessor,
-    running,
     titled,
 )
+from tests.support.network import running_network
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from node.runtime import Node
+
+#: Nobody tells by itself what was done at the arbiter: everything is sent by hand.
+RECEIVING = tuple(pair for pair in SERVICES if pair[0] != "sending")
 
 
 @dataclass
@@ -77,11 +82,14 @@ class Hand:
         return [*texts, following(texts, code, deeds).sign(signer)]
 
     async def send(self, texts: list[str], by: str, to: str) -> tuple[int, str]:
+        """To a node of this process; see `post`."""
+        return await self.post(texts, by, self.nodes[to].local_url)
+
+    async def post(self, texts: list[str], by: str, url: str) -> tuple[int, str]:
         """The HTTP status and the signed word, or the code of an unsigned error."""
         body = envelope(self.document, texts, self.nodes[by].keys.signer("platform")).to_bytes()
-        url = self.nodes[to].local_url + "/v3/envelopes"
         headers = {"Content-Type": "application/json"}
-        async with self.session.post(url, data=body, headers=headers) as answer:
+        async with self.session.post(url + "/v3/envelopes", data=body, headers=headers) as answer:
             found = strict_json.loads(await answer.read())
             if isinstance(found, str):
                 return answer.status, open_finished(found)[1].response.value
@@ -108,14 +116,19 @@ class Hand:
 @asynccontextmanager
 async def hand(folder: Path, holder: str = "exp-a") -> AsyncIterator[Hand]:
     """The network with one title, and a hand that sends for it."""
-    async with running(folder) as nodes, aiohttp.ClientSession() as session:
-        title = await titled(nodes[CARRIER], holder=holder)
-        held = await nodes[CARRIER].store.read(title_rows.bill, title)
-        assert held is not None
-        assert held.document is not None
-        stored = await nodes[CARRIER].store.read(documents.require, held.document)
-        document: Any = strict_json.loads(stored.payload)
-        yield Hand(nodes, title, document, held.issuance, session)
+    network = running_network(made(folder), services=RECEIVING)
+    async with network as nodes, aiohttp.ClientSession() as session:
+        yield await hand_of(nodes, await titled(nodes[CARRIER], holder=holder), session)
+
+
+async def hand_of(nodes: dict[str, Node], title: bytes, session: aiohttp.ClientSession) -> Hand:
+    """A hand for a title that the carrier issued."""
+    held = await nodes[CARRIER].store.read(title_rows.bill, title)
+    assert held is not None
+    assert held.document is not None
+    stored = await nodes[CARRIER].store.read(documents.require, held.document)
+    document: Any = strict_json.loads(stored.payload)
+    return Hand(nodes, title, document, held.issuance, session)
 
 
 HOST = "nl-port"
