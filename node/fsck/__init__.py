@@ -86,7 +86,7 @@ class AreaResult:
 
 def areas() -> dict[str, Area]:
     """Every area by its check id, in order."""
-    from node.fsck import kept, logs, registries, stored, titles
+    from node.fsck import kept, logs, registries, stored, titles, tracking
 
     return {
         "FSCK-09": stored.database,
@@ -104,6 +104,7 @@ def areas() -> dict[str, Area]:
         "FSCK-13": kept.lists,
         "FSCK-14": kept.chain_anchors,
         "FSCK-15": kept.stamps,
+        "FSCK-16": tracking.tracking,
     }
 
 
