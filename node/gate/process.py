@@ -152,12 +152,12 @@ class Gate:
     def _admit(self, arrival: Arrival, challenge: str, now: datetime) -> Lease:
         with self.store.transaction() as connection:
             self.store.require_onward(connection, now)
+            if self.store.is_used(arrival.order):
+                raise ConflictError("gate_order_used", arrival.order[:16])
             oldest = times.to_ms(now - CHALLENGE_AGE)
             self.store.answered(connection, challenge, oldest)
             found = self.store.lease(arrival.order)
             lease, held = (self._read(found[0]), found[1]) if found else (None, "")
-            if self.store.is_used(arrival.order):
-                raise ConflictError("gate_order_used", arrival.order[:16])
             lease = require_admissible(lease, arrival, challenge, held, now)
             self.store.use(connection, arrival.order, now)
             entry = self._entry(
