@@ -155,10 +155,10 @@ async def test_no_generated_request_gets_an_unforeseen_answer(api: str, tmp_path
 async def test_no_generated_request_gets_an_unforeseen_answer_in_the_long_run(
     api: str, tmp_path: Path
 ) -> None:
+    made = list(generated(api, EACH_LONG))
+    made += generated(api, WHOLE_LONG, whole=True) if api in HEAVY else []
     async with c.contract(tmp_path) as held:
-        for case in generated(api, EACH_LONG):
-            await send(held, case)
-        for case in generated(api, WHOLE_LONG, whole=True) if api in HEAVY else ():
+        for case in made:
             await send(held, case)
 
 
