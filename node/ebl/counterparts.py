@@ -12,13 +12,21 @@ from __future__ import annotations
 import hmac
 import tomllib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from node.http.peer_auth import PeerGuard
-from protocols.members.anchors import CREDENTIAL, PLATFORM, AnchorEntry
+from protocols.members.anchors import PLATFORM, AnchorEntry
+from protocols.pint.parties import (
+    DID_LIST,
+    DID_PROVIDER,
+    NO_PLATFORM,
+    IdentifyingCode,
+    TransactionParty,
+)
 from protocols.pint.platforms import MemberKeyring, Signatory, certified
 from schemas.errors import NotFoundError, SettingsError, UnauthenticatedError
 
@@ -33,6 +41,7 @@ if TYPE_CHECKING:
 
 CARRIER_ROLE, PLATFORM_ROLE = "carrier", "platform"
 MAX_FILE = 256 * 1024
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
 _KEYS = {"role", "url", "send", "expect", "certificates", "subscription"}
 
 
@@ -118,15 +127,16 @@ class Counterparts:
             headers[to.send.name] = to.send.value
         return await self._node.client.open_call(method, to.url + path, body, headers=headers)
 
-    def signatory(self, carrier: Counterpart, members: MemberList | None) -> Signatory:
+    def signatory(self, carrier: Counterpart) -> Signatory:
         """Whose keys sign a carrier's issuance manifests."""
+        members = self._node.members.current
         if carrier.is_member and members is not None:
             return _member_carrier(members, carrier.name)
-        since = self._node.clock.now()
+        # The operator's word has no beginning of its own: each certificate's own times count.
         anchors = tuple(
-            AnchorEntry(PLATFORM, carrier.name, one, since) for one in carrier.certificates
+            AnchorEntry(PLATFORM, carrier.name, one, _ALWAYS) for one in carrier.certificates
         )
-        return Signatory(carrier.name, tuple(certified(_timeless(anchors))), anchors)
+        return Signatory(carrier.name, tuple(certified(anchors)), anchors)
 
     def _member(self, did: str) -> Counterpart | None:
         members = self._node.members.current
@@ -145,24 +155,10 @@ class Counterparts:
 
 
 def _member_carrier(members: MemberList, did: str) -> Signatory:
-    from protocols.pint.parties import DID_LIST, DID_PROVIDER, IdentifyingCode, TransactionParty
-
+    """By its title key under our own typ, by its certified credential key in DCSA's plain form."""
     code = IdentifyingCode(DID_PROVIDER, did, DID_LIST)
-    found = MemberKeyring(members).carrier(TransactionParty(did[:70], "NONE", (code,)))
-    if found is None:
-        return Signatory(did)
-    # A carrier of the network that wrote to us without a title: by its certified credential key.
-    anchors = [one for one in members.anchors if (one.purpose, one.subject) == (CREDENTIAL, did)]
-    return Signatory(did, found.keys, tuple(anchors) or found.anchors)
-
-
-def _timeless(anchors: tuple[AnchorEntry, ...]) -> list[AnchorEntry]:
-    """The operator's word has no beginning of its own: each certificate's own times count."""
-    from dataclasses import replace
-    from datetime import UTC, datetime
-
-    start = datetime(1970, 1, 1, tzinfo=UTC)
-    return [replace(one, valid_from=start) for one in anchors]
+    found = MemberKeyring(members).carrier(TransactionParty(did, NO_PLATFORM, (code,)))
+    return found or Signatory(did)
 
 
 def _shows(request: web.Request, expected: Header) -> bool:

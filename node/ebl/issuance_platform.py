@@ -7,7 +7,7 @@ be issued is issued by rule, or waits for the operator (`ebl.issuance`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from node.ebl import rows
@@ -17,6 +17,7 @@ from node.ebl.rows import ISSUED, PENDING, PLATFORM, Issuance
 from node.pint import keys as platform_keys
 from node.pint import outgoing, platforms
 from node.pint import rows as pint_rows
+from node.title import law
 from node.title.partners import members_of
 from protocols.digest import sha256
 from protocols.pint import issuance
@@ -42,10 +43,13 @@ from schemas.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
     from node.ebl.counterparts import Counterpart
     from node.runtime import Node
+    from schemas.findings import Finding
 
 BILL = "bill-of-lading"
 #: The answer follows the 204; a counterpart must bear the other order as well.
@@ -54,48 +58,102 @@ MAX_ERRORS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the rules say of a request that can be read. title: under an arbiter of ours"""
+class Examined:
+    """A request that can be read and is its carrier's. title: under an arbiter of ours
 
-    code: IssuanceCode
-    reason: str | None = None
-    errors: tuple[IssuanceError, ...] = ()
+    refused: why the rules forbid it, None where only its party is still to be looked up
+    """
+
+    request: IssuanceRequest
+    body: bytes
+    reference: str
     title: bytes | None = None
-    registry: str | None = None
+    refused: IssuanceResponse | None = None
 
 
-def receive(conn: Connection, node: Node, carrier: Counterpart, body: bytes) -> Issuance:
-    """Keep a request, and answer it where the rules decide.
+def examine(node: Node, carrier: Counterpart, body: bytes) -> Examined:
+    """Everything that needs no store.
 
-    Raises MalformedError `pint_message_malformed`, `pint_document_malformed`, ConflictError
-    `ebl_reference_taken`, ForbiddenError `ebl_not_a_carrier`, RefusedError `pint_not_as_issued`,
-    `bad_signature`, `pint_key_unknown`, `title_other_network`.
+    Raises MalformedError `pint_message_malformed`, `pint_document_malformed`, ForbiddenError
+    `ebl_not_a_carrier`, RefusedError `pint_not_as_issued`, `bad_signature`, `pint_key_unknown`,
+    `title_other_network`.
     """
     if CARRIER_ROLE not in carrier.roles:
         raise ForbiddenError("ebl_not_a_carrier", "only a carrier puts up bills for issuance")
     request = issuance.read_request(body)
+    examination = registry.examine_parsed(BILL, dict(request.document))
+    broken = [one for one in examination.errors if one.rule.startswith("SCH")]
     reference = _reference(request, "transportDocumentReference", 20)
-    if reference is None:
-        raise MalformedError("pint_document_malformed", "it has a reference", pointer="/document")
-    verdict = judge(conn, node, carrier, request)
+    if broken or reference is None:
+        raise MalformedError(
+            "pint_document_malformed",
+            "the transport document does not obey its schema",
+            pointer="/document" + (broken[0].pointer if broken else ""),
+            findings=broken,
+        )
+    parsed, _ = issuance.require_manifest(request)
+    node.ebl.counterparts.signatory(carrier).verify(parsed, node.clock.now())
+    made = Examined(request, body, reference)
+    if parsed.typ in ISSUANCE_TYPES:
+        made = replace(made, title=_title(node, carrier, request))
+    return replace(made, refused=_refused(node, made, examination.errors))
+
+
+def _refused(node: Node, made: Examined, errors: Sequence[Finding]) -> IssuanceResponse | None:
+    """BREQ for what is wrong in the bill, REFU for what cannot be issued here."""
+    relation = _relation(made.request, made.reference)
+    if errors:
+        faults = tuple(
+            IssuanceError(one.message[:255].strip(), one.rule[:50]) for one in errors[:MAX_ERRORS]
+        )
+        told = "the bill breaks rules of the standard"
+        return IssuanceResponse(relation, IssuanceCode.BREQ, told, faults)
+    if made.request.issue_to.platform != platform_keys.platform_code(node):
+        return IssuanceResponse(relation, IssuanceCode.REFU, "issueTo names another platform")
+    if made.title is not None:
+        try:
+            law.require_manifest(node, made.request.manifest)
+        except RefusedError as error:
+            reason = f"{error.code}: {error.detail}"[:255]
+            return IssuanceResponse(relation, IssuanceCode.REFU, reason)
+    return None
+
+
+def _relation(request: IssuanceRequest, reference: str) -> TransportDocumentRelation:
+    sub_reference = _reference(request, "transportDocumentSubReference", 100)
+    return TransportDocumentRelation(reference, sub_reference)
+
+
+def receive(conn: Connection, node: Node, carrier: Counterpart, made: Examined) -> Issuance:
+    """Keep a request, and answer it where the rules decide.
+
+    Raises ConflictError `ebl_reference_taken`.
+    """
+    relation = _relation(made.request, made.reference)
     number = rows.put_issuance(
         conn,
         {
             "side": PLATFORM,
             "counterpart": carrier.name,
-            "reference": reference,
-            "sub_reference": _reference(request, "transportDocumentSubReference", 100),
+            "reference": relation.reference,
+            "sub_reference": relation.sub_reference,
             "state": PENDING,
-            "body": body,
-            "checksum": checksum_of(request.document),
-            "title": verdict.title,
+            "body": made.body,
+            "checksum": checksum_of(made.request.document),
+            "title": made.title,
             "created_at": node.clock.now_ms(),
         },
     )
     held = rows.issuance(conn, number)
     tell(conn, node, held, "ebl-asked")
-    if verdict.code is not IssuanceCode.ISSU or node.settings.ebl.issuance != "operator":
-        answer(conn, node, held, verdict.code, verdict.reason, verdict.errors)
+    said = made.refused
+    if said is None and platforms.account_of(conn, node, made.request.issue_to.codes) is None:
+        reason = "issueTo has no account on this platform"
+        said = IssuanceResponse(relation, IssuanceCode.REFU, reason)
+    if said is None and node.settings.ebl.issuance != "operator":
+        said = IssuanceResponse(relation, IssuanceCode.ISSU)
+    if said is not None:
+        answer(conn, node, held, said)
     return rows.issuance(conn, number)
 
 
@@ -106,43 +164,13 @@ def _reference(request: IssuanceRequest, name: str, longest: int) -> str | None:
     return value
 
 
-def judge(conn: Connection, node: Node, carrier: Counterpart, request: IssuanceRequest) -> Verdict:
-    """What the rules say; raises for what cannot be attributed, see `receive`."""
-    examination = registry.examine_parsed(BILL, dict(request.document))
-    broken = [one for one in examination.errors if one.rule.startswith("SCH")]
-    if broken:
-        raise MalformedError(
-            "pint_document_malformed",
-            "the transport document does not obey its schema",
-            pointer="/document" + broken[0].pointer,
-            findings=broken,
-        )
-    parsed, _ = issuance.require_manifest(request)
-    members = members_of(node)
-    node.ebl.counterparts.signatory(carrier, members).verify(parsed, node.clock.now())
-    title, where = None, None
-    if parsed.typ in ISSUANCE_TYPES:
-        title, where = _title(node, carrier, request)
-    faults = [
-        IssuanceError(one.message[:255].strip(), one.rule[:50])
-        for one in examination.errors[:MAX_ERRORS]
-    ]
-    if faults:
-        return Verdict(IssuanceCode.BREQ, "the bill breaks rules of the standard", tuple(faults))
-    if request.issue_to.platform != platform_keys.platform_code(node):
-        return Verdict(IssuanceCode.REFU, "issueTo names another platform")
-    if platforms.account_of(conn, node, request.issue_to.codes) is None:
-        return Verdict(IssuanceCode.REFU, "issueTo has no account on this platform")
-    return Verdict(IssuanceCode.ISSU, title=title, registry=where)
-
-
-def _title(node: Node, carrier: Counterpart, request: IssuanceRequest) -> tuple[bytes, str | None]:
-    """The title that the manifest makes, and where it is tracked; raises `title_other_network`."""
+def _title(node: Node, carrier: Counterpart, request: IssuanceRequest) -> bytes:
+    """The title that the manifest makes; raises `title_other_network`."""
     members = members_of(node)
     _, manifest = read_manifest(request.manifest)
     if (manifest.network, manifest.carrier) != (members.network, carrier.name):
         raise RefusedError("title_other_network", "the manifest is another network's or carrier's")
-    return manifest.title(), uri_of(members, manifest.arbiter)
+    return manifest.title()
 
 
 # -- answering ---------------------------------------------------------------------------------
@@ -166,30 +194,23 @@ def decide(
         raise NotFoundError("ebl_bill_unknown", "nothing was put up under that reference")
     if code is not IssuanceCode.ISSU and not reason:
         raise MalformedError("ebl_reason_missing", "say why", pointer="/reason")
-    answer(conn, node, pending[0], code, reason)
+    held = pending[0]
+    relation = TransportDocumentRelation(held.reference, held.sub_reference)
+    answer(conn, node, held, IssuanceResponse(relation, code, reason))
     return rows.issuance(conn, pending[0].number)
 
 
-def answer(
-    conn: Connection,
-    node: Node,
-    held: Issuance,
-    code: IssuanceCode,
-    reason: str | None = None,
-    errors: tuple[IssuanceError, ...] = (),
-) -> None:
+def answer(conn: Connection, node: Node, held: Issuance, response: IssuanceResponse) -> None:
     """Decide a request, keep the call that says so, and take the bill over when it is issued."""
-    relation = TransportDocumentRelation(held.reference, held.sub_reference)
-    response = IssuanceResponse(relation, code, reason, errors)
     body, now = strict_json.canonical(response.to_json()), node.clock.now_ms()
-    state = STATES[code]
+    state = STATES[response.response]
     values = {"state": state, "answer": body.decode(), "answered_at": now}
     rows.change_issuance(conn, held.number, values, only=(PENDING,))
     if state == ISSUED:
         _take_over(conn, node, held)
     draft = rows.Draft(held.counterpart, "POST", issuance.RESPONSES, body, "response", held.number)
     rows.put_call(conn, draft, now + ANSWER_PAUSE_MS)
-    tell(conn, node, held, f"ebl-{state}", {"code": code.value})
+    tell(conn, node, held, f"ebl-{state}", {"code": response.response.value})
 
 
 def _take_over(conn: Connection, node: Node, held: Issuance) -> None:

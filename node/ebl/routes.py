@@ -92,8 +92,8 @@ class StandardRoutes:
 
     async def _issue(self, request: web.Request) -> web.Response:
         carrier = await self._node.ebl.counterparts.admit(request)
-        body = await request.read()
-        await self._node.store.write(issuance_platform.receive, self._node, carrier, body)
+        made = issuance_platform.examine(self._node, carrier, await request.read())
+        await self._node.store.write(issuance_platform.receive, self._node, carrier, made)
         return self._taken()
 
     async def _issued(self, request: web.Request) -> web.Response:

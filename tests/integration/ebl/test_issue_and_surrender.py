@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from node.ebl import surrender_platform
 from node.title.making import Order
 from protocols.title import Ending, Kind
 from schemas.errors import ConflictError
@@ -116,8 +117,9 @@ async def _issued_anew(carrier: Node, platform: Node, old: str) -> None:
 
 
 async def test_paper_ends_the_title_and_a_bill_given_back_by_title_is_noticed(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(surrender_platform, "ENTRY_MS", 0)
     async with running(made(tmp_path)) as nodes:
         carrier, platform = nodes[CARRIER], nodes[PLATFORM]
         await put_up(carrier, bill("order"))
