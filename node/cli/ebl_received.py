@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 def received(
     bill: Annotated[str, typer.Argument(help="A bill's checksum, to see all of it.")] = "",
     reference: Annotated[str, typer.Option(help="A transport document reference.")] = "",
-    status: Annotated[str, typer.Option(help="here, sent, surrendered, ended, disputed.")] = "",
+    status: Annotated[str, typer.Option(help="here, sent, surrendered or ended.")] = "",
     save: Annotated[str, typer.Option(help="Checksum of a document to save; with --out.")] = "",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write it to.")] = None,
     home: HomeOption = DEFAULT_HOME,

@@ -86,7 +86,7 @@ class AreaResult:
 
 def areas() -> dict[str, Area]:
     """Every area by its check id, in order."""
-    from node.fsck import kept, logs, registries, stored, titles, tracking
+    from node.fsck import bills, kept, logs, registries, stored, titles, tracking
 
     return {
         "FSCK-09": stored.database,
@@ -105,6 +105,7 @@ def areas() -> dict[str, Area]:
         "FSCK-14": kept.chain_anchors,
         "FSCK-15": kept.stamps,
         "FSCK-16": tracking.tracking,
+        "FSCK-17": bills.received_bills,
     }
 
 

@@ -109,7 +109,7 @@ class PintRoutes:
                   "Bills known to this platform by transfers", tag,
                   parameters=(
                       Parameter("reference", "a transport document reference"),
-                      Parameter("status", "here, sent, surrendered, ended or disputed"),
+                      Parameter("status", "here, sent, surrendered or ended"),
                       Parameter("after", "cursor of the last page"),
                       Parameter("limit", "bills at most", {"type": "integer"}),
                   )),

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 #: States of a transfer that comes in.
 ACTIVE, ACCEPTING, RECEIVED = "active", "accepting", "received"
-#: Where a bill is: with a party here, at another platform, with its carrier, over, contradicted.
-HERE, SENT, SURRENDERED, ENDED, DISPUTED = "here", "sent", "surrendered", "ended", "disputed"
+#: Where a bill is: with a party here, at another platform, with its carrier, over.
+HERE, SENT, SURRENDERED, ENDED = "here", "sent", "surrendered", "ended"
 #: The platform under which documents of this node's own are kept.
 OURS = ""
 MAX_PAGE = 500

@@ -38,7 +38,7 @@ bills = Table(
     Column("body", Text, nullable=False),  # the transport document, canonical JSON
     Column("visualisation", Text),  # metadata of the carrier's picture, if this platform began
     Column("chain", Integer, nullable=False),  # number of the newest chain
-    Column("status", String(16), nullable=False),  # here, sent, surrendered, ended, disputed
+    Column("status", String(16), nullable=False),  # here, sent, surrendered, ended
     Column("state", Text, nullable=False),  # canonical JSON, `node.pint.views`
     Column("report", Text, nullable=False),  # of the checks at the last receipt; empty for our own
     Column("created_at", BigInteger, nullable=False),

@@ -1,0 +1,65 @@
+"""FSCK-17 over what a platform received: whole as it is, and every damage told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, update
+
+from node import fsck
+from node.pint.tables import bills, documents, entries, transfers
+from protocols.digest import sha256
+from protocols.pint.words import Action
+from tests.integration.pint.receiving_world import bill, moved, platform
+from tests.support import pint_world as w
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from node.runtime import Node
+
+LIST = b"%PDF-1.7 packing list"
+
+
+def _changes(other: str) -> list[tuple[Any, str]]:
+    return [
+        (update(bills).values(body="{}"), "was altered"),
+        (update(entries).values(text=other), "does not belong"),
+        (delete(entries).where(entries.c.place == 0), "does not belong"),
+        (update(entries).values(text="no.jws."), "cannot be read"),
+        (update(transfers).values(answer="no jws"), "cannot be read"),
+        (update(transfers).values(last=bytes(32)), "about something else"),
+        (update(documents).values(content=b"x"), "was altered"),
+    ]
+
+
+def _examined(conn: Connection, node: Node, change: Any) -> fsck.AreaResult:
+    """What fsck says after a change, which is taken back."""
+    context = fsck.Context(node.home, node.keys, node.members.current)
+    with conn.begin_nested() as savepoint:
+        if change is not None:
+            conn.execute(change)
+        found = fsck.examine(conn, context, "FSCK-17")
+        savepoint.rollback()
+    return found
+
+
+async def test_what_was_received_is_whole_and_every_damage_is_told(tmp_path: Path) -> None:
+    async with platform(tmp_path) as sender:
+        document, agent = bill(), w.party("agent", "FARR")
+        out = w.act(Action.TRANSFER, w.SHIPPER, agent, minute=1)
+        back = w.act(Action.TRANSFER, agent, w.BUYER, minute=2)
+        texts = w.chain_of(w.first(document, w.ISSUE, out, registry=None), [back])
+        envelope = w.pack(document, texts, by="FARR", supporting=[w.document_of(LIST)])
+        reference = (await sender.post(envelope)).json["envelopeReference"]
+        await sender.put(reference, sha256(LIST), LIST)
+        assert (await sender.finish(reference)).word == "RECE"
+        node = sender.node
+        whole = await node.store.write(_examined, node, None)
+        assert (whole.count, whole.examined) == (0, 3)
+        for change, words in _changes(moved(bill("TDR-2"))[0]):
+            found = await node.store.write(_examined, node, change)
+            assert found.count, str(change)
+            assert words in found.damages[0]
