@@ -88,6 +88,7 @@ WORDS: Mapping[str, Word] = MappingProxyType(
         "release-hold": Word("HOLD", "扣留", Shape.DIAMOND, "bad", loud=True),
         "pick-up-delegated": Word("pick-up right", "提箱权转授", Shape.CIRCLE, "act"),
         "pick-up-revoked": Word("right revoked", "提箱权撤销", Shape.DIAMOND, "bad", loud=True),
+        "post-clearance": Word("look again", "后续核查", Shape.RING, "wait", loud=True),
         "order-leased": Word("leased to a gate", "租用给闸口", Shape.RING, "quiet"),
         "order-void-at-gate": Word("void at the gate", "闸口已作废", Shape.RING, "quiet"),
         "gate-refused": Word("gate refused", "闸口拒绝", Shape.DIAMOND, "bad", loud=True),

@@ -36,6 +36,8 @@ def note(conn: Connection, stored: StoredDocument, now_ms: int) -> None:
     if stored.type != TYPE:
         return
     facts = registry.examine(TYPE, stored.payload).view.facts
+    if not isinstance(facts.get("code"), str) or not isinstance(facts.get("seq"), int):
+        return  # a copy that withholds them tells nothing of an authorisation
     decided = stored.verdict in (None, Outcome.PASSED.value)
     known_at = now_ms if decided else 0
     values = {"document": stored.digest, "code": facts["code"], "seq": facts["seq"]}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from node.aeo import flagging
 from node.aeo import rows as aeo_rows
 from node.documents import documents
 from node.exchange.message import Handler
@@ -152,6 +153,7 @@ def after_change(conn: Connection, node: Node, document: Document) -> None:
     stored = documents.get(conn, document.digest)
     if stored is not None:
         aeo_rows.note(conn, stored, node.clock.now_ms())
+        flagging.flag(conn, node, stored)
     release = getattr(node, "release", None)
     if release is not None and stored is not None and stored.consignment is not None:
         release.reconsider(conn, stored.consignment)

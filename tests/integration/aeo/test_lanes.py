@@ -101,9 +101,15 @@ async def test_suspension_consent_and_gap_take_the_benefit_and_at_repeats_yester
         # A class outside the agreement gives no benefit, though the chain is the same.
         await lane_is(nodes["nl-customs"], "NORMAL", "AEO_CLASS_NOT_COVERED")
         active = datetime.now(UTC)
+        decided = build(load_story(), "B", "customs-decision", active)
+        order = {"payload": base64.b64encode(decided.payload).decode(), "type": "customs-decision"}
+        await operator(customs).apost("/v1/documents", order)
 
-        await status(cert, status="SUSPENDED", reason="seals broken twice")
+        yesterday = f"{active - timedelta(days=1):%Y-%m-%d}"
+        await status(cert, status="SUSPENDED", reason="seals broken", effective=yesterday)
         assert await lane_is(customs, "NORMAL", "AEO_SUSPENDED") < 2.0
+        trace = await operator(customs).aget(f"/v1/trace/consignments/{UCR}")
+        assert [one["kind"] for one in trace["events"]].count("post-clearance") == 1
         await _yesterday(customs, active)
         await status(cert, status="ACTIVE")
         await lane_is(customs, "AEO")
