@@ -192,7 +192,7 @@ def _is_issued_elsewhere(conn: Connection, node: Node, title: bytes) -> bool:
     return issuance.read_request(asked.body).issue_to.platform != platform_code(node)
 
 
-def unbegun(conn: Connection, node: Node, limit: int = 50) -> list[bytes]:
+def unbegun(conn: Connection, node: Node, limit: int = 500) -> list[bytes]:
     """Titles that this node issued to a party of its own and whose chain has not begun."""
     known = select(bills_table.c.title).where(bills_table.c.title.is_not(None))
     query = (
@@ -212,7 +212,8 @@ def unbegun(conn: Connection, node: Node, limit: int = 50) -> list[bytes]:
 def begin(conn: Connection, node: Node, title: bytes) -> None:
     """Begin the chain of an own bill whose first possessor has its account here."""
     held = titles.find(conn, title)
-    if held is not None and is_local(node, held.state.shipper.did):
+    own = held is not None and held.state.issuer.did == node.did
+    if held is not None and own and is_local(node, held.state.shipper.did):
         ensure_bill(conn, node, held)
 
 

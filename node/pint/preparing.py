@@ -322,10 +322,10 @@ def picture_of(conn: Connection, bill: StoredBill) -> DocumentMetadata | None:
     return manifest.visualisation
 
 
-def moved_since_told(conn: Connection, limit: int = 100) -> list[tuple[bytes, int]]:
-    """Titles of bills of this platform that moved after it last spoke of them, with their seq."""
+def moved_since_told(conn: Connection, limit: int = 500) -> list[bytes]:
+    """Titles of bills of this platform that moved after it last spoke of them."""
     query = (
-        select(titles_table.c.title, titles_table.c.seq)
+        select(titles_table.c.title)
         .join(bills_table, bills_table.c.title == titles_table.c.title)
         .where(
             titles_table.c.updated_at >= bills_table.c.updated_at,
@@ -334,7 +334,7 @@ def moved_since_told(conn: Connection, limit: int = 100) -> list[tuple[bytes, in
         .order_by(titles_table.c.updated_at.desc())
         .limit(limit)
     )
-    return [(bytes(title), seq) for title, seq in conn.execute(query)]
+    return [bytes(title) for title in conn.execute(query).scalars()]
 
 
 def joined(conn: Connection, node: Node, row: Outgoing) -> None:

@@ -45,7 +45,7 @@ from schemas.catalogue import explain
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
@@ -62,7 +62,6 @@ WAIT_SECONDS = 4.0
 """For which a caller waits until a transfer is decided."""
 LOOK_AGAIN_MS = 300
 GRACE_MS = 200
-MAX_LOOKED = 100_000
 #: Codes under which an undecided transfer is shown.
 EXPIRED, UNANSWERED = "pint_offer_expired", "pint_answer_unknown"
 UNCONFIRMED, TURNED_DOWN = "pint_receipt_unconfirmed", "pint_refused_signed"
@@ -83,7 +82,7 @@ class SendingService:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._at_work: set[bytes] = set()
-        self._looked: dict[bytes, int] = {}
+        self._news: dict[bytes, int] = {}
         settings = node.settings.pint
         self._policy = RetryPolicy(
             base=timedelta(seconds=settings.retry_base),
@@ -97,6 +96,9 @@ class SendingService:
 
     async def start(self) -> None:
         """Go on with what is not decided."""
+        if not self._task:
+            self.node.title.follower.watch(self._moved)
+        await self._look_back()
         self._task = asyncio.create_task(self._run(), name="pint.sending")
 
     async def stop(self) -> None:
@@ -191,13 +193,13 @@ class SendingService:
         Raises as `prepare`.
         """
         held = await self.node.title.require(title, refresh=True)
-        row = await self.node.store.write(self._news, held)
+        row = await self.node.store.write(self._untold, held)
         if row is None:
             return None
         self._wake.set()
         return await self._outcome(row.entry, wait)
 
-    def _news(self, conn: Connection, held: StoredTitle) -> Outgoing | None:
+    def _untold(self, conn: Connection, held: StoredTitle) -> Outgoing | None:
         found = preparing.unsent_issue(conn, self.node, held)
         return found or preparing.prepare_news(conn, self.node, held)
 
@@ -232,29 +234,34 @@ class SendingService:
                 except TimeoutError:
                     continue
 
-    async def _tell_what_moved(self) -> None:
-        """What the carrier or a party here did at the arbiter by other doors is told as well."""
+    def _moved(self, title: bytes) -> None:
+        # Called where stores are written: the next step of the loop looks at it, twice, because
+        # what was told of may not be committed when it looks first.
+        self._news[title] = 2
+
+    async def _look_back(self) -> None:
+        """What moved while this node was away."""
         if self.node.members.current is None:
             return
-        for title in await self.node.store.read(beginning.unbegun, self.node):
-            await self._once(title, 0, beginning.begin, self.node, title)
-        for title, seq in await self.node.store.read(preparing.moved_since_told):
-            await self._once(title, seq, self._tell_rest, title)
+        unbegun = await self.node.store.read(beginning.unbegun, self.node)
+        untold = await self.node.store.read(preparing.moved_since_told)
+        self._news |= dict.fromkeys((*unbegun, *untold), 1)
 
-    async def _once(self, title: bytes, seq: int, write: Callable[..., None], *named: Any) -> None:
-        """Write about a title that has this seq, unless that was tried before."""
-        if self._looked.get(title) == seq:
-            return
-        if len(self._looked) > MAX_LOOKED:
-            self._looked.clear()
-        self._looked[title] = seq
-        try:
-            await self.node.store.write(write, *named)
-        except TradeError as error:
-            self.node.telemetry.log.info("pint.not_told", code=error.code)
+    async def _tell_what_moved(self) -> None:
+        """What the carrier or a party here did at the arbiter by other doors is told as well."""
+        for title, looks in list(self._news.items()):
+            if looks <= 1:
+                self._news.pop(title, None)
+            else:
+                self._news[title] = looks - 1
+            try:
+                await self.node.store.write(self._tell_rest, title)
+            except TradeError as error:
+                self.node.telemetry.log.debug("pint.not_told", code=error.code)
 
     def _tell_rest(self, conn: Connection, title: bytes) -> None:
         """Only deeds whose last is for a party elsewhere; the others wait for the next entry."""
+        beginning.begin(conn, self.node, title)
         held = titles.find(conn, title)
         if held is None or outgoing.open_of_title(conn, title) is not None:
             return

@@ -22,7 +22,7 @@ from schemas import strict_json
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from sqlalchemy import Connection
 
@@ -72,6 +72,11 @@ class Follower:
     def __init__(self, node: Node) -> None:
         """Reads nothing yet."""
         self.node = node
+        self._watchers: list[Callable[[bytes], None]] = []
+
+    def watch(self, watcher: Callable[[bytes], None]) -> None:
+        """`watcher` is told of every title with a newer final state, before that is committed."""
+        self._watchers.append(watcher)
 
     def learn(self, conn: Connection, news: TitleNews) -> bool:
         """Keep a final state with its history, leaves and events; False when it was known."""
@@ -98,6 +103,8 @@ class Follower:
             self._record(conn, operation, document, now)
         self._final(conn, news, document, now)
         self.tell(conn, title)
+        for watcher in self._watchers:
+            watcher(title)
         return True
 
     def _contradicts(self, conn: Connection, news: TitleNews) -> bool:
