@@ -14,7 +14,8 @@ from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from protocols.pint.dispute import Proven
+    from protocols.member_list import MemberList
+    from protocols.pint.dispute import Evidence, Proven
 
 DisputeArgument = Annotated[str, typer.Argument(help="The dispute's id, from `ebl disputes`.")]
 COLUMNS = ("place", "compared", "ours", "theirs")
@@ -124,7 +125,7 @@ def verify_dispute(
         "eblID": read.ebl.hex(),
         "parted": proven.parted,
         "signedBoth": list(proven.signed_both),
-        "recorded": proven.recorded or None,
+        "recorded": proven.recorded or _at_arbiter(read, members, proven),
         "places": [one.row.value for one in proven.places],
     }
     if as_json:
@@ -132,6 +133,27 @@ def verify_dispute(
         return
     output.pairs("Dispute", [(key, _text(value)) for key, value in body.items()])
     output.table("Side by side", COLUMNS, _compared(proven))
+
+
+def _at_arbiter(read: Evidence, members: MemberList, proven: Proven) -> str | None:
+    """Which chain the final operations of the bill's title stand for; None without a title."""
+    from node.title import news
+    from protocols.fields import Fields
+    from protocols.pint import dispute as evidence
+    from protocols.pint import registries as arbiters
+
+    if read.title is None:
+        return None
+    fields = Fields(read.title, news.CODE)
+    told = news.check_news(fields, fields.digest("arbiter"), members)
+    if told.manifest is None or told.manifest.document_checksum != read.ebl:
+        return None
+    final = {operation.entry for operation, _ in told.operations}
+    # A shared beginning stands in both; what comes after it decides.
+    apart = proven.places[proven.parted or 0 :]
+    ours = [one.left for one in apart if one.left is not None]
+    theirs = [one.right for one in apart if one.right is not None]
+    return evidence.which(ours, theirs, lambda one: arbiters.offered_entry(one.jws) in final)
 
 
 def registries(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:

@@ -26,6 +26,7 @@ from protocols.pint import dispute, registries, signed
 from protocols.pint.chain import open_entry
 from protocols.pint.tracking_proof import ReceivedRecord
 from protocols.registry import arbiter_of
+from schemas import strict_json
 from schemas.errors import ConflictError, RefusedError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from node.pint.receiving import Received
     from node.runtime import Node
     from protocols.pint.dispute import Evidence
+    from schemas.strict_json import JsonValue
 
 OUTCOMES = (rows.KEPT, rows.REPLACED, rows.WITHDRAWN)
 
@@ -132,7 +134,7 @@ class DisputeService:
 
     async def evidence(self, name: str) -> Evidence:
         """The evidence of a dispute, with the bill's records where a register keeps some."""
-        found = await self.node.store.read(rows.require, name)
+        found, title = await self.node.store.read(self._with_title, name)
         members = members_of(self.node)
         register, records = "", tuple[ReceivedRecord, ...]()
         if found.registry in policy.keepers(members):
@@ -141,8 +143,20 @@ class DisputeService:
         return dispute.Evidence(
             members.network, found.ebl, platform_code(self.node), found.platform,
             times.from_ms(found.opened_at), found.ours, found.theirs, found.manifest or None,
-            register, records,
+            register, records, title,
         )  # fmt: skip
+
+    def _with_title(
+        self, conn: Connection, name: str
+    ) -> tuple[Dispute, dict[str, JsonValue] | None]:
+        """The dispute, and the news of the bill's title where it has one that is known here."""
+        found = rows.require(conn, name)
+        held = bills.bill(conn, found.ebl)
+        title = held.title if held is not None else None
+        if title is None or titles.find(conn, title) is None:
+            return found, None
+        body = self.node.title.follower.message(conn, title)
+        return found, strict_json.loads_object(body, max_bytes=dispute.MAX_BYTES)
 
     # -- marking and resolving -----------------------------------------------------------------
 

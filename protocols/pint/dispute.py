@@ -23,7 +23,7 @@ from schemas import strict_json
 from schemas.errors import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from protocols.member_list import MemberList
@@ -45,6 +45,7 @@ class Evidence:
     """One dispute. platform: who showed `theirs` to `opener`; signed: the manifest or refusal.
 
     register: DID of the member that keeps the bill's records, "" without; records: from there
+    title: the final state of the bill's title with proof and history, as nodes tell it, or nothing
     """
 
     network: bytes
@@ -57,6 +58,7 @@ class Evidence:
     signed: str | None = None
     register: str = ""
     records: tuple[ReceivedRecord, ...] = ()
+    title: Json | None = None
 
     def to_bytes(self) -> bytes:
         """RFC 8785 bytes."""
@@ -72,6 +74,7 @@ class Evidence:
             "records": [item.to_json() for item in self.records],
         }
         body |= {"signed": self.signed} if self.signed else {}
+        body |= {"title": self.title} if self.title is not None else {}
         return strict_json.canonical(body | ({"register": self.register} if self.register else {}))
 
 
@@ -91,7 +94,18 @@ def read(data: bytes) -> Evidence:
         signed=optional_compact(fields, "signed"),
         register=fields.optional_text("register") or "",
         records=tuple(read_received(one) for one in fields.children("records", MAX_RECORDS)),
+        title=_title(fields),
     )
+
+
+def _title(fields: Fields) -> Json | None:
+    """Read by whoever verifies it; here it is only an object."""
+    if not fields.has("title"):
+        return None
+    whole: Json = strict_json.loads_object(
+        strict_json.canonical(fields.child("title").members), max_bytes=MAX_BYTES
+    )
+    return whole
 
 
 def _texts(fields: Fields, name: str) -> tuple[str, ...]:
@@ -159,10 +173,19 @@ def _stands(
 ) -> str:
     if recorded is None:
         return ""
-    sides = [any(one.jws.checksum == recorded for one in chain) for chain in (ours, theirs)]
-    return {(True, True): "both", (True, False): "ours", (False, True): "theirs"}.get(
-        (sides[0], sides[1]), "neither"
-    )
+    return which(ours, theirs, lambda one: one.jws.checksum == recorded)
+
+
+def which(
+    ours: Sequence[SignedEntry],
+    theirs: Sequence[SignedEntry],
+    counts: Callable[[SignedEntry], bool],
+) -> str:
+    """In which of two chains an entry stands that counts: ours, theirs, both or neither."""
+    mine, other = (any(map(counts, chain)) for chain in (ours, theirs))
+    if mine == other:
+        return "both" if mine else "neither"
+    return "ours" if mine else "theirs"
 
 
 def _verified(

@@ -159,7 +159,7 @@ async def test_r19_a_marked_dispute_stops_a_title_at_its_arbiter_until_it_is_res
         await command(rotterdam, "dispute", one["id"], "-o", str(file))
         trust.write_bytes(founding_file(rotterdam.home).read_bytes())
         proven = await command(rotterdam, "verify-dispute", str(file), "--trust", str(trust))
-        assert proven["signedBoth"] == ["NHLX"]
+        assert (proven["signedBoth"], proven["recorded"]) == (["NHLX"], "ours")
         closed = await command(
             rotterdam, "resolve", one["id"], "--as", "kept", "--reason", "the arbiter says so"
         )

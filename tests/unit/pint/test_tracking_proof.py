@@ -214,6 +214,11 @@ def test_evidence_with_an_unlisted_platform_is_refused() -> None:
         proven(evidence([first]))
 
 
+def test_what_evidence_says_of_a_title_is_kept_for_whoever_verifies_it() -> None:
+    made = evidence(title={"arbiter": "00", "proof": {}})
+    assert dispute.read(made.to_bytes()) == made
+
+
 def test_a_file_that_is_no_evidence_is_malformed() -> None:
     whole = json.loads(evidence().to_bytes())
     wrong = [whole | {"type": "urn:other"}, whole | {"ours": "x"}, whole | {"theirs": ["a.b"]}]
