@@ -42,6 +42,7 @@ __all__ = [
     "faults",
     "get",
     "rules",
+    "rules_of",
 ]
 
 XML = "application/xml"
@@ -68,6 +69,11 @@ def rules() -> Mapping[str, Rule]:
             for rule_id, rule in item.rules.rules.items()
         }
     )
+
+
+def rules_of(key: str) -> Mapping[str, Rule]:
+    """The numbered rules of one type by id, in their order; PHY-… are in `schemas.sps`."""
+    return _definition(key).rules.rules
 
 
 def examine(key: str, payload: bytes) -> Examination:

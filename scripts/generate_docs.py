@@ -2,7 +2,7 @@
 """Writes what docs/ says about codes, commands, settings, checks and paths, from the code itself.
 
 `make docs` runs it; a test compares its output with the files in the repository. Whole pages are
-docs/errors.md and docs/commands.md; elsewhere only what stands between
+docs/errors.md, docs/commands.md and those of docs/documents/; elsewhere only what stands between
 `<!-- generated: NAME -->` and `<!-- end -->` is replaced.
 """
 
@@ -33,6 +33,7 @@ _KINDS = {"check": "Checks", "rule": "Rules of documents", "condition": "Release
 def pages() -> dict[Path, str]:
     """Every page of docs/ that has something generated in it, as it should be."""
     made = {DOCS / "errors.md": errors(), DOCS / "commands.md": commands()}
+    made |= {DOCS / "documents" / name: text for name, text in document_pages().items()}
     for page in sorted(DOCS.glob("*.md")):
         text = page.read_text(encoding="utf-8")
         if page not in made and _BLOCK.search(text):
@@ -216,6 +217,106 @@ def types() -> str:
     return table(("type", "UNTDID 1001", "name", "payload", "issued by"), rows)
 
 
+# -- docs/documents/ -------------------------------------------------------------------------------
+
+
+def document_pages() -> dict[str, str]:
+    """A page for each document type, and the page that lists them: file name → text."""
+    from schemas import registry
+
+    made = {f"{key}.md": document_page(key) for key in registry.document_types()}
+    rows = [
+        (f"[`{one.key}`]({one.key}.md)", one.code, one.name_en, one.name_zh, _d23b(one.key))
+        for one in registry.document_types().values()
+    ]
+    told = (
+        "One page per type, from its profile, its rules and its mapping. A new type is one folder "
+        "in `schemas/documents/`. `pratique schema show TYPE` tells the same, `pratique schema "
+        "example TYPE` writes a sample.\n"
+    )
+    columns = ("type", "UNTDID 1001", "name", "名称", "UN/CEFACT D23B")
+    made["README.md"] = "\n".join(["# Document types\n", _NOTE + "\n", told, table(columns, rows)])
+    return made
+
+
+def document_page(key: str) -> str:
+    """The page of one type."""
+    from schemas import describe, registry
+
+    kind = registry.get(key)
+    is_json = kind.media_type == "application/json"
+    told = (
+        describe.title(key) if is_json else "UN/CEFACT SPS XML, generation 17 written, 8 read too."
+    )
+    parts = [
+        f"# {kind.name_en} ({kind.name_zh})\n",
+        _NOTE + "\n",
+        f"{told}\n",
+        table(
+            ("", ""),
+            (
+                ("type", f"`{kind.key}`"),
+                ("UNTDID 1001", kind.code or "none: a type of our own"),
+                ("payload", f"`{kind.media_type}`"),
+                ("credential", f"`{kind.credential_type}`"),
+                ("issued by", ", ".join(kind.issuer_roles)),
+                ("UN/CEFACT D23B", _d23b(key) or "no document there"),
+            ),
+        ),
+    ]
+    if is_json:
+        rows = [
+            (f"`{m.place}`", "yes" if m.required else "", m.form) for m in describe.members(key)
+        ]
+        parts += ["## Members\n", table(("member", "required", "form"), rows)]
+    parts += ["## Rules\n", _rules_of(key), *_mapping(key)]
+    return "\n".join(parts)
+
+
+def _d23b(key: str) -> str:
+    from interop.uncefact import TABLES
+
+    return f"`{TABLES[key].snapshot}`" if key in TABLES else ""
+
+
+def _rules_of(key: str) -> str:
+    from schemas import registry
+    from schemas.catalogue import explain
+
+    rows = [
+        (f"`{rule.id}`", rule.severity.value, entry.en, entry.zh, entry.source)
+        for rule in registry.rules_of(key).values()
+        if (entry := explain(rule.id))
+    ]
+    if registry.get(key).media_type != "application/json":
+        note = "The rules `PHY-…` of every SPS certificate are in [codes](../errors.md) as well.\n"
+        return note + ("\n" + _rule_table(rows) if rows else "")
+    return _rule_table(rows)
+
+
+def _rule_table(rows: Sequence[Sequence[object]]) -> str:
+    return table(("rule", "severity", "meaning", "含义", "source"), rows)
+
+
+def _mapping(key: str) -> Iterator[str]:
+    """What goes to D23B and back."""
+    from interop.uncefact import TABLES
+
+    if key not in TABLES:
+        return
+    whole = TABLES[key]
+    yield "## In D23B\n"
+    yield (
+        f"`pratique schema convert FILE --to d23b` writes `{whole.snapshot}`, `--to profile` reads "
+        "it. What no row names stays behind and is told; `--extended` takes it along.\n"
+    )
+    rows = [
+        ("`" + "/".join(filter(None, (row.ours, " + ".join(row.joined)))) + "`", f"`{row.theirs}`")
+        for row in whole.rows
+    ]
+    yield table(("ours", "theirs"), rows)
+
+
 def paths() -> str:
     """The table of HTTP paths."""
     rows = sorted(
@@ -249,8 +350,9 @@ def main() -> int:
     """Writes the pages that differ; says which."""
     for page, text in pages().items():
         if not page.exists() or page.read_text(encoding="utf-8") != text:
+            page.parent.mkdir(exist_ok=True)
             page.write_text(text, encoding="utf-8")
-            sys.stdout.write(f"wrote docs/{page.name}\n")
+            sys.stdout.write(f"wrote docs/{page.relative_to(DOCS)}\n")
     return 0
 
 
