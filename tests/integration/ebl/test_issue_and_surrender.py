@@ -24,15 +24,37 @@ from tests.integration.ebl.ebl_network import (
     surrender_reaches,
     title_is,
 )
+from tests.support.postgres import create_database
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from node.runtime import Node
+    from tests.support.network import Made
 
 
 async def test_a_straight_bill_is_issued_and_surrendered_for_delivery(tmp_path: Path) -> None:
-    async with running(made(tmp_path)) as nodes:
+    await _issued_and_surrendered(made(tmp_path))
+
+
+@pytest.fixture
+def stores(postgres_server: str) -> dict[str, dict[str, dict[str, str]]]:
+    """Settings of a PostgreSQL store for carrier and platform."""
+    return {
+        name: {"store": {"url": create_database(postgres_server, f"ebl_{place}")}}
+        for place, name in enumerate((CARRIER, PLATFORM))
+    }
+
+
+@pytest.mark.slow
+async def test_the_same_goes_on_postgresql(
+    tmp_path: Path, stores: dict[str, dict[str, dict[str, str]]]
+) -> None:
+    await _issued_and_surrendered(made(tmp_path, **stores))
+
+
+async def _issued_and_surrendered(network: Made) -> None:
+    async with running(network) as nodes:
         carrier, platform = nodes[CARRIER], nodes[PLATFORM]
         asked = await put_up(carrier, bill())
         assert asked["state"] == "pending"
