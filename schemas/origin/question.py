@@ -359,10 +359,13 @@ def _seldom(members: Members) -> dict[str, Any]:
     }
 
 
+_CERTIFICATE = frozenset({"issuer", "number", "digest"})
+
+
 def _certificate(members: Members | None) -> CertificateReference | None:
     if members is None:
         return None
-    members.only(frozenset({"issuer", "number", "digest"}))
+    members.only(_CERTIFICATE)
     return CertificateReference(
         members.required("issuer"), members.required("number"), members.required("digest", DIGEST)
     )

@@ -52,13 +52,13 @@ class Members:
     def text(self, name: str, pattern: re.Pattern[str] | None = None) -> str | None:
         """A text of at most 500 characters in that form, or None where it is absent."""
         value = self.values.get(name)
+        if isinstance(value, str) and 0 < len(value) <= MAX_TEXT:
+            if pattern is None or pattern.match(value):
+                return value
+            raise self.fault(name, f"{name} does not have the form it must have")
         if value is None and name not in self.values:
             return None
-        if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
-            raise self.fault(name, f"{name} is a text of 1 to {MAX_TEXT} characters")
-        if pattern is not None and not pattern.match(value):
-            raise self.fault(name, f"{name} does not have the form it must have")
-        return value
+        raise self.fault(name, f"{name} is a text of 1 to {MAX_TEXT} characters")
 
     def required(self, name: str, pattern: re.Pattern[str] | None = None) -> str:
         """As `text`, and it must be there."""
@@ -77,13 +77,13 @@ class Members:
     def amount(self, name: str) -> Decimal | None:
         """A decimal text or a whole number, never negative; None where it is absent."""
         value = self.values.get(name)
-        if value is None and name not in self.values:
-            return None
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
-        if not isinstance(value, str) or not AMOUNT.match(value):
-            raise self.fault(name, f"{name} is a decimal text, as in 86400.00, or a whole number")
-        return Decimal(value)
+        if isinstance(value, str) and AMOUNT.match(value):
+            return Decimal(value)
+        if value is None and name not in self.values:
+            return None
+        raise self.fault(name, f"{name} is a decimal text, as in 86400.00, or a whole number")
 
     def flag(self, name: str) -> bool | None:
         """true or false, or None where it is absent."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from schemas.findings import Outcome
 from schemas.origin import data, operations, product_rules, steps
-from schemas.origin.lines import Counting, Standing
+from schemas.origin.lines import Counting, Line, Standing
 from schemas.origin.tariff_shift import change_of_classification
 from schemas.origin.value_content import accounts, build_down, build_up, values_of
 from schemas.origin.wholly_obtained import exclusively_originating, wholly_obtained
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from schemas.findings import Check, Finding
     from schemas.origin.data import Agreement, Source
-    from schemas.origin.lines import Counted, Line
+    from schemas.origin.lines import Counted
     from schemas.origin.product_rules import Alternative
     from schemas.origin.question import Good, Question
 
@@ -338,11 +338,19 @@ def _alone(
 ) -> Tried | None:
     """The same good without cumulation, where cumulation changed anything."""
     home = question.good.party if question.good else ""
-    foreign = any(
-        line.standing is not Standing.NON_ORIGINATING and line.party not in (None, home)
-        for line in counted.lines
-    )
+    lines = counted.lines
+    # Only what counts, or may, keeps its Party.
+    foreign = {at for at, line in enumerate(lines) if line.party not in (None, home)}
     if not question.cumulation or not foreign:
         return None
-    without = Counting(question, agreement, statuses).count(cumulation=False)
-    return trial.run(_as(without.lines, Standing.NON_ORIGINATING))
+    if any(lines[at].material.deductions for at in foreign):  # which only then are looked at
+        lines = Counting(question, agreement, statuses).count(cumulation=False).lines
+    else:
+        lines = tuple(_barred(line) if at in foreign else line for at, line in enumerate(lines))
+    return trial.run(_as(lines, Standing.NON_ORIGINATING))
+
+
+def _barred(line: Line) -> Line:
+    """Another Party's material, of which nothing was deducted, as it stands without cumulation."""
+    out, counts = Standing.NON_ORIGINATING, (line.shift, line.exclusive, line.value_counts)
+    return Line(line.material, out, "RCEP-050", None, line.value, *counts)
