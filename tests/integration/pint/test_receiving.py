@@ -239,8 +239,8 @@ async def test_a_transfer_goes_on_under_another_manifest(tmp_path: Path) -> None
         assert (ended.word, ended.signed.received) == ("RECE", (sha256(PICTURE), sha256(other)))
 
 
-async def test_documents_of_one_platform_are_not_told_to_another(tmp_path: Path) -> None:
-    """R12: what FARR sent for the same bill does not count for HOME."""
+async def test_r12_documents_of_one_platform_are_not_told_to_another(tmp_path: Path) -> None:
+    """What FARR sent for the same bill does not count for HOME."""
     async with platform(tmp_path) as sender:
         document = bill()
         now = sender.node.clock.now_ms()
