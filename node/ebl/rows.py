@@ -141,12 +141,6 @@ def of_reference(
     return _issuances(conn, query.order_by(issuances.c.number.desc()).limit(MAX_PAGE))
 
 
-def in_state(conn: Connection, side: str, *states: str) -> list[Issuance]:
-    """Those in one of the states, oldest first."""
-    query = select(issuances).where(issuances.c.side == side, issuances.c.state.in_(states))
-    return _issuances(conn, query.order_by(issuances.c.number).limit(MAX_PAGE))
-
-
 def all_issuances(conn: Connection, side: str | None = None) -> list[Issuance]:
     """The newest first."""
     query = select(issuances).order_by(issuances.c.number.desc()).limit(MAX_PAGE)

@@ -30,7 +30,6 @@ from protocols.pint.words import (
     FROM_REQUEST,
     TO_REQUEST,
     TO_TITLE,
-    Action,
     Reason,
     SurrenderAction,
     SurrenderCode,
@@ -317,8 +316,3 @@ def take_answer(
         pint_rows.put_bill(conn, bill.checksum, now, status=status)
     detail = {"request": held.request, "action": answer.action.value}
     tell(conn, node, bill, f"ebl-surrender-{state}", detail)
-
-
-def action_of(held: Surrender) -> Action:
-    """The transaction that a request stands for."""
-    return FROM_REQUEST[SurrenderCode(held.code)]
