@@ -38,9 +38,7 @@ def read(conn: Connection, ucr: str, now: datetime) -> list[dict[str, Any]]:
     for box in list(boxes)[:MAX_CONTAINERS]:
         way = steps(told, box, now)
         silent = [step.event for step in way if step.progress is Progress.SILENT]
-        ways.append(
-            {"container": box, "steps": [step.to_json() for step in way], "silent": silent}
-        )
+        ways.append({"container": box, "steps": [step.to_json() for step in way], "silent": silent})
     return ways
 
 
