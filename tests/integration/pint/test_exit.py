@@ -111,7 +111,8 @@ def answers_every_line(report: dict[str, Any]) -> None:
         assert line["tests"]
     assert answers["GB-ETDA-2023", "s.4"]["answer"] == "not shown"
     assert answers["MLETR", "art. 15"]["evidence"]["endorsements"] == ["ENDORSE_TO_ORDER"]
-    assert answers["GB-ETDA-2023", "s.2(2)(c)"]["evidence"]["quorum"] == 3
+    exclusive = answers["GB-ETDA-2023", "s.2(2)(c)"]["evidence"]
+    assert 2 * exclusive["quorum"] > len(exclusive["witnesses"]) > 0
 
 
 def every_change_is_found(data: bytes, versions: Sequence[Any]) -> None:
