@@ -74,7 +74,7 @@ class Receiving:
         self.acceptance = Acceptance(node)
         self._locks: dict[bytes, tuple[asyncio.Lock, int]] = {}
         self._watchers: list[Watcher] = []
-        self._refused_watchers: list[Watcher] = []
+        self._dispute_watchers: list[Watcher] = []
         self._answers = node.telemetry.counter(
             "pratique_pint_answers_total", "PINT envelopes answered", ("code",)
         )
@@ -85,7 +85,7 @@ class Receiving:
 
     def watch_disputes(self, watcher: Watcher) -> None:
         """`watcher` is called, in a transaction of its own, for every envelope answered DISE."""
-        self._refused_watchers.append(watcher)
+        self._dispute_watchers.append(watcher)
 
     # -- POST /v3/envelopes --------------------------------------------------------------------
 
@@ -271,7 +271,7 @@ class Receiving:
 
     def _disputed(self, conn: Connection, looked: Looked) -> None:
         received = Received(looked.document, looked.sender, looked.judgement)
-        for watcher in self._refused_watchers:
+        for watcher in self._dispute_watchers:
             watcher(conn, received)
 
     # -- PUT …/additional-documents/… ----------------------------------------------------------
