@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import io
 import json
-import subprocess
-import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
+from node.cli.main import _run as command
+from node.cli.output import exit_code
+from schemas.errors import TradeError
 from tests.support.network import did_of, running_network
 
 if TYPE_CHECKING:
@@ -19,14 +22,14 @@ road = importlib.import_module("tests.integration.release.road")
 
 
 def run(*arguments: Any) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "node.cli.main", *map(str, arguments)],
-        capture_output=True,
-        timeout=60,
-        check=False,
-        text=True,
-    )
-    return done.returncode, done.stdout.strip(), done.stderr
+    """A command as `pratique` runs it, in this process; exit code, output, error code."""
+    told = io.StringIO()
+    with redirect_stdout(told):
+        try:
+            code = command([str(one) for one in arguments])
+        except TradeError as error:
+            return exit_code(error), "", error.code
+    return code, told.getvalue().strip(), ""
 
 
 async def test_a_truck_goes_out_by_commands_and_the_manual_way_is_recorded(tmp_path: Path) -> None:
