@@ -62,7 +62,6 @@ _TYPES = {  # UNTDID 1001 as D23B's documents say it → our type
     "636": "health-certificate",
     "657": "phytosanitary-re-export-certificate",
     "706": "bill-of-lading",
-    "710": "sea-waybill",
     "720": "rail-consignment-note",
     "851": "phytosanitary-certificate",
     "852": "sanitary-certificate",

@@ -24,7 +24,7 @@ from interop.uncefact.codecs import (
 )
 from interop.uncefact.mapping import Complete, Row, Table
 
-KINDS = {"BOL": "706", "SWB": "710"}  # UNTDID 1001
+KINDS = {"BOL": "706"}  # UNTDID 1001; the snapshot takes no other code, not even 710
 PAYMENT = {"PRE": "P", "COL": "C"}  # UNTDID 4237
 SEALED_BY = {"CAR": "CA", "SHI": "SH", "VET": "AC", "CUS": "CU"}  # UNTDID 9303
 MOVED = {"FCL FCL": "3", "LCL LCL": "2", "FCL LCL": "4", "LCL FCL": "5"}  # UNTDID 8335
@@ -283,12 +283,14 @@ _ROWS = (
     *_LINES,
     *_EQUIPMENT,
 )
-TABLES = tuple(
-    Table(
-        key=key,
-        snapshot="MaritimeBillofLading",
-        rows=_ROWS,
-        complete=tuple(Complete(f"{ours}/identifyingCodes", ("partyCode",)) for ours in _PARTIES),
-    )
-    for key in ("bill-of-lading", "sea-waybill")
+_COMPLETE = tuple(Complete(f"{ours}/identifyingCodes", ("partyCode",)) for ours in _PARTIES)
+BILL = Table("bill-of-lading", "MaritimeBillofLading", _ROWS, complete=_COMPLETE)
+# A waybill goes without a type code: the snapshot has none for it. Who reads it back says the type.
+WAYBILL = Table(
+    "sea-waybill",
+    "MaritimeBillofLading",
+    tuple(row for row in _ROWS if row.ours != "transportDocumentTypeCode"),
+    complete=_COMPLETE,
+    implied={"transportDocumentTypeCode": "SWB", "isToOrder": False},
 )
+TABLES = (BILL, WAYBILL)

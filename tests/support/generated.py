@@ -41,9 +41,10 @@ _TEXT = st.text(st.sampled_from("ABCxyz 019-./:提单é"), min_size=1, max_size=
 def documents(key: str) -> st.SearchStrategy[dict[str, Any]]:
     """Documents of a JSON type that satisfy its profile."""
     schema = profiles.bundle(key)
-    if common := schema["$defs"].get("common") if "$defs" in schema else None:
-        full = json.dumps(common).replace('"#/$defs/', f'"{profiles.COMMON}#/$defs/')
-        schema["$defs"]["common"] = json.loads(full)
+    for name, inner in schema.get("$defs", {}).items():
+        if "$id" in inner:  # another profile, embedded: its own references begin in itself
+            full = json.dumps(inner).replace('"#/$defs/', f'"{inner["$id"]}#/$defs/')
+            schema["$defs"][name] = json.loads(full)
     made: st.SearchStrategy[dict[str, Any]] = _value(schema, schema, "").filter(
         lambda document: not profiles.faults(key, document)
     )
@@ -60,8 +61,8 @@ def _resolved(schema: dict[str, Any], root: dict[str, Any]) -> list[dict[str, An
 
 def _target(reference: str, root: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     base, _, place = reference.partition("#")
-    node = root["$defs"]["common"] if base else root
-    for part in place.strip("/").split("/"):
+    node = root["$defs"][base.split(":")[3]] if base else root
+    for part in filter(None, place.split("/")):
         node = node[part]
     return node, root
 
