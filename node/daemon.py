@@ -101,7 +101,7 @@ def serve(home_path: Path) -> int:
     home.require()
     with home.lock(wait=LOCK_WAIT):
         node = compose(home)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_until_told(node))
     return 0
 
@@ -123,7 +123,7 @@ async def _until_told(node: Node) -> None:
             loop.remove_signal_handler(number)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop
     except ModuleNotFoundError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from node import migrations
 from node.home import Home
@@ -23,8 +23,10 @@ from protocols.members import policies
 from testnet.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from pathlib import Path
+
+    from node.runtime import Service
 
 PURPOSES: Final = ("exchange", "log", "witness")
 SERVICES: Final = (("log", LogService), ("witness", WitnessService))
@@ -36,8 +38,16 @@ def did(name: str) -> str:
     return f"did:web:{name}.example"
 
 
-def make_home(path: Path, name: str) -> Home:
-    """A home with keys and a migrated store, on a free port; everything else as by default."""
+def make_home(
+    path: Path,
+    name: str,
+    purposes: Iterable[str] = PURPOSES,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Home:
+    """A home with keys and a migrated store, on a free port; everything else as by default.
+
+    settings: further sections
+    """
     home = Home(path)
     home.create()
     chosen = parse(
@@ -45,12 +55,13 @@ def make_home(path: Path, name: str) -> Home:
             "node": {"did": did(name), "roles": ["port"], "country": "CN"},
             "http": {"port": free_port()},
             "telemetry": {"log_level": "error"},
+            **(settings or {}),
         }
     )
     home.settings_file.write_text(render(chosen))
     migrations.upgrade(home.store_url())
     keys = KeyStore(home.keys, did(name))
-    for purpose in PURPOSES:
+    for purpose in purposes:
         keys.create(purpose)
     return home
 
@@ -85,14 +96,18 @@ def _entry(name: str, home: Home, keys: KeyStore, now: datetime) -> NodeEntry:
 
 
 @asynccontextmanager
-async def running(home: Home, members: MemberList | None) -> AsyncIterator[Node]:
-    """The node of that home with its log and its witness, started; stopped at the end."""
+async def running(
+    home: Home,
+    members: MemberList | None,
+    services: Iterable[tuple[str, Callable[[Node], Service]]] = SERVICES,
+) -> AsyncIterator[Node]:
+    """The node of that home, started; stopped at the end. By default with log and witness."""
     from node.settings import load
 
     async with AsyncExitStack() as stack:
         stack.enter_context(home.lock())
         node = Node(home, load(home.settings_file))
-        node.compose(SERVICES)
+        node.compose(services)
         if members is not None:
             node.members.replace(members)
         stack.push_async_callback(node.stop)

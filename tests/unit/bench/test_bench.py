@@ -18,7 +18,7 @@ from protocols import jws
 from protocols.digest import sha256
 from schemas import strict_json
 from schemas.errors import RefusedError, UnavailableError
-from testnet.bench import credentials, ledger, measuring, poison
+from testnet.bench import credentials, ebl, ledger, measuring, poison
 from testnet.bench.measuring import LIMITS, Line, Measure
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def test_the_poison_graph_is_poison() -> None:
     assert caught.value.code == OVER_LIMIT
 
 
-@pytest.mark.parametrize("group", [credentials, ledger])
+@pytest.mark.parametrize("group", [credentials, ebl, ledger])
 @pytest.mark.parametrize(("met", "code"), [(True, 0), (None, 0), (False, 1)])
 def test_the_command_answers_by_its_exit_code(
     monkeypatch: pytest.MonkeyPatch, met: bool | None, code: int, group: ModuleType
