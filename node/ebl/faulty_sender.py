@@ -15,9 +15,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from node.documents import signing
+from node.documents import documents, signing
 from node.ebl.switches import switches_of
-from node.pint import platforms
+from node.pint import platforms, rows
 from node.pint.client import PlatformClient, Question
 from node.pint.keys import platform_code, platform_signer
 from node.title import partners
@@ -35,6 +35,8 @@ from schemas import strict_json
 from schemas.errors import ConflictError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from node.ebl.counterparts import Counterpart
     from node.runtime import Node
     from protocols.keys import Signer
@@ -114,9 +116,10 @@ class FaultySender:
     async def begin(self, order: Order) -> Json:
         """Send the first envelope; what came of it, with the transfer's id.
 
-        Raises RefusedError `pint_platform_unknown`, ConflictError `test_transfers_full`, and as
-        `keys.platform_signer`.
+        Raises RefusedError `pint_platform_unknown`, ConflictError `test_transfers_full`,
+        `test_bill_real`, and as `keys.platform_signer`.
         """
+        await self._node.store.read(require_made_up, order.document)
         if len(self._transfers) >= MAX_TRANSFERS:
             raise ConflictError("test_transfers_full", f"{MAX_TRANSFERS} are kept; reset")
         transfer = self._made(order)
@@ -139,7 +142,11 @@ class FaultySender:
         return await self._send(transfer, transfer.sent)
 
     async def issue(self, platform: Counterpart, document: Document, issue_to: Document) -> Json:
-        """Put a bill before a platform as it is, whatever is wrong with it; its answer's status."""
+        """Put a bill before a platform as it is, whatever is wrong with it; its answer's status.
+
+        Raises ConflictError `test_bill_real`, UnavailableError.
+        """
+        await self._node.store.read(require_made_up, document)
         keys = signing.signing(self._node, partners.members_of(self._node))
         manifest = issuance_manifest(document, issue_to)
         body = {
@@ -241,6 +248,19 @@ class FaultySender:
         if found is None:
             raise RefusedError("pint_platform_unknown", code)
         return found
+
+
+def require_made_up(conn: Connection, document: Document) -> None:
+    """A real bill never goes out by this door, whose chain says what it is told (R20).
+
+    Raises ConflictError `test_bill_real` for a reference that this node issued or knows of.
+    """
+    reference = document.get("transportDocumentReference")
+    if not isinstance(reference, str):
+        return
+    known = documents.find(conn, number=reference, limit=1)
+    if known or rows.bills_page(conn, reference=reference, limit=1):
+        raise ConflictError("test_bill_real", reference[:20])
 
 
 def _party(name: str, did: str, platform: str) -> TransactionParty:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -75,6 +76,20 @@ async def test_a_sender_errs_as_it_is_told_and_keeps_the_right_envelope(tmp_path
             await held.operator.apost(f"{path}/sideways")
         with pytest.raises(NotFoundError, match="test_transfer_unknown"):
             await held.operator.apost(f"{BASE}/transfers/none/again")
+
+
+async def test_r20_a_real_bill_never_goes_out_by_a_switch(tmp_path: Path) -> None:
+    async with c.contract(tmp_path) as held:
+        await told(held, held.outside)
+        payload = base64.b64encode(orjson.dumps(c.bill("TDR-REAL"))).decode()
+        await held.operator.apost("/v1/documents", {"type": "bill-of-lading", "payload": payload})
+        real = c.bill("TDR-REAL")
+        with pytest.raises(ConflictError, match="test_bill_real"):
+            await held.operator.apost(f"{BASE}/transfers", order(document=real))
+        issuance = {"counterpart": "OUTP", "document": real, "issueTo": {}}
+        with pytest.raises(ConflictError, match="test_bill_real"):
+            await held.operator.apost(f"{BASE}/issuances", issuance)
+        assert held.outside.heard == {}
 
 
 async def test_r7_every_switch_is_refused_on_a_network_that_is_no_test(tmp_path: Path) -> None:
