@@ -22,7 +22,14 @@ from protocols.pint.refusal import EnvelopeRefusedError
 from protocols.pint.registries import offered_entry
 from protocols.pint.words import MOVES_POSSESSION, TO_TITLE, Action, Response
 from protocols.title import ACCOUNT, Kind, State
-from schemas.errors import ConflictError, ForbiddenError, RefusedError, UnavailableError
+from schemas.errors import (
+    ConflictError,
+    ForbiddenError,
+    RefusedError,
+    TradeError,
+    UnavailableError,
+)
+from schemas.findings import Outcome as Verdict
 
 if TYPE_CHECKING:
     from node.pint.rows import Account
@@ -52,6 +59,27 @@ class Acceptance:
             await self._at_arbiter(judgement, judgement.title, account)
         elif judgement.registry is not None:
             await self._at_register(judgement)
+
+    async def decline(self, judgement: Judgement, code: str) -> None:
+        """End the offer of an entry that can never be received here, for the recipient (R20).
+
+        Only where the entry alone decided so: it names all of its chain and the bill, and whoever
+        sends it again gets the same answer. A manifest or a document may still be put right. The
+        arbiter out of reach, or no key of the recipient here: the offer expires.
+        """
+        if judgement.title is None or not _is_final(judgement, code):
+            return
+        digest = offered_entry(judgement.entries[-1].jws)
+        try:
+            held = await self._node.title.find(judgement.title, refresh=True)
+            if held is None or held.state.offer is None or held.state.offer.entry != digest:
+                return
+            # By its sequence number no offer is meant that was made since.
+            recipient = held.state.offer.recipient.did
+            order = Order(Kind.DECLINE_OFFER, by=recipient, seq=held.state.seq)
+            await self._node.title.operate(judgement.title, order)
+        except TradeError as error:
+            self._node.telemetry.log.info("pint.not_declined", code=error.code)
 
     def _require_law(self, judgement: Judgement) -> None:
         """The law that the carrier named is one under which titles are taken here."""
@@ -133,6 +161,17 @@ class Acceptance:
             settled = await service.submitter.submit(held.text)
             return settled.status != "final"
         return False
+
+
+#: The steps whose refusal follows from the last entry, once all steps before them have passed.
+_FINAL_STEPS = frozenset({"PINT-15", "PINT-16"})
+_FINAL_CODES = frozenset({"title_law_unlisted"})
+
+
+def _is_final(judgement: Judgement, code: str) -> bool:
+    """Whether what refused the envelope refuses every envelope with that last entry."""
+    failed = {one.id for one in judgement.checks if one.outcome is Verdict.FAILED}
+    return code in _FINAL_CODES if not failed else failed <= _FINAL_STEPS
 
 
 def _refused(code: str, detail: str) -> EnvelopeRefusedError:

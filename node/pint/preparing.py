@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from node.pint.rows import StoredBill
     from node.runtime import Node
     from node.title.rows import StoredTitle
+    from protocols.pint.chain import ChainEntry
     from protocols.pint.parties import TransactionParty
     from protocols.pint.words import Reason
     from schemas.strict_json import JsonValue
@@ -180,6 +181,31 @@ def prepare_untitled(
     return _keep(conn, node, _Place(bill, value, chain, parties, ()), made, BUILDING, supporting)
 
 
+def require_possible(conn: Connection, node: Node, held: StoredTitle, move: Move) -> None:
+    """Raise what the rules say against a deed that the next entry will have to tell.
+
+    The arbiter does not know who is a bank, so it lets a straight bill pass to anybody. Nothing is
+    said where no chain of the bill is here.
+    """
+    try:
+        place = _place(conn, node, held)
+    except NotFoundError:
+        return
+    made = transactions_of((*place.left, _deed(held, move)), place.parties, node.clock.now())
+    _require_rules(node, place, _entry(node, place, made))
+
+
+def _entry(node: Node, place: _Place, made: Sequence[Transaction]) -> ChainEntry:
+    opening = Opening(place.bill.issuance, place.bill.registry)
+    return entry_after(place.chain, platform_code(node), place.document, made, opening)
+
+
+def _require_rules(node: Node, place: _Place, entry: ChainEntry) -> None:
+    """The receiver's own rules over the chain with one more entry; raises as `rules.apply`."""
+    entries = [open_entry(text).entry for text in place.chain]
+    rules.replay([*entries, entry], terms(node, place.document, place.bill.registry))
+
+
 def untitled_deed(conn: Connection, node: Node, document: bytes, move: Move) -> Transaction:
     """The deed with a bill under no arbiter, by what its chain says; `move.title` is not looked at.
 
@@ -269,10 +295,8 @@ def _keep(
     state: str,
     supporting: Sequence[Supporting],
 ) -> Outgoing:
-    opening = Opening(place.bill.issuance, place.bill.registry)
-    entry = entry_after(place.chain, platform_code(node), place.document, made, opening)
-    entries = [open_entry(text).entry for text in place.chain]
-    rules.replay([*entries, entry], terms(node, place.document, place.bill.registry))
+    entry = _entry(node, place, made)
+    _require_rules(node, place, entry)
     text = entry.sign(platform_signer(node))
     return _keep_signed(conn, node, place, place.chain, text, state, supporting)
 

@@ -105,6 +105,7 @@ class Receiving:
             except EnvelopeRefusedError as error:
                 refused = answers.rejected(_last(looked), error.response, error.detail)
                 await self._refused(looked, error)
+                await self.acceptance.decline(looked.judgement, error.code)
                 return self._count(replies.signed(refused, signer))
         raise UnavailableError("pint_busy", "the bill changes all the time; ask again")
 

@@ -40,7 +40,7 @@ from protocols.exchange.retry import RetryPolicy
 from protocols.pint.answers import Decided, Unknown, open_finished
 from protocols.pint.envelope import open_envelope_manifest, read_envelope
 from protocols.pint.words import ACCEPTED, SURRENDERS, TO_TITLE, Action, Response
-from protocols.title import Kind
+from protocols.title import Bill, Kind
 from schemas.catalogue import explain
 from schemas.errors import TradeError
 
@@ -178,6 +178,8 @@ class SendingService:
         possessor = held.state.possessor
         if order.action is Action.TRANSFER and possessor and possessor.did == order.to:
             return {"outcome": "final", "state": "recorded", "title": order.title.hex()}
+        if order.action is Action.TRANSFER and held.state.bill is Bill.STRAIGHT:
+            await self.node.store.write(preparing.require_possible, self.node, held, order)
         kind = TO_TITLE[order.action]
         assert kind is not None  # no SIGN is ordered
         answer = await self.node.title.operate(

@@ -146,7 +146,7 @@ def _first_failure(data: bytes, versions: Sequence[Any]) -> str:
     return failed[0] if failed else ""
 
 
-async def test_a_law_that_is_not_accepted_is_refused_at_issue_and_at_acceptance(
+async def test_r20_a_law_that_is_not_accepted_is_refused_and_the_bill_is_free_at_once(
     tmp_path: Path,
 ) -> None:
     network = net.made(tmp_path)
@@ -166,5 +166,14 @@ async def test_a_law_that_is_not_accepted_is_refused_at_issue_and_at_acceptance(
         )
         title = bytes.fromhex(issued["title"])
         sent = await net.move(nhl, title, Action.TRANSFER, "bank")
-        assert sent["state"] != "received"
+        # The recipient's platform declines what it can never receive: nobody waits for the offer.
+        assert (sent["outcome"], sent["state"]) == ("refused", "refused"), sent
+        assert sent["code"] == "pint_refused_signed"
         assert await net.possessor(nhl, title) == holder
+        assert Kind.DECLINE_OFFER in await kinds_of(nhl, title)
+        elsewhere = await net.move(nhl, title, Action.TRANSFER, "financier-2")
+        assert elsewhere["state"] == "received", elsewhere
+
+
+async def kinds_of(node: Node, title: bytes) -> list[Kind]:
+    return [Kind(one["kind"]) for one in (await node.title.show(title))["history"]]

@@ -65,6 +65,9 @@ async def test_a_straight_bill_goes_to_its_consignee_only_and_is_never_endorsed(
             await move(nhl, title, Action.TRANSFER, "imp-b")
         sent = await move(nhl, title, Action.TRANSFER, "imp-a")
         assert (sent["outcome"], sent["platform"]) == ("final", "MDPX")
+        # Nor within a platform, where nobody but the arbiter is asked.
+        with pytest.raises(TradeError, match="pint_straight_stranger"):
+            await move(maas, title, Action.TRANSFER, "bank")
         given = await move(maas, title, Action.SURRENDER_FOR_DELIVERY)
         assert (given["outcome"], given["platform"]) == ("final", "NHLX")
 
