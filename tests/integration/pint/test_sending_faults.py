@@ -23,6 +23,7 @@ from tests.integration.pint.sending_network import (
     running,
     titled,
 )
+from tests.support import contract
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,6 +43,10 @@ async def behind(folder: Path, **pint: float) -> AsyncIterator[tuple[dict[str, N
         async with running(folder, fronts=fronts, pint=pint) as nodes:
             before.node = nodes["nl-port"]
             yield nodes, before
+            # Whatever a test is about, what was sent is as DCSA's file has it.
+            assert before.bodies
+            for body in before.bodies:
+                assert contract.request_faults("POST", "/v3/envelopes", body) == []
 
 
 async def decided(node: Node, entry: str) -> outgoing.Outgoing | None:
