@@ -211,3 +211,18 @@ async def with_account(held: Contract, name: str) -> dict[str, str]:
 def bill(reference: str, **edits: Any) -> dict[str, Any]:
     """A bill in blank of its own."""
     return w.bill(**({"/transportDocumentReference": reference} | edits))
+
+
+async def issuance_request(held: Contract, reference: str, name: str = "shipper") -> dict[str, Any]:
+    """What the carrier outside puts before our platform, for a party that has an account here."""
+    document = bill(reference)
+    issue_to = {
+        "partyName": name,
+        "sendToPlatform": PLATFORM,
+        "identifyingCodes": [await with_account(held, name)],
+    }
+    return {
+        "document": document,
+        "issueTo": issue_to,
+        "issuanceManifestSignedContent": held.outside.manifest(document, issue_to),
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -47,29 +47,14 @@ def _split(path: str) -> tuple[str, str]:
     return ("PUT" if path == ISSUE else "POST"), path
 
 
-async def _request(held: Contract, reference: str, **changes: Any) -> dict[str, Any]:
-    document = c.bill(reference)
-    issue_to = {
-        "partyName": "Shipper",
-        "sendToPlatform": c.PLATFORM,
-        "identifyingCodes": [await c.with_account(held, "shipper")],
-    }
-    body = {
-        "document": document,
-        "issueTo": issue_to,
-        "issuanceManifestSignedContent": held.outside.manifest(document, issue_to),
-    } | changes
-    assert contract.request_faults("PUT", ISSUE, orjson.dumps(body)) == []
-    return body
-
-
 async def _as_platform(held: Contract) -> None:
     """A carrier issues on our platform; the bill is given back twice, rejected and accepted."""
-    body = await _request(held, "TDR-1")
+    body = await c.issuance_request(held, "TDR-1")
+    assert contract.request_faults("PUT", ISSUE, orjson.dumps(body)) == []
     assert (await held.call("PUT", ISSUE, body, by="OUTC"))[0] == 204
     assert (await held.heard(ISSUED))["issuanceResponseCode"] == "ISSU"
     assert (await held.call("PUT", ISSUE, body, by="OUTC"))[0] == 409
-    other = await _request(held, "TDR-2") | {"document": c.bill("TDR-3")}
+    other = await c.issuance_request(held, "TDR-2") | {"document": c.bill("TDR-3")}
     assert (await held.call("PUT", ISSUE, other, by="OUTC"))[0] == 422
     for count, action in enumerate(("SREJ", "SURR"), 1):
         wish = {"reference": "TDR-1", "code": "AREQ", "reason": "SWTP"}
@@ -144,7 +129,7 @@ async def _given_back(held: Contract) -> None:
 
 async def _wrongly(held: Contract) -> None:
     """What nobody may do, and what is no JSON of the standard, at every operation."""
-    body = await _request(held, "TDR-5")
+    body = await c.issuance_request(held, "TDR-5")
     assert (await held.call("PUT", ISSUE, body, by="OUTP"))[0] == 403
     asked = {"surrenderRequestReference": "S-3", "transportDocumentReference": "TDR-1",
              "surrenderRequestCode": "SREQ"}  # fmt: skip

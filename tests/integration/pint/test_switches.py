@@ -36,18 +36,7 @@ async def test_what_was_told_is_shown_and_a_reset_forgets_bills_and_no_accounts(
         shown = await held.operator.aget(BASE)
         assert [peer["code"] for peer in shown["peers"]] == [c.OUTSIDE]
         assert c.OURS not in str(shown)
-        await c.with_account(held, "receiver")
-        document = c.bill("TDR-1")
-        issue_to = {
-            "partyName": "r",
-            "sendToPlatform": c.PLATFORM,
-            "identifyingCodes": [c.account("receiver")],
-        }
-        request = {
-            "document": document,
-            "issueTo": issue_to,
-            "issuanceManifestSignedContent": held.outside.manifest(document, issue_to),
-        }
+        request = await c.issuance_request(held, "TDR-1")
         path = "/v3/ebl-issuance-requests"
         assert (await held.call("PUT", path, request, by="OUTC"))[0] == 204
         assert (await held.call("PUT", path, request, by="OUTC"))[0] == 409
@@ -76,6 +65,30 @@ async def test_a_sender_errs_as_it_is_told_and_keeps_the_right_envelope(tmp_path
             await held.operator.apost(f"{path}/sideways")
         with pytest.raises(NotFoundError, match="test_transfer_unknown"):
             await held.operator.apost(f"{BASE}/transfers/none/again")
+
+
+async def test_r7_a_rejection_without_a_reason_is_taken_from_a_peer_under_test_alone(
+    tmp_path: Path,
+) -> None:
+    async with c.contract(tmp_path) as held:
+        request = await c.issuance_request(held, "TDR-1")
+        path = "/v3/ebl-issuance-requests"
+        assert (await held.call("PUT", path, request, by="OUTC"))[0] == 204
+        await held.operator.apost("/v1/ebl/surrenders", {"reference": "TDR-1", "code": "SREQ"})
+        asked = await held.heard("/v3/ebl-surrender-requests")
+        answer = {
+            "surrenderRequestReference": asked["surrenderRequestReference"],
+            "action": "SREJ",
+        }
+        where = "/v3/ebl-surrender-responses"
+        assert (await held.call("POST", where, answer, by="OUTC"))[0] == 400
+        body = orjson.dumps({"peers": [{"code": "OUTC", "beta": True}]})
+        await held.operator.arequest("PUT", BASE, body, headers=JSON)
+        assert (await held.call("POST", where, answer, by="OUTC"))[0] == 204
+        (surrender,) = (await held.operator.aget("/v1/ebl/surrenders"))["surrenders"]
+        assert surrender["state"] == "rejected"
+        status, chains = await held.call("GET", "/endorsement-chains/TDR-1", by="OUTC")
+        assert (status, len(chains)) == (200, 1)
 
 
 async def test_r20_a_real_bill_never_goes_out_by_a_switch(tmp_path: Path) -> None:
