@@ -45,6 +45,7 @@ SERVICES = (
     ("aeo", "node.aeo.service", "AeoService"),
     ("gate", "node.gate.service", "GateService"),
     ("origin", "node.origin.service", "OriginService"),
+    ("consistency", "node.consistency.service", "ConsistencyService"),
     ("release", "node.release.service", "ReleaseService"),
     ("evidence", "node.evidence.service", "EvidenceService"),
     ("trace", "node.trace.service", "TraceService"),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from node.aeo.service import AeoService
     from node.anchor.service import AnchorService
     from node.chain.service import ChainService
+    from node.consistency.service import ConsistencyService
     from node.documents.service import DocumentService
     from node.ebl.service import EblService
     from node.ebl.switch_service import SwitchService
@@ -141,6 +142,7 @@ class Node:
     aeo: AeoService
     gate: GateService
     origin: OriginService
+    consistency: ConsistencyService
     release: ReleaseService
     evidence: EvidenceService
     trace: TraceService

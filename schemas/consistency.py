@@ -1,8 +1,7 @@
-"""Comparing two payloads, or two documents about the same goods.
+"""Where two JSON payloads differ, member by member.
 
-`compare_payloads` shows where two JSON payloads differ, member by member: what a report names when
-an altered copy meets the intact one. `compare_views` gives the findings XDC-001 … about two
-documents that should agree; each shows both values and both places.
+It is what a report names when an altered copy meets the intact one. Two different documents about
+the same goods are compared by `schemas.cross`.
 """
 
 from __future__ import annotations
@@ -14,13 +13,11 @@ from typing import TYPE_CHECKING
 
 from schemas import strict_json
 from schemas.fields import pointer
-from schemas.findings import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from schemas.strict_json import JsonValue
-    from schemas.view import View
 
 MAX_DIFFERENCES = 100
 
@@ -98,55 +95,3 @@ def _elements(left: list[JsonValue], right: list[JsonValue], place: str) -> Iter
             yield Difference(below, left[index], None, Change.MISSING_RIGHT)
         else:
             yield from _differences(left[index], right[index], below)
-
-
-# Field of the view → rule and the sentence about it. All are warnings: which of two documents is
-# right is for people to say.
-SINGLE_FIELDS = {
-    "gross_kg": ("XDC-001", "the gross weights differ"),
-    "net_kg": ("XDC-002", "the net weights differ"),
-    "packages": ("XDC-003", "the numbers of packages differ"),
-    "export_country": ("XDC-006", "the exporting countries differ"),
-    "import_country": ("XDC-006", "the importing countries differ"),
-    "port_of_loading": ("XDC-007", "the ports of loading differ"),
-    "port_of_discharge": ("XDC-007", "the ports of discharge differ"),
-    "consignment": ("XDC-008", "the consignment references differ"),
-}
-SETS = {
-    "containers": ("XDC-004", "the containers differ"),
-    "hs": ("XDC-005", "the HS subheadings differ"),
-}
-
-
-def compare_views(left: View, right: View) -> tuple[Finding, ...]:
-    """Where two documents about the same goods disagree; a field either leaves out is skipped."""
-    return (*_single_fields(left, right), *_sets(left, right))
-
-
-def _single_fields(left: View, right: View) -> Iterator[Finding]:
-    for name, (rule, sentence) in SINGLE_FIELDS.items():
-        one, other = getattr(left, name), getattr(right, name)
-        if one is not None and other is not None and one != other:
-            yield _finding(rule, sentence, name, left, right, str(one), str(other))
-
-
-def _sets(left: View, right: View) -> Iterator[Finding]:
-    for name, (rule, sentence) in SETS.items():
-        one, other = getattr(left, name), getattr(right, name)
-        if one and other and set(one) != set(other):
-            yield _finding(rule, sentence, name, left, right, ", ".join(one), ", ".join(other))
-
-
-def _finding(
-    rule: str, sentence: str, name: str, left: View, right: View, one: str, other: str
-) -> Finding:
-    values = {
-        "left": one,
-        "right": other,
-        "leftPointer": left.pointers.get(name, ""),
-        "rightPointer": right.pointers.get(name, ""),
-        "leftDocument": f"{left.type} {left.number}",
-        "rightDocument": f"{right.type} {right.number}",
-    }
-    message = f"{sentence}: {one} and {other}"
-    return Finding(rule, Severity.WARNING, right.pointers.get(name, ""), message, values)

@@ -154,6 +154,9 @@ def after_change(conn: Connection, node: Node, document: Document) -> None:
     if stored is not None:
         aeo_rows.note(conn, stored, node.clock.now_ms())
         flagging.flag(conn, node, stored)
+        consistency = getattr(node, "consistency", None)
+        if consistency is not None:
+            consistency.note(conn, stored)
     release = getattr(node, "release", None)
     if release is not None and stored is not None and stored.consignment is not None:
         release.reconsider(conn, stored.consignment)

@@ -10,6 +10,7 @@ import asyncio
 import secrets
 from typing import TYPE_CHECKING
 
+from node.consistency import papers
 from node.documents import documents
 from node.verification import challenges, intake, judging, rows
 from node.verification.conflicts import ConflictHandler
@@ -114,7 +115,9 @@ class VerificationService:
         judged = judging.judge(case, status, historical=historical)
         if question.challenge is not None:
             judged = await self._once(judged, question.challenge)
-        return await self._node.store.read(judging.name_differences, question.file, judged)
+        read = self._node.store.read
+        told = await read(judging.name_differences, question.file, judged)
+        return await read(papers.with_findings, told)
 
     def _own_stamp(self, case: Case) -> bytes | None:
         """The time-stamp kept here, where a file has none with it."""

@@ -1,0 +1,99 @@
+"""Which papers of a consignment are held against which, and the findings that come of it.
+
+Leading are the transport documents: every other paper is compared with each of them. Declarations
+come next: they are compared with what they are drawn up from. Two certificates are not compared
+with each other; both answer to the bill.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from schemas.cross.rules import RULES, CrossRule, Disagreement, Pair
+from schemas.findings import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from schemas.cross.statement import Statement
+
+MAX_FINDINGS = 500
+TRANSPORT = (
+    "bill-of-lading",
+    "sea-waybill",
+    "negotiable-multimodal-document",
+    "master-transport-document",
+    "rail-consignment-note",
+)
+DECLARATIONS = ("export-declaration", "import-declaration")
+LEADING = (*TRANSPORT, *DECLARATIONS)
+# They are about all the goods of the consignment, and have to say the same of them.
+WHOLE = frozenset({*LEADING, "commercial-invoice", "packing-list", "arrival-notice"})
+# They are about an operator, a ship, a moment or a calculation: nothing to compare.
+SILENT = frozenset({"aeo-status", "logistics-event", "origin-evaluation", "ship-certificate"})
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A document of the consignment: its statement, and what names it (a digest, hex)."""
+
+    statement: Statement
+    digest: str = ""
+
+
+def pairs(papers: Sequence[Paper]) -> Iterator[tuple[Paper, Paper]]:
+    """Leading document and other, each two papers at most once."""
+    ranked = sorted(
+        (each for each in papers if each.statement.type not in SILENT),
+        key=lambda each: (_rank(each), each.statement.type, each.statement.number, each.digest),
+    )
+    for at, one in enumerate(ranked):
+        if one.statement.type in LEADING:
+            yield from ((one, other) for other in ranked[at + 1 :])
+
+
+def _rank(paper: Paper) -> int:
+    kind = paper.statement.type
+    return LEADING.index(kind) if kind in LEADING else len(LEADING)
+
+
+def examine(papers: Sequence[Paper]) -> tuple[Finding, ...]:
+    """Every disagreement between the papers of one consignment, at most `MAX_FINDINGS`."""
+    found = (
+        finding
+        for one, other in pairs(papers)
+        for finding in compare(one.statement, other.statement, one.digest, other.digest)
+    )
+    return tuple(islice(found, MAX_FINDINGS))
+
+
+def compare(
+    left: Statement, right: Statement, left_digest: str = "", right_digest: str = ""
+) -> tuple[Finding, ...]:
+    """Where two documents disagree; `left` leads. What either leaves out is not compared."""
+    pair = Pair(left, right, partial=right.type not in WHOLE)
+    named = {"leftDocument": left.name, "rightDocument": right.name}
+    digests = {"leftDigest": left_digest, "rightDigest": right_digest}
+    named |= {name: digest for name, digest in digests.items() if digest}
+    return tuple(
+        _finding(rule, each, named) for rule in RULES.values() for each in rule.check(pair)
+    )
+
+
+def _finding(rule: CrossRule, each: Disagreement, named: dict[str, str]) -> Finding:
+    values = {
+        "left": each.left.value,
+        "right": each.right.value,
+        "leftPointer": each.left.pointer,
+        "rightPointer": each.right.pointer,
+        **named,
+    }
+    message = f"{each.message}: {each.left.value} and {each.right.value}"
+    return Finding(rule.id, rule.severity, each.right.pointer, message, values)
+
+
+def errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Those that say the papers cannot all be of this consignment."""
+    return tuple(each for each in findings if each.severity is Severity.ERROR)
