@@ -22,8 +22,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 def to_text(moment: datetime) -> str:
     """`2026-11-18T06:00:00.000Z`; `moment` must be aware, fractions below 1 ms are cut."""
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z".rjust(24, "0")
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def from_text(text: object, *, pointer: str = "") -> datetime:

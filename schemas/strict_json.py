@@ -71,7 +71,7 @@ def loads(
     value = _loads_fast(data)
     if value is _NOT_PROVEN:
         value = _loads_strict(data)
-    if not _is_small(value, len(data), max_depth, max_members):
+    if not _is_small(value, data, max_depth, max_members):
         _check_size(value, max_depth, max_members)
     return value  # type: ignore[no-any-return]
 
@@ -279,13 +279,17 @@ def _has_lone_surrogate(text: str) -> bool:
     return False
 
 
-def _is_small(value: Any, size: int, max_depth: int, max_members: int) -> bool:
-    """Whether `value` provably keeps the caps, from one indented writing of a short text.
+def _is_small(value: Any, data: bytes, max_depth: int, max_members: int) -> bool:
+    """Whether `value` provably keeps the caps, from its text or one indented writing of a short one.
 
-    Each member and element takes a byte at least, and begins a line that is indented twice its
-    depth; `_check_size` counts where this does not settle it.
+    Each member and element takes a byte at least, each level a bracket, and a member begins a line
+    that is indented twice its depth; `_check_size` counts where this does not settle it.
     """
-    if max_depth < 1 or size > min(_SHORT, max_members):  # nested deep, it grows when indented
+    if max_depth < 1 or len(data) > max_members:
+        return False
+    if data.count(b"{") + data.count(b"[") <= max_depth:
+        return True
+    if len(data) > _SHORT:  # nested deep, it grows when indented
         return False
     try:
         lines = orjson.dumps(value, option=orjson.OPT_INDENT_2)

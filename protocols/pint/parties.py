@@ -15,7 +15,7 @@ from protocols.fields import COUNTRY, Fields
 from protocols.pint.reading import PLATFORM, TRIMMED, Json, loose, present, some
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from schemas.strict_json import JsonValue
 
@@ -161,8 +161,10 @@ def by_list(codes: Iterable[IdentifyingCode]) -> dict[tuple[str, str | None], se
     return found
 
 
-def same_codes(left: Iterable[IdentifyingCode], right: Iterable[IdentifyingCode]) -> bool:
+def same_codes(left: Sequence[IdentifyingCode], right: Sequence[IdentifyingCode]) -> bool:
     """Whether two sets of codes name one party: they share one, and contradict in no list."""
+    if left and left == right:
+        return True
     ours, theirs = by_list(left), by_list(right)
     shared = [name for name in ours if name in theirs]
     return bool(shared) and all(ours[name] & theirs[name] for name in shared)

@@ -16,6 +16,7 @@ import binascii
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAl
 from protocols import base64url
 from protocols.digest import sha256
 from protocols.keys import from_ed25519_bytes
-from protocols.pint.reading import COMPACT, MAX_COMPACT
+from protocols.pint.reading import MAX_COMPACT
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError, TooLargeError
 
@@ -90,29 +91,46 @@ def parse(text: str, *, expected_typ: AbstractSet[str] = frozenset()) -> Signed:
     """
     if len(text) > MAX_COMPACT:
         raise TooLargeError("jws_too_large", f"more than {MAX_COMPACT} characters")
-    if COMPACT.fullmatch(text) is None:
+    parts = text.split(".")
+    if len(parts) != 3 or not all(parts):
         raise MalformedError(CODE, "a compact JWS has three parts that are not empty")
-    protected, payload, signature = text.split(".")
+    protected, payload, signature = parts
+    if len(protected) > MAX_HEADER:
+        raise TooLargeError("jws_too_large", f"a header over {MAX_HEADER} characters")
     header = _header(protected)
+    if header.typ is not None and "+" in header.typ and header.typ not in expected_typ:
+        raise RefusedError(
+            "jws_typ_unexpected", "a signed object of another protocol", pointer="/typ"
+        )
     return Signed(
         text=text,
-        alg=_algorithm(header),
-        kid=_kid(header),
-        typ=_typ(header, expected_typ),
-        x5c=_chain(header),
+        alg=header.alg,
+        kid=header.kid,
+        typ=header.typ,
+        x5c=header.x5c,
         payload=base64url.decode(payload, pointer="payload"),
         signature=base64url.decode(signature, pointer="signature"),
     )
 
 
-def _header(protected: str) -> dict[str, strict_json.JsonValue]:
-    if len(protected) > MAX_HEADER:
-        raise TooLargeError("jws_too_large", f"a header over {MAX_HEADER} characters")
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What a protected header says; typ: in lower case and without `application/`."""
+
+    alg: str
+    kid: str | None
+    typ: str | None
+    x5c: tuple[bytes, ...]
+
+
+@lru_cache(maxsize=256)
+def _header(protected: str) -> _Header:
+    """A header says who signs and how, and nothing of what: a signer's is always the same text."""
     header = strict_json.loads_object(base64url.decode(protected, pointer="protected"))
     if "crit" in header or "b64" in header:
         # RFC 7515 §4.1.11: what must be understood and is not understood refuses the object.
         raise MalformedError(CODE, "extensions (crit, b64) are not used here")
-    return header
+    return _Header(_algorithm(header), _kid(header), _typ(header), _chain(header))
 
 
 def _algorithm(header: Mapping[str, object]) -> str:
@@ -135,18 +153,13 @@ def _kid(header: Mapping[str, object]) -> str | None:
     return kid
 
 
-def _typ(header: Mapping[str, object], expected: AbstractSet[str]) -> str | None:
+def _typ(header: Mapping[str, object]) -> str | None:
     typ = header.get("typ")
     if typ is None:
         return None
     if not isinstance(typ, str) or len(typ) > 100:
         raise MalformedError(CODE, "typ is a media type", pointer="/typ")
-    short = typ.lower().removeprefix("application/")
-    if "+" in short and short not in expected:
-        raise RefusedError(
-            "jws_typ_unexpected", "a signed object of another protocol", pointer="/typ"
-        )
-    return short
+    return typ.lower().removeprefix("application/")
 
 
 def _chain(header: Mapping[str, object]) -> tuple[bytes, ...]:
@@ -237,10 +250,15 @@ def sign(
     """
     # RFC 9864's names are new; platforms read RFC 8037's.
     alg = "EdDSA" if signer.algorithm == "Ed25519" else signer.algorithm
-    header: dict[str, strict_json.JsonValue] = {"alg": alg, "kid": kid or signer.kid}
-    if x5c:
-        header["x5c"] = [base64.b64encode(one).decode("ascii") for one in x5c]
-    protected = base64url.encode(strict_json.canonical(header))
+    protected = _protected(alg, kid or signer.kid, tuple(x5c))
     body = base64url.encode(payload)
     signature = signer.sign(f"{protected}.{body}".encode("ascii"))
     return f"{protected}.{body}.{base64url.encode(signature)}"
+
+
+@lru_cache(maxsize=64)
+def _protected(alg: str, kid: str, x5c: tuple[bytes, ...]) -> str:
+    header: dict[str, strict_json.JsonValue] = {"alg": alg, "kid": kid}
+    if x5c:
+        header["x5c"] = [base64.b64encode(one).decode("ascii") for one in x5c]
+    return base64url.encode(strict_json.canonical(header))

@@ -78,7 +78,7 @@ def test_what_is_small_at_a_glance_keeps_the_caps(
         value: Any = strict_json.loads(data)
     except TradeError:
         return
-    if strict_json._is_small(value, len(data), depth, members):
+    if strict_json._is_small(value, data, depth, members):
         strict_json._check_size(value, depth, members)
 
 
