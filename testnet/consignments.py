@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from testnet import faults
+from testnet import bills, faults
 
 if TYPE_CHECKING:
     from testnet.faults import Injected
@@ -19,15 +19,15 @@ async def play_a(run: Run) -> None:
     """A: sea, title to order of a bank, plant health, three faults."""
     stage = run.stage
     phyto, bill, origin = await _papers_of_a(run)
-    await stage.issue_title("A", bill, holder="exp-a", endorsee="bank")
+    await bills.issue(stage, "A", bill, holder="exp-a")
     await faults.double_transfer(run, bill)
-    await stage.operate("A", "nl-port", "ENDORSE", by="bank", to="imp-a")
-    await stage.operate("A", "nl-port", "TRANSFER", by="bank", to="imp-a")
+    await bills.move(stage, "A", "nl-port", "ENDORSE", by="bank", to="imp-a")
+    await bills.move(stage, "A", "nl-port", "TRANSFER", by="bank", to="imp-a")
     arrival = await stage.issue("A", "arrival-notice", ["nl-port", "nl-customs"])
     container = stage.consignment("A")["containers"][0]
     await stage.release_is("A", "nl-port", container, "HOLD")
-    await stage.operate("A", "nl-port", "SURRENDER_FOR_DELIVERY", by="imp-a")
-    await stage.operate("A", "nhl", "ACCEPT_SURRENDER", by="nhl")
+    await bills.move(stage, "A", "nl-port", "SURRENDER_FOR_DELIVERY", by="imp-a")
+    await bills.accept_surrender(stage, "A", "nhl", bill.number)
     await stage.arrived(arrival, ["nl-port"])
     digests = {item.number: item.digest for item in (phyto, origin)}
     plant = await stage.issue("A", "plant-health-decision", ["nl-port"], digests=digests)

@@ -17,18 +17,20 @@ from protocols.title import Kind, Operation, Party
 from protocols.title_json import read_state
 from protocols.title_operation import sign_operation
 from schemas import strict_json
+from testnet import bills
 from testnet.operator import ProblemError, eventually
 from testnet.stage import unmet
 from testnet.world import did
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from testnet.run import Run
     from testnet.stage import Issued
 
 OUTAGE: Final = 15.0
 FAST_OUTAGE: Final = 3.0
+PLATFORMS: Final = ("nhl", "nl-port", "sg-port")
 TRUE_WEIGHT, FALSE_WEIGHT = b"26460", b"29460"
 
 
@@ -143,20 +145,22 @@ def _forge_receipt(answer: bytes) -> bytes | None:
 
 
 async def double_transfer(run: Run, bill: Issued) -> None:
-    """exp-a signs two transfers from one head; exactly one wins, the same one everywhere."""
+    """exp-a offers one bill twice from one head: by PINT to the bank's platform, and with its bare
+    key through another platform to a second financier. One wins, the same one everywhere."""
     stage, title = run.stage, run.stage.titles["A"]
     _begin(run, "double-transfer")
     shown = await stage.operators["nhl"].get(f"/v1/titles/{title}")
-    rivals = {"bank": "nl-port", "financier-2": "sg-port"}
+    rivals = {
+        "bank": bills.order(stage, "nhl", title, "TRANSFER", by="exp-a", to="bank"),
+        "financier-2": _relay(run, "sg-port", _offer(run, shown, "financier-2")),
+    }
     order = list(rivals)
     stage.chance.shuffle(order)
-    answers = await asyncio.gather(
-        *(_relay(run, rivals[to], _transfer(run, shown, to)) for to in order)
-    )
+    answers = await asyncio.gather(*(_or_refusal(rivals[to]) for to in order))
     won = [to for to, answer in zip(order, answers, strict=True) if "refusal" not in answer]
     lost = [answer for answer in answers if "refusal" in answer]
-    possessors = await _possessors(run, title, ("nhl", "nl-port", "sg-port"))
-    caught = len(won) == 1 and len(lost) == 1 and set(possessors.values()) == {did(won[0])}
+    chosen = await _chosen(run, title, PLATFORMS)
+    caught = len(won) == 1 and len(lost) == 1 and set(chosen.values()) == {did(won[0])}
     signed = bool(lost) and lost[0]["refusal"].count(".") == 2
     _end(
         run,
@@ -165,18 +169,20 @@ async def double_transfer(run: Run, bill: Issued) -> None:
         winner=", ".join(_name(run, to) for to in won),
         loser=", ".join(_name(run, to) for to in order if to not in won),
         bill=bill.number,
-        nodes=len(possessors),
+        nodes=len(chosen),
         refusals=len(lost),
     )
-    stage.expectations.require("exactly one transfer wins", caught, f"{answers} {possessors}")
-    if won[0] != "bank":  # The story goes on with the bank, so the financier gives it back.
-        stage.screen.plan("A", 2)
-        await stage.operate("A", "sg-port", "TRANSFER", by="financier-2", to="exp-a")
-        await stage.operate("A", "nhl", "TRANSFER", by="exp-a", to="bank")
+    stage.expectations.require("exactly one transfer wins", caught, f"{won} {chosen}")
     stage.screen.step("A")
+    if won[0] == "bank":
+        await bills.done(stage, "A", "nhl", "TRANSFER", "exp-a", answers[order.index("bank")])
+        return
+    stage.screen.plan("A", 1)  # The story goes on with the bank, so the financier declines.
+    await stage.operate("A", "sg-port", "DECLINE_OFFER", by="financier-2")
+    await bills.move(stage, "A", "nhl", "TRANSFER", by="exp-a", to="bank")
 
 
-def _transfer(run: Run, shown: Mapping[str, Any], to: str) -> str:
+def _offer(run: Run, shown: Mapping[str, Any], to: str) -> str:
     world = run.stage.world
     signer = world.actors["nhl"].keys().parties()[did("exp-a")]
     state = read_state(Fields(shown["state"], "title_state_malformed"))
@@ -187,31 +193,36 @@ def _transfer(run: Run, shown: Mapping[str, Any], to: str) -> str:
         arbiter=bytes.fromhex(shown["arbiter"]),
         title=state.title,
         seq=state.seq,
-        kind=Kind.TRANSFER,
+        kind=Kind.OFFER,
         sender=Party(did("exp-a"), signer.public().thumbprint()),
         recipient=Party(did(to), recipient.keys[0].public.thumbprint()),
         entry=bytes(32),
+        expires=datetime.now(UTC) + timedelta(hours=1),
         deadline=datetime.now(UTC) + timedelta(hours=1),
     )
     return sign_operation(operation, signer)
 
 
 async def _relay(run: Run, actor: str, operation: str) -> Mapping[str, Any]:
-    """The answer, or the problem that carries the signed refusal."""
     path = f"/v1/titles/{run.stage.titles['A']}/operations"
+    answer: Mapping[str, Any] = await run.stage.operators[actor].post(
+        path, {"operation": operation}
+    )
+    return answer
+
+
+async def _or_refusal(act: Awaitable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The answer, or the problem that carries the signed refusal."""
     try:
-        answer: Mapping[str, Any] = await run.stage.operators[actor].post(
-            path, {"operation": operation}
-        )
+        return await act
     except ProblemError as problem:
         if problem.status != 409:
             raise
         return {"refusal": "", **problem.problem}
-    return answer
 
 
-async def _possessors(run: Run, title: str, nodes: tuple[str, ...]) -> dict[str, str]:
-    """Who is in possession by the word of each node, once all of them know the final state."""
+async def _chosen(run: Run, title: str, nodes: tuple[str, ...]) -> dict[str, str]:
+    """To whom the bill goes by the word of each node, once all of them know the final state."""
     seen: dict[str, str] = {}
 
     async def look() -> bool:
@@ -220,12 +231,11 @@ async def _possessors(run: Run, title: str, nodes: tuple[str, ...]) -> dict[str,
                 shown = await run.stage.operators[actor].get(f"/v1/titles/{title}")
             except ProblemError:
                 return False
-            seen[actor] = shown["state"]["possessor"]["did"] if shown["final"] else ""
-        return (
-            len(set(seen.values())) == 1
-            and did("exp-a") not in seen.values()
-            and all(seen.values())
-        )
+            state = shown["state"]
+            offered = (state.get("offer") or {}).get("to")
+            seen[actor] = (offered or state["possessor"])["did"] if shown["final"] else ""
+        agree = len(set(seen.values())) == 1
+        return agree and did("exp-a") not in seen.values() and all(seen.values())
 
     await eventually(look, deadline=10)
     return seen

@@ -43,6 +43,16 @@ class Operator:
         """The JSON answer of a GET."""
         return await self._call("GET", path, query=query)
 
+    async def has(self, path: str) -> bool:
+        """Whether there is something at that path."""
+        try:
+            await self.get(path)
+        except ProblemError as problem:
+            if problem.status != 404:
+                raise
+            return False
+        return True
+
     async def get_in(self, lang: str, path: str) -> Any:
         """The JSON answer of a GET, its words and names in that language."""
         return await self._call("GET", path, headers={"Accept-Language": lang})

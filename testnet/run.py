@@ -43,6 +43,7 @@ READY_TARGET: Final = 5.0
 STORY_TARGET: Final = 60.0
 MEMORY_TARGET: Final = 1024**3
 SETTLED: Final = 45.0
+IDLE: Final = 3.0
 ANCHOR_INTERVAL: Final = 10.0
 _EXPECTED: Final = (ExpectationError, ProblemError, ChainFailedError, TimeoutError)
 FAST_SETTINGS: Final = {"exchange": {"retry_cap": 1.0}}
@@ -103,7 +104,11 @@ class Run:
     async def play(self) -> None:
         """The whole run; what did not hold is in `expectations` afterwards."""
         timeout = aiohttp.ClientTimeout(total=None)
-        async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:
+        # Given up before the nodes do: a request on a connection that a node just closed is lost.
+        kept = aiohttp.TCPConnector(keepalive_timeout=IDLE)
+        async with aiohttp.ClientSession(
+            timeout=timeout, auto_decompress=False, connector=kept
+        ) as session:
             operators = {
                 name: Operator(actor, session) for name, actor in self.world.actors.items()
             }

@@ -150,7 +150,7 @@ class Stage:
         answer = await self.operators[bill.actor].post("/v1/titles", body)
         title = str(answer["title"])
         self.titles[consignment] = title
-        await self._final(consignment, bill.actor, title, "ISSUE", bill.number)
+        await self.settled(consignment, bill.actor, title, "ISSUE", bill.number)
         return title
 
     async def operate(
@@ -158,14 +158,14 @@ class Stage:
     ) -> None:
         """A party hosted at `actor` operates on the consignment's title, until that is final."""
         title = self.titles[consignment]
-        await self._heard(actor, title, kind)
+        await self.heard(actor, title, kind)
         body = {"kind": kind, "by": did(by)}
         if to:
             body["to"] = did(to)
         await self.operators[actor].post(f"/v1/titles/{title}/operations", body)
-        await self._final(consignment, actor, title, kind, by)
+        await self.settled(consignment, actor, title, kind, by)
 
-    async def _heard(self, actor: str, title: str, kind: str) -> None:
+    async def heard(self, actor: str, title: str, kind: str) -> None:
         """Waits until that node knows what the title's operations before this one made of it."""
 
         async def look() -> bool:
@@ -180,9 +180,11 @@ class Stage:
         heard = await eventually(look, deadline=FINALITY)
         self.expectations.require(f"{actor} can go on with {kind}", bool(heard), heard)
 
-    async def _final(
+    async def settled(
         self, consignment: str, actor: str, title: str, kind: str, number: str
     ) -> None:
+        """Requires that the title is final at that node after the operation; notes its number."""
+
         async def look() -> bool:
             shown = await self.operators[actor].get(f"/v1/titles/{title}")
             if shown["final"]:

@@ -136,6 +136,11 @@ class World:
         """Traders and banks hosted at nodes."""
         return [entry for entry in self.story["actors"] if entry["kind"] == "party"]
 
+    def platform_of(self, party: str) -> str:
+        """The code of the platform at which a party has its account; "" when there is none."""
+        entry = next(item for item in self.story["actors"] if item["id"] == party)
+        return str(self.actors[entry.get("host", party)].entry.get("platform", ""))
+
     def name(self, actor: str, lang: str = "en") -> str:
         """How people call a node or party."""
         entry = next(item for item in self.story["actors"] if item["id"] == actor)

@@ -141,7 +141,7 @@ class Counterparts:
     def _member(self, did: str) -> Counterpart | None:
         members = self._node.members.current
         entry = members.node(did) if members else None
-        if entry is None or did == self._node.did:
+        if entry is None:
             return None
         roles = frozenset(
             role
