@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
 from aiohttp import web
@@ -45,7 +45,8 @@ class Front:
         return await (self.forward(request, body) if fault is None else fault(self, request, body))
 
     async def forward(self, request: web.Request, body: bytes) -> web.StreamResponse:
-        assert self.node is not None
+        if self.node is None:
+            return web.Response(status=503)
         url = f"{self.node.local_url}{request.raw_path}"
         headers = {name: value for name, value in request.headers.items() if name != "Connection"}
         async with self._session.request(
@@ -59,11 +60,14 @@ class Front:
         await self._session.close()
 
 
+F = TypeVar("F", bound=Front)
+
+
 @asynccontextmanager
-async def front() -> AsyncIterator[Front]:
+async def front(kind: type[F] = Front) -> AsyncIterator[F]:  # type: ignore[assignment]
     """A front that listens; its node is set when it runs."""
     port = free_port()
-    made = Front(port)
+    made = kind(port)
     application = web.Application(client_max_size=64 * 1024 * 1024)
     application.router.add_route("*", "/{path:.*}", made.handle)
     runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1)

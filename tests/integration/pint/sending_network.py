@@ -70,11 +70,12 @@ def made(
     pint: Mapping[str, Any] | None = None,
     anchors: Sequence[AnchorEntry] = (),
     fronts: Mapping[str, str] | None = None,
+    banks: Sequence[str] = (),
 ) -> Made:
     """Homes, keys and the founding list.
 
     pint: settings; anchors: platforms without a node; fronts: node → the address that the list
-    names for it, where something else stands in front of it
+    names for it, where something else stands in front of it; banks: nodes with that role too
     """
     settings = {
         "title": {"batch_interval": 0.02},
@@ -102,6 +103,8 @@ def made(
     nodes = {CARRIER: carrier} | {
         name: platform if name in PLATFORMS else member for name in WITNESSES
     }
+    for name in banks:
+        nodes[name] = replace(nodes[name], roles=(*nodes[name].roles, "bank"))
     for name, url in (fronts or {}).items():
         nodes[name] = replace(nodes[name], settings={**settings, "http": {"public_url": url}})
     return make_network(folder, nodes, change=change)
