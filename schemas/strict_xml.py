@@ -29,6 +29,9 @@ _DECLARATION = re.compile(
 _BEFORE_ROOT = re.compile(rb"(?:\s+|<!--.*?-->)*", re.DOTALL)
 _ENCODINGS = frozenset({b"utf-8", b"utf8", b"us-ascii", b"ascii", b""})
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# What libxml2 can tell about a whole tree at once; nothing found is proof, else each is looked at.
+_IS_DEEP = etree.XPath(f"boolean({'/*' * (MAX_DEPTH + 1)})")
+_HAS_MANY_ATTRIBUTES = etree.XPath(f"boolean(/descendant::*/@*[{MAX_ATTRIBUTES + 1}])")
 
 
 def parse(
@@ -53,7 +56,9 @@ def parse(
     if data.count(b"<") > 2 * max_elements:  # before memory is spent on them
         raise TooLargeError("xml_too_many_elements", f"more than {2 * max_elements} tags")
     root = _parse(data)
-    _check_tree(root, max_depth, max_elements, max_attributes, max_text)
+    caps = (max_depth, max_elements, max_attributes, max_text)
+    if not _is_plain(data, root, caps):
+        _check_tree(root, *caps)
     return root
 
 
@@ -136,6 +141,22 @@ def _parse(data: bytes) -> etree._Element:
     if root.getroottree().docinfo.internalDTD is not None:
         raise MalformedError("xml_doctype", "the document has a DTD")
     return root
+
+
+def _is_plain(data: bytes, root: etree._Element, caps: tuple[int, int, int, int]) -> bool:
+    """True where it is certain, without a look at each element, that `_check_tree` passes.
+
+    A tag takes a "<" and a text its bytes; a processing instruction begins with "<?", as does
+    nothing else but the declaration.
+    """
+    depth, elements, attributes, text = caps
+    if depth < MAX_DEPTH or attributes < MAX_ATTRIBUTES:
+        return False
+    if len(data) > text or data.count(b"<") > elements:
+        return False
+    if data.count(b"<?") != data.startswith((b"<?xml ", _BYTE_ORDER_MARK + b"<?xml ")):
+        return False
+    return not _IS_DEEP(root) and not _HAS_MANY_ATTRIBUTES(root)
 
 
 def _check_tree(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from schemas import strict_xml
 from schemas.sps.deviations import deviations
-from schemas.sps.elements import Node
+from schemas.sps.elements import Root
 from schemas.sps.facts import view_fields
 from schemas.sps.layout import ROOT
 from schemas.sps.rules import PHYTOSANITARY, RULES, future_issue, rule_findings
@@ -50,7 +50,7 @@ def examine(
     that may be read at all; other XML than a certificate gives PHY-002. type_codes: the UNTDID 1001
     codes that this certificate may have (PHY-011).
     """
-    root = Node(strict_xml.parse(payload))
+    root = Root(strict_xml.parse(payload))
     found = list(deviations(root))
     if root.name != ROOT:
         return {"number": None, "facts": {}, "pointers": {}}, tuple(found)

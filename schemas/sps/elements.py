@@ -1,7 +1,7 @@
 """Lenient access to the elements of a certificate: by local name, in any order, never raising.
 
 The tree is walked once into `Node`s that know their children by name; rules and view then ask for
-hundreds of paths at the price of a look-up each.
+hundreds of paths at the price of a look-up each. What many rules ask for, the `Root` holds.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from lxml import etree
+
 from schemas import strict_xml
-from schemas.sps.layout import NAMESPACE
+from schemas.sps.shapes import generation_of, namespace_fault, shape_of, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from lxml import etree
 
 DECIMAL = re.compile(r"[+-]?[0-9]{1,24}(\.[0-9]{1,12})?", re.ASCII)
 CONTAINER = re.compile(r"[A-Z]{4}[0-9]{7}", re.ASCII)
@@ -35,7 +34,11 @@ DECLARATION = ("ADEDL", "ADTLIL", "ADAOEDL", "ADAOTLIL")
 MARKS = ("DMCL", "DMTLIL")
 
 
-_NO_CHILDREN: dict[str, list[Node]] = {}
+_NO_CHILDREN: list[Node] = []
+_NO_NAMES: dict[str, list[Node]] = {}
+_LINES = ("SPSConsignment", "IncludedSPSConsignmentItem", "IncludedSPSTradeLineItem")
+_MEASURES = ("NetWeightMeasure", "GrossWeightMeasure", "NetVolumeMeasure", "GrossVolumeMeasure")
+_HAS_MIXED_TEXT = etree.XPath("boolean(/descendant::*[*]/text()[normalize-space()])")
 
 
 class Node:
@@ -47,12 +50,28 @@ class Node:
 
     __slots__ = ("children", "element", "name", "named", "namespace")
 
-    def __init__(self, element: etree._Element) -> None:
-        tag = str(element.tag)
+    def __init__(
+        self,
+        element: etree._Element,
+        parts: tuple[str, str],
+        generation: str,
+        odd: list[Node],
+    ) -> None:
+        """parts: namespace and local name; odd: gets the elements that are not canonical."""
         self.element = element
-        self.namespace, _, self.name = tag[1:].rpartition("}") if tag[0] == "{" else ("", "", tag)
-        self.children = [Node(child) for child in element]
-        self.named = _by_name(self.children) if self.children else _NO_CHILDREN
+        self.namespace, self.name = parts
+        below = list(element)
+        if not below:
+            self.children, self.named = _NO_CHILDREN, _NO_NAMES
+            return
+        shape = shape_of(parts[1], tuple([each.tag for each in below]), generation)
+        if not shape.plain:
+            odd.append(self)
+        self.children = made = [
+            Node(each, named, generation, odd)
+            for each, named in zip(below, shape.parts)  # noqa: B905 - as many by construction
+        ]
+        self.named = {name: [made[at] for at in places] for name, places in shape.named}
 
     def get(self, attribute: str) -> str:
         """The value of an attribute, "" when absent."""
@@ -67,18 +86,34 @@ class Node:
             stack += node.children[::-1]
 
 
-def _by_name(nodes: list[Node]) -> dict[str, list[Node]]:
-    named: dict[str, list[Node]] = {}
-    for node in nodes:
-        if is_ours(node.namespace):
-            named.setdefault(node.name, []).append(node)
-    return named
+class Root(Node):
+    """The whole certificate, with what many rules ask for.
 
+    generation: of its namespace, "" when that is of no certificate
+    lines:      all goods lines of all consignment items
+    measures:   of each line, the measures of its weights, volumes and treatments
+    notes:      (subject, content, element) of the document and of all its lines
+    plain:      all elements below are qualified, known, in order, and alone where they must be
+    """
 
-@lru_cache(maxsize=32)
-def is_ours(namespace: str) -> bool:
-    """True for the namespaces of UN/CEFACT certificates, and for none."""
-    return not namespace or NAMESPACE.fullmatch(namespace) is not None
+    __slots__ = ("_mixed", "generation", "lines", "measures", "notes", "plain")
+
+    def __init__(self, element: etree._Element) -> None:
+        odd: list[Node] = []
+        self.generation = generation_of(strict_xml.namespace(element))
+        super().__init__(element, split(str(element.tag)), self.generation, odd)
+        self.plain = not (odd or namespace_fault(self.namespace, self.generation))
+        self.lines = children(self, *_LINES)
+        self.notes = [*_notes_of(self)]
+        self.measures = [[*_measures_of(line)] for line in self.lines]
+        self._mixed: bool | None = None
+
+    @property
+    def mixed(self) -> bool:
+        """Whether words stand beside elements anywhere."""
+        if self._mixed is None:
+            self._mixed = bool(_HAS_MIXED_TEXT(self.element))
+        return self._mixed
 
 
 def path_of(node: Node) -> str:
@@ -90,46 +125,56 @@ def children(element: Node | None, *names: str) -> list[Node]:
     """All elements at the end of a path of local names; foreign namespaces are not seen."""
     found = [] if element is None else [element]
     for name in names:
-        found = [child for node in found for child in node.named.get(name, ())]
+        if len(found) == 1:
+            found = found[0].named.get(name, _NO_CHILDREN)
+        else:
+            found = [child for node in found for child in node.named.get(name, ())]
     return found
 
 
 def child(element: Node | None, *names: str) -> Node | None:
     """The first element at the end of a path, or None."""
-    found = children(element, *names)
-    return found[0] if found else None
+    for at, name in enumerate(names):
+        found = _NO_CHILDREN if element is None else element.named.get(name, _NO_CHILDREN)
+        if len(found) > 1 and at + 1 < len(names):
+            return next(iter(children(element, *names[at:])), None)
+        element = found[0] if found else None
+    return element
 
 
 def text(element: Node | None, *names: str) -> str:
     """The text at the end of a path with single spaces; "" when absent or empty."""
-    found = child(element, *names)
-    return "" if found is None else " ".join((found.element.text or "").split())
+    found = child(element, *names) if names else element
+    said = found.element.text if found is not None else None
+    return " ".join(said.split()) if said else ""
 
 
 def texts(element: Node, name: str) -> list[str]:
     """The non-empty texts of all children of that name."""
-    return [said for node in children(element, name) if (said := text(node))]
-
-
-def lines(root: Node) -> list[Node]:
-    """All goods lines of all consignment items."""
-    path = ("SPSConsignment", "IncludedSPSConsignmentItem", "IncludedSPSTradeLineItem")
-    return children(root, *path)
+    return [said for node in element.named.get(name, ()) if (said := text(node))]
 
 
 def notes(element: Node) -> Iterator[tuple[str, str, Node]]:
     """(subject, content, element) of every note of the document or of a line."""
     for name in ("IncludedSPSNote", "AdditionalInformationSPSNote"):
-        for note in children(element, name):
+        for note in element.named.get(name, ()):
             yield text(note, "Subject"), " ".join(texts(note, "Content")), note
 
 
-def all_notes(root: Node) -> Iterator[tuple[str, str, Node]]:
+def _notes_of(root: Root) -> Iterator[tuple[str, str, Node]]:
     """The notes of the document and of all its lines."""
     for document in children(root, "SPSExchangedDocument"):
         yield from notes(document)
-    for line in lines(root):
+    for line in root.lines:
         yield from notes(line)
+
+
+def _measures_of(line: Node) -> Iterator[Node]:
+    for name in _MEASURES:
+        yield from line.named.get(name, ())
+    for process in line.named.get("AppliedSPSProcess", ()):
+        yield from children(process, "CompletionSPSPeriod", "DurationMeasure")
+        yield from children(process, "ApplicableSPSProcessCharacteristic", "ValueMeasure")
 
 
 def noted(element: Node, *subjects: str) -> list[str]:

@@ -13,22 +13,21 @@ from typing import TYPE_CHECKING, Any
 from schemas import code_lists
 from schemas.fields import KILOGRAMS
 from schemas.sps import elements as sps
-from schemas.sps.deviations import generation_of
 from schemas.sps.status import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from schemas.sps.elements import Node
+    from schemas.sps.elements import Node, Root
 
 _ADDRESS = ("LineOne", "LineTwo", "LineThree", "LineFour", "LineFive")
 _NO_HIERARCHY = 4  # UNTDID 7075: 1 inner, 2 intermediate, 3 outer, 4 no packaging hierarchy
 
 
-def view_fields(root: Node) -> dict[str, Any]:
+def view_fields(root: Root) -> dict[str, Any]:
     """The members of the normalised view (see `schemas.sps.examine`)."""
     facts = facts_of(root)
-    goods = sps.lines(root)
+    goods = root.lines
     port = facts.get("pointOfEntry", {}).get("code", "")
     return {
         "number": facts.get("number"),
@@ -48,12 +47,12 @@ def view_fields(root: Node) -> dict[str, Any]:
     }
 
 
-def facts_of(root: Node) -> dict[str, Any]:
+def facts_of(root: Root) -> dict[str, Any]:
     """Everything of the certificate that is read, as JSON; absent members are left out."""
     document, consignment = sps.child(root, "SPSExchangedDocument"), _consignment(root)
     code = sps.text(document, "StatusCode")
     return {
-        "generation": generation_of(root),
+        "generation": root.generation,
         "status": status_of(code) or "",
         **_present(
             name=sps.text(document, "Name"),
@@ -68,7 +67,7 @@ def facts_of(root: Node) -> dict[str, Any]:
         ),
         **_consignment_facts(consignment),
         "equipment": _each(consignment, "UtilizedSPSTransportEquipment", _equipment),
-        "lines": [_line(line) for line in sps.lines(root)],
+        "lines": [_line(line) for line in root.lines],
     }
 
 
@@ -307,12 +306,12 @@ def _parties(facts: dict[str, Any]) -> dict[str, str]:
     return {role: name for role, name in named.items() if name}
 
 
-def _references(root: Node) -> list[dict[str, str]]:
+def _references(root: Root) -> list[dict[str, str]]:
     kinds = {"RPCRF": "phytosanitary-certificate", "ADRPN": "phytosanitary-certificate"}
     kinds |= dict.fromkeys(sps.IMPORT_PERMIT, "import-permit")
     found = dict.fromkeys(
         (kinds[subject], content)
-        for subject, content, _ in sps.all_notes(root)
+        for subject, content, _ in root.notes
         if subject in kinds and content
     )
     return [{"type": kind, "number": said} for kind, said in found]

@@ -20,15 +20,16 @@ from schemas.findings import Finding, Severity
 from schemas.sps import elements as sps
 from schemas.sps.facts import kilograms
 from schemas.sps.layout import SINGLE
+from schemas.sps.shapes import is_ours
 from schemas.sps.status import Status, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-    from schemas.sps.elements import Node
+    from schemas.sps.elements import Node, Root
 
-    Check = Callable[[Node], Iterator["Complaint"]]
+    Check = Callable[[Root], Iterator["Complaint"]]
 
 MAX_COMPLAINTS_PER_RULE = 20
 PHYTOSANITARY = frozenset({"851", "657"})
@@ -50,7 +51,6 @@ _FILE_STARTS = (
     b"II*\x00",
     b"MM\x00*",
 )
-_MEASURES = ("NetWeightMeasure", "GrossWeightMeasure", "NetVolumeMeasure", "GrossVolumeMeasure")
 _HEAD = ("SPSExchangedDocument",)
 _GOODS = ("SPSConsignment",)
 
@@ -72,7 +72,7 @@ class Rule:
     severity: Severity
     check: Check
 
-    def findings(self, root: Node) -> list[Finding]:
+    def findings(self, root: Root) -> list[Finding]:
         """The complaints as findings, at most `MAX_COMPLAINTS_PER_RULE` of them."""
         return [
             Finding(self.id, self.severity, sps.path_of(said.element), said.message, said.values)
@@ -83,7 +83,7 @@ class Rule:
 RULES: dict[str, Rule] = {}
 
 
-def rule_findings(root: Node, type_codes: frozenset[str] = PHYTOSANITARY) -> list[Finding]:
+def rule_findings(root: Root, type_codes: frozenset[str] = PHYTOSANITARY) -> list[Finding]:
     """All complaints of all rules, in the order of their numbers.
 
     type_codes: the UNTDID 1001 codes that the certificate may have
@@ -113,10 +113,12 @@ def _place(root: Node, *path: str) -> Node:
 
 
 @_rule("PHY-004")
-def reads_in_one_way(root: Node) -> Iterator[Complaint]:
+def reads_in_one_way(root: Root) -> Iterator[Complaint]:
     """Two readers of one certificate must see the same number, country and weight."""
+    if root.plain and not root.mixed:
+        return
     for node in root.walk():
-        if not (node.children and sps.is_ours(node.namespace)):
+        if not (node.children and is_ours(node.namespace)):
             continue
         single = SINGLE.get(node.name, frozenset())
         if any(len(node.named.get(name, ())) > 1 for name in single):
@@ -129,19 +131,19 @@ def reads_in_one_way(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-010")
-def has_number(root: Node) -> Iterator[Complaint]:
+def has_number(root: Root) -> Iterator[Complaint]:
     """A certificate without a number cannot be referred to, replaced or withdrawn."""
     if not sps.text(root, *_HEAD, "ID"):
         yield Complaint(_place(root, *_HEAD), "the certificate has no number")
 
 
 @_rule("PHY-011")
-def type_is_phytosanitary(root: Node) -> Iterator[Complaint]:
+def type_is_phytosanitary(root: Root) -> Iterator[Complaint]:
     """UNTDID 1001: 851 phytosanitary certificate, 657 phytosanitary re-export certificate."""
     yield from _has_type(root, PHYTOSANITARY)
 
 
-def _has_type(root: Node, codes: frozenset[str]) -> Iterator[Complaint]:
+def _has_type(root: Root, codes: frozenset[str]) -> Iterator[Complaint]:
     code = sps.text(root, *_HEAD, "TypeCode")
     if code not in codes:
         place = _place(root, *_HEAD, "TypeCode")
@@ -150,7 +152,7 @@ def _has_type(root: Node, codes: frozenset[str]) -> Iterator[Complaint]:
 
 
 @_rule("PHY-013")
-def has_issue_date(root: Node) -> Iterator[Complaint]:
+def has_issue_date(root: Root) -> Iterator[Complaint]:
     """See also `future_issue`."""
     place = _place(root, *_HEAD, "IssueDateTime")
     if sps.moment(sps.moment_text(sps.child(root, *_HEAD, "IssueDateTime"))) is None:
@@ -158,10 +160,10 @@ def has_issue_date(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-014")
-def inspected_before_issue(root: Node) -> Iterator[Complaint]:
+def inspected_before_issue(root: Root) -> Iterator[Complaint]:
     """Only dates can be compared; authorities also write this note in words."""
     issued = sps.moment(sps.moment_text(sps.child(root, *_HEAD, "IssueDateTime")))
-    for subject, content, note in sps.all_notes(root):
+    for subject, content, note in root.notes:
         inspected = sps.moment(content) if subject in sps.INSPECTION_DATE else None
         if issued and inspected and inspected.date() > issued.date():
             values = {"inspected": content, "issued": issued.isoformat()}
@@ -169,14 +171,14 @@ def inspected_before_issue(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-015")
-def has_status(root: Node) -> Iterator[Complaint]:
+def has_status(root: Root) -> Iterator[Complaint]:
     """The status code is mandatory and a whole number in every dialect."""
     if not sps.text(root, *_HEAD, "StatusCode").isdecimal():
         yield Complaint(_place(root, *_HEAD, "StatusCode"), "the status is missing or no number")
 
 
 @_rule("PHY-016")
-def is_issued(root: Node) -> Iterator[Complaint]:
+def is_issued(root: Root) -> Iterator[Complaint]:
     """A message that a certificate was withdrawn is no certificate; an unknown status is none."""
     code = sps.text(root, *_HEAD, "StatusCode")
     if code.isdecimal() and status_of(code) is not Status.ISSUED:
@@ -186,7 +188,7 @@ def is_issued(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-018", Severity.WARNING)
-def issue_date_has_zone(root: Node) -> Iterator[Complaint]:
+def issue_date_has_zone(root: Root) -> Iterator[Complaint]:
     """Without a zone the moment of issue is known to half a day only; it is read as UTC."""
     value = sps.moment_text(sps.child(root, *_HEAD, "IssueDateTime"))
     if sps.moment(value) is not None and not sps.has_zone(value):
@@ -194,7 +196,7 @@ def issue_date_has_zone(root: Node) -> Iterator[Complaint]:
         yield Complaint(place, "the date of issue has no time zone", {"issued": value})
 
 
-def future_issue(root: Node, at: datetime) -> list[Finding]:
+def future_issue(root: Root, at: datetime) -> list[Finding]:
     """PHY-013 for a certificate issued after `at` (aware), clocks and zones being allowed for."""
     value = sps.moment_text(sps.child(root, *_HEAD, "IssueDateTime"))
     issued = sps.moment(value)
@@ -211,7 +213,7 @@ def future_issue(root: Node, at: datetime) -> list[Finding]:
 
 
 @_rule("PHY-020")
-def countries_are_known(root: Node) -> Iterator[Complaint]:
+def countries_are_known(root: Root) -> Iterator[Complaint]:
     """ISO 3166-1 alpha-2, for export, import, transit and origin."""
     for name in ("ExportSPSCountry", "ImportSPSCountry"):
         if not sps.text(root, *_GOODS, name, "ID"):
@@ -220,11 +222,7 @@ def countries_are_known(root: Node) -> Iterator[Complaint]:
         *sps.children(root, *_GOODS, "ExportSPSCountry", "ID"),
         *sps.children(root, *_GOODS, "ImportSPSCountry", "ID"),
         *sps.children(root, *_GOODS, "TransitSPSCountry", "ID"),
-        *(
-            place
-            for line in sps.lines(root)
-            for place in sps.children(line, "OriginSPSCountry", "ID")
-        ),
+        *(place for line in root.lines for place in sps.children(line, "OriginSPSCountry", "ID")),
     ]
     for element in named:
         code = sps.text(element)
@@ -233,7 +231,7 @@ def countries_are_known(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-021")
-def crosses_a_border(root: Node) -> Iterator[Complaint]:
+def crosses_a_border(root: Root) -> Iterator[Complaint]:
     """A certificate is for a border that the goods cross."""
     exporting = sps.text(root, *_GOODS, "ExportSPSCountry", "ID")
     if exporting and exporting == sps.text(root, *_GOODS, "ImportSPSCountry", "ID"):
@@ -243,7 +241,7 @@ def crosses_a_border(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-022", Severity.WARNING)
-def enters_the_importing_country(root: Node) -> Iterator[Complaint]:
+def enters_the_importing_country(root: Root) -> Iterator[Complaint]:
     """UN/LOCODE (Recommendation 16); transit over a neighbour's port is real, hence a warning."""
     place = sps.child(root, *_GOODS, "UnloadingBaseportSPSLocation", "ID")
     code = sps.text(place)
@@ -254,7 +252,7 @@ def enters_the_importing_country(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-040")
-def container_numbers_check(root: Node) -> Iterator[Complaint]:
+def container_numbers_check(root: Root) -> Iterator[Complaint]:
     """ISO 6346, for whatever has the form of a container number; trailers have other numbers."""
     for element in sps.children(root, *_GOODS, "UtilizedSPSTransportEquipment", "ID"):
         value = sps.equipment_number(element)
@@ -263,7 +261,7 @@ def container_numbers_check(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-070", Severity.WARNING)
-def attachments_are_known_files(root: Node) -> Iterator[Complaint]:
+def attachments_are_known_files(root: Root) -> Iterator[Complaint]:
     """PDF, PNG, JPEG, GIF or TIFF by their first bytes, whatever the file name says."""
     path = (*_HEAD, "ReferenceSPSReferencedDocument", "AttachmentBinaryObject")
     for element in sps.children(root, *path):
@@ -286,10 +284,10 @@ def _start(content: str) -> bytes:
 
 
 @_rule("PHY-030")
-def lines_count_upwards(root: Node) -> Iterator[Complaint]:
+def lines_count_upwards(root: Root) -> Iterator[Complaint]:
     """SequenceNumeric rises from line to line; where it starts is the authority's choice."""
     last = -1
-    for line in sps.lines(root):
+    for line in root.lines:
         value = sps.text(line, "SequenceNumeric")
         place = sps.child(line, "SequenceNumeric")
         if not (value.isdecimal() and value.isascii() and len(value) < 10 and int(value) > last):
@@ -300,9 +298,9 @@ def lines_count_upwards(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-031")
-def lines_say_what_they_are(root: Node) -> Iterator[Complaint]:
+def lines_say_what_they_are(root: Root) -> Iterator[Complaint]:
     """A description is mandatory per line, and a certificate has at least one line."""
-    lines = sps.lines(root)
+    lines = root.lines
     if not lines:
         yield Complaint(_place(root, *_GOODS), "the certificate has no line of goods")
     for line in lines:
@@ -311,26 +309,18 @@ def lines_say_what_they_are(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-032")
-def lines_have_an_origin(root: Node) -> Iterator[Complaint]:
+def lines_have_an_origin(root: Root) -> Iterator[Complaint]:
     """At least one country of origin per line (ISPM 12 §5)."""
-    for line in sps.lines(root):
+    for line in root.lines:
         if not any(sps.text(place, "ID") for place in sps.children(line, "OriginSPSCountry")):
             yield Complaint(line, "the line has no country of origin")
 
 
-def _measures(line: Node) -> Iterator[Node]:
-    for name in _MEASURES:
-        yield from sps.children(line, name)
-    for process in sps.children(line, "AppliedSPSProcess"):
-        yield from sps.children(process, "CompletionSPSPeriod", "DurationMeasure")
-        yield from sps.children(process, "ApplicableSPSProcessCharacteristic", "ValueMeasure")
-
-
 @_rule("PHY-033")
-def units_are_known(root: Node) -> Iterator[Complaint]:
+def units_are_known(root: Root) -> Iterator[Complaint]:
     """Recommendation 20, for every measure that says something."""
-    for line in sps.lines(root):
-        for measure in _measures(line):
+    for measures in root.measures:
+        for measure in measures:
             unit = measure.get("unitCode")
             if sps.text(measure) and not code_lists.contains("unit", unit):
                 message = "the unit is not in Recommendation 20"
@@ -338,9 +328,9 @@ def units_are_known(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-034")
-def packages_are_known(root: Node) -> Iterator[Complaint]:
+def packages_are_known(root: Root) -> Iterator[Complaint]:
     """Recommendation 21."""
-    for line in sps.lines(root):
+    for line in root.lines:
         for package in sps.children(line, "PhysicalSPSPackage"):
             code = sps.text(package, "TypeCode")
             if not code_lists.contains("package", code):
@@ -349,9 +339,9 @@ def packages_are_known(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-035")
-def gross_is_not_below_net(root: Node) -> Iterator[Complaint]:
+def gross_is_not_below_net(root: Root) -> Iterator[Complaint]:
     """Compared in kilograms, exactly."""
-    for line in sps.lines(root):
+    for line in root.lines:
         gross = sps.child(line, "GrossWeightMeasure")
         heavy, light = kilograms(gross), kilograms(sps.child(line, "NetWeightMeasure"))
         if gross is not None and heavy is not None and light is not None and heavy < light:
@@ -360,9 +350,9 @@ def gross_is_not_below_net(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-036")
-def packed_in_one_way(root: Node) -> Iterator[Complaint]:
+def packed_in_one_way(root: Root) -> Iterator[Complaint]:
     """Exactly one of PhysicalSPSPackage and the note OPTND (IPPC ePhyto mapping)."""
-    for line in sps.lines(root):
+    for line in root.lines:
         packages, note = sps.children(line, "PhysicalSPSPackage"), sps.noted(line, "OPTND")
         if not packages and not note:
             yield Complaint(line, "the line names no package")
@@ -371,9 +361,9 @@ def packed_in_one_way(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-037", Severity.WARNING)
-def lines_are_classified(root: Node) -> Iterator[Complaint]:
+def lines_are_classified(root: Root) -> Iterator[Complaint]:
     """An EPPO or an HS code lets a machine compare the line with other documents."""
-    for line in sps.lines(root):
+    for line in root.lines:
         systems = {
             sps.text(item, "SystemName").upper()
             for item in sps.children(line, "ApplicableSPSClassification")
@@ -384,11 +374,11 @@ def lines_are_classified(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-038")
-def quantities_are_numbers(root: Node) -> Iterator[Complaint]:
+def quantities_are_numbers(root: Root) -> Iterator[Complaint]:
     """Measures and package counts are decimals, not below zero unless a temperature."""
-    for line in sps.lines(root):
+    for line, measures in zip(root.lines, root.measures, strict=True):
         counted = sps.children(line, "PhysicalSPSPackage", "ItemQuantity")
-        for element in [*_measures(line), *counted]:
+        for element in [*measures, *counted]:
             value = sps.number(element)
             negative = value is not None and value < 0 and element.get("unitCode") != "CEL"
             if sps.text(element) and (value is None or negative):
@@ -396,18 +386,18 @@ def quantities_are_numbers(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-050")
-def treatments_are_coded_as_agreed(root: Node) -> Iterator[Complaint]:
+def treatments_are_coded_as_agreed(root: Root) -> Iterator[Complaint]:
     """The type code is always ZZZ; what was done stands in the characteristics."""
-    for line in sps.lines(root):
+    for line in root.lines:
         for process in sps.children(line, "AppliedSPSProcess"):
             if sps.text(process, "TypeCode") != "ZZZ":
                 yield Complaint(_place(process, "TypeCode"), "the treatment's type code is not ZZZ")
 
 
 @_rule("PHY-051", Severity.WARNING)
-def treatments_have_words(root: Node) -> Iterator[Complaint]:
+def treatments_have_words(root: Root) -> Iterator[Complaint]:
     """TTFT, the full text, is what a person at the border reads."""
-    for line in sps.lines(root):
+    for line in root.lines:
         for process in sps.children(line, "AppliedSPSProcess"):
             characteristics = sps.children(process, "ApplicableSPSProcessCharacteristic")
             if not any(sps.text(item, "Description") == "TTFT" for item in characteristics):
@@ -415,11 +405,11 @@ def treatments_have_words(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-060")
-def reexport_names_its_origin(root: Node) -> Iterator[Complaint]:
+def reexport_names_its_origin(root: Root) -> Iterator[Complaint]:
     """A re-export certificate (657) names the original certificate and its country."""
     if sps.text(root, *_HEAD, "TypeCode") != "657":
         return
-    said = {subject for subject, content, _ in sps.all_notes(root) if content}
+    said = {subject for subject, content, _ in root.notes if content}
     for subject, what in (("RPCRF", "original certificate"), ("RPCCO", "original country")):
         if subject not in said:
             message = f"the re-export certificate does not name its {what} ({subject})"
@@ -427,10 +417,10 @@ def reexport_names_its_origin(root: Node) -> Iterator[Complaint]:
 
 
 @_rule("PHY-062")
-def reexport_was_packed(root: Node) -> Iterator[Complaint]:
+def reexport_was_packed(root: Root) -> Iterator[Complaint]:
     """RPCPC must be True on a re-export certificate (IPPC ePhyto mapping)."""
     if sps.text(root, *_HEAD, "TypeCode") != "657":
         return
-    for subject, content, note in sps.all_notes(root):
+    for subject, content, note in root.notes:
         if subject == "RPCPC" and content.lower() != "true":
             yield Complaint(note, "the note RPCPC is not True")

@@ -13,7 +13,7 @@ from lxml import etree
 from schemas.errors import MalformedError
 from schemas.findings import Severity
 from schemas.sps.deviations import deviations
-from schemas.sps.elements import Node
+from schemas.sps.elements import Root
 from schemas.sps.layout import CERTIFICATE, DATA_TYPE, ENTITY
 from schemas.sps.rules import OFFICIAL, rule_findings
 
@@ -39,7 +39,7 @@ def write(facts: Fields) -> bytes:
     except (AttributeError, TypeError, ValueError):
         detail = "a member is of the wrong kind or holds a character that XML cannot carry"
         raise MalformedError("sps_not_writable", detail) from None
-    written = Node(root)
+    written = Root(root)
     faults = [
         finding
         for finding in [*deviations(written), *rule_findings(written, OFFICIAL)]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import strict_xml
-from schemas.errors import TradeError
+from schemas.errors import TooLargeError, TradeError
 from tests import corpora
 from tests.shared import shared_path
 
@@ -143,3 +143,19 @@ def test_any_bytes_end_in_an_element_or_a_named_refusal(data: bytes) -> None:
 @given(st.text(alphabet="<>ab/!?-&;[]='\" DOCTYPE", max_size=40))
 def test_any_markup_ends_in_an_element_or_a_named_refusal(text: str) -> None:
     assert refusal(text.encode())[:4] in {"", "xml_"}
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"<a" + b"".join(b' x%d=""' % one for one in range(33)) + b"/>", "xml_too_many_attributes"),
+        (b"<a><b" + b"".join(b' x%d=""' % one for one in range(33)) + b"/></a>",
+         "xml_too_many_attributes"),
+        (b"<a>" * 65 + b"</a>" * 65, "xml_too_deep"),
+    ],
+)  # fmt: skip
+def test_the_look_at_a_whole_tree_misses_no_cap(data: bytes, code: str) -> None:
+    with pytest.raises(TooLargeError) as caught:
+        strict_xml.parse(data)
+    assert caught.value.code == code
+    assert strict_xml.parse(b"<a>" * 64 + b"</a>" * 64) is not None
