@@ -6,6 +6,7 @@ whom; None where the bill has not gone far enough.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,6 @@ from tests.integration.pint.sending_network import CARRIER, PLATFORMS, did_of
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
 
     from protocols.keys import Signer
     from tests.integration.pint.history_world import Held, World
@@ -43,7 +43,8 @@ class Theft:
     bodies: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        carried = self.world.carried(self.held)
+        # A retry carries the same bytes.
+        carried = dict.fromkeys(self.world.carried(self.held))
         self.bodies = sorted(carried, key=lambda body: len(read_envelope(body).chain))
 
     @property
@@ -67,6 +68,7 @@ class Theft:
 
 
 Posted = tuple[str, bytes]
+Hand = Callable[[Theft], Posted | None]
 
 
 def replayed(it: Theft) -> Posted:
@@ -184,7 +186,7 @@ def other_document(it: Theft) -> Posted:
     return it.to(it.newest.chain[-1]), orjson.dumps(value)
 
 
-HANDS: tuple[Callable[[Theft], Posted | None], ...] = (
+HANDS: tuple[Hand, ...] = (
     replayed, signed_again, altered, wrong_hop, cut, grafted, swapped, stale, forked,
     doubled_name, other_document,
 )  # fmt: skip
