@@ -1,4 +1,4 @@
-"""Statements that run once for every leaf, without what SQLAlchemy does anew for each execution.
+"""Statements that run for every leaf or bill, without what SQLAlchemy does anew at each execution.
 
 A statement is written with SQLAlchemy Core like all others; its text and the order of its values
 are compiled once. On SQLite it then goes straight to the driver inside the caller's transaction,
@@ -38,6 +38,31 @@ class Prepared:
             return conn.execute(self._statement, values).scalar()
         row = raw.execute(self._text, self._tuple(values)).fetchone()
         return None if row is None else row[0]
+
+    def rows(self, conn: Connection, values: Values) -> Sequence[Any]:
+        """Run it; all its rows, as tuples of plain values."""
+        raw = _driver(conn)
+        if raw is None:
+            return conn.execute(self._statement, values).all()
+        return raw.execute(self._text, self._tuple(values)).fetchall()
+
+    def run(self, conn: Connection, values: Values) -> int:
+        """Run it; how many rows it changed."""
+        raw = _driver(conn)
+        if raw is None:
+            return conn.execute(self._statement, values).rowcount
+        return raw.execute(self._text, self._tuple(values)).rowcount
+
+    def insert(self, conn: Connection, values: Values) -> int:
+        """Insert one row; the number it was given."""
+        raw = _driver(conn)
+        if raw is None:
+            key = conn.execute(self._statement, values).inserted_primary_key
+            assert key is not None
+            return int(key[0])
+        number = raw.execute(self._text, self._tuple(values)).lastrowid
+        assert number is not None
+        return number
 
     def run_all(self, conn: Connection, rows: Sequence[Values]) -> None:
         """Run it once for each row of values."""

@@ -280,7 +280,7 @@ def _has_lone_surrogate(text: str) -> bool:
 
 
 def _is_small(value: Any, data: bytes, max_depth: int, max_members: int) -> bool:
-    """Whether `value` provably keeps the caps, from its text or one indented writing of a short one.
+    """Whether `value` provably keeps the caps, by its text or by an indented writing of it.
 
     Each member and element takes a byte at least, each level a bracket, and a member begins a line
     that is indented twice its depth; `_check_size` counts where this does not settle it.

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     Connection,
-    Row,
     Select,
     and_,
     bindparam,
@@ -19,6 +18,7 @@ from sqlalchemy import (
     update,
 )
 
+from ledger.prepared import Prepared
 from node.pint.tables import accounts, bills, documents, entries, transfers
 from node.store import dialect
 from protocols.pint.history import KnownChain
@@ -151,8 +151,8 @@ def add_entries(
     conn: Connection, document: bytes, texts: Sequence[str], accepted: int, now_ms: int
 ) -> None:
     """The chain of a bill that was just added; accepted: the place of the accepted entry."""
-    conn.execute(
-        insert(entries),
+    _ENTRY.run_all(
+        conn,
         [
             {"document": document, "chain": 0, "place": place, "text": text,
              "accepted": place == accepted, "at": now_ms}
@@ -161,8 +161,11 @@ def add_entries(
     )  # fmt: skip
 
 
-_PLACE = select(bills.c.chain, bills.c.status).where(bills.c.document == bindparam("document"))
-_CHAIN = (
+_ENTRY = Prepared(insert(entries), ("document", "chain", "place", "text", "accepted", "at"))
+_PLACE = Prepared(
+    select(bills.c.chain, bills.c.status).where(bills.c.document == bindparam("document"))
+)
+_CHAIN = Prepared(
     select(entries.c.text, entries.c.accepted)
     .where(entries.c.document == bindparam("document"), entries.c.chain == bindparam("chain"))
     .order_by(entries.c.place)
@@ -174,13 +177,13 @@ def known_chain(conn: Connection, document: bytes) -> KnownChain | None:
 
     ended: the chain ends with SACC; a new one may begin then.
     """
-    held = conn.execute(_PLACE, {"document": document}).one_or_none()
-    if held is None:
+    held = _PLACE.rows(conn, {"document": document})
+    if not held:
         return None
-    which = {"document": document, "chain": held.chain}
-    found = conn.execute(_CHAIN, which).all()
-    accepted = frozenset(place for place, row in enumerate(found) if row.accepted)
-    return KnownChain(tuple(row.text for row in found), accepted, held.status == ENDED)
+    ((chain, status),) = held
+    found = _CHAIN.rows(conn, {"document": document, "chain": chain})
+    accepted = frozenset(place for place, (_, accepted) in enumerate(found) if accepted)
+    return KnownChain(tuple(text for text, _ in found), accepted, status == ENDED)
 
 
 def keep_chain(
@@ -395,27 +398,24 @@ def put_account(conn: Connection, code: IdentifyingCode, account: Account, now_m
     dialect.upsert(conn, accounts, values, key=["provider", "list", "code"])
 
 
-_ACCOUNTS = (
-    select(accounts).where(accounts.c.code.in_(bindparam("codes", expanding=True))).limit(MAX_PAGE)
+_ACCOUNTS = Prepared(
+    select(accounts.c.list, accounts.c.name, accounts.c.did, accounts.c.active)
+    .where(accounts.c.provider == bindparam("provider"), accounts.c.code == bindparam("code"))
+    .limit(MAX_PAGE)
 )
 
 
 def accounts_named(conn: Connection, codes: Iterable[IdentifyingCode]) -> list[Account]:
     """The accounts that any of the codes names; a code without a list's name may mean any list."""
-    asked = list(codes)
-    held = conn.execute(_ACCOUNTS, {"codes": [one.code for one in asked]}).all()
     found = [
-        Account(row.name, row.did, row.active)
-        for row in held
-        if any(_names(one, row) for one in asked)
+        Account(name, did, bool(active))
+        for code in codes
+        for kept, name, did, active in _ACCOUNTS.rows(
+            conn, {"provider": code.provider, "code": code.code}
+        )
+        if code.list_name is None or kept in (code.list_name, "")
     ]
     return list(dict.fromkeys(found))
-
-
-def _names(code: IdentifyingCode, row: Row[Any]) -> bool:
-    if (row.provider, row.code) != (code.provider, code.code):
-        return False
-    return code.list_name is None or row.list in (code.list_name, "")
 
 
 def accounts_page(conn: Connection) -> list[dict[str, Any]]:

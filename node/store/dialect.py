@@ -6,10 +6,13 @@ SQLite has one writer and needs no row locks; PostgreSQL may have several worker
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
+
+from ledger.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,9 +27,20 @@ def is_sqlite(connection: Connection) -> bool:
 
 def insert_or_ignore(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Inserts one row; False, and nothing done, when a unique key of it is already there."""
+    prepared = _inserting(table, tuple(values)) if is_sqlite(connection) else None
+    if prepared is not None:
+        return prepared.run(connection, values) == 1
     # Values as parameters: written into the statement they would be compiled at every call.
     statement = _insert(connection, table).on_conflict_do_nothing()
     return connection.execute(statement, dict(values)).rowcount == 1
+
+
+@lru_cache(maxsize=256)
+def _inserting(table: Table, names: tuple[str, ...]) -> Prepared | None:
+    """The insertion of those columns, unless SQLAlchemy adds others with their defaults."""
+    if any(one.default is not None and one.name not in names for one in table.columns):
+        return None
+    return Prepared(sqlite.insert(table).on_conflict_do_nothing(), names)
 
 
 def insert_many_or_ignore(

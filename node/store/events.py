@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, Text, func, insert, select
 
+from ledger.prepared import Prepared
 from node.store.metadata import AutoInteger, metadata
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ events = Table(
     Index("ix_events_document", "document"),
     Index("ix_events_consignment", "consignment"),
     sqlite_autoincrement=True,
+)
+_RECORD = Prepared(
+    insert(events), ("kind", "at", "document", "consignment", "actor", "leaf", "detail")
 )
 
 
@@ -84,10 +88,7 @@ def record(
         "leaf": leaf,
         "detail": orjson.dumps(detail or {}, option=orjson.OPT_SORT_KEYS).decode(),
     }
-    result = connection.execute(insert(events).values(**values))
-    assert result.inserted_primary_key is not None
-    number: int = result.inserted_primary_key[0]
-    return number
+    return _RECORD.insert(connection, values)
 
 
 def after(connection: Connection, cursor: int = 0, limit: int = 100) -> list[Event]:

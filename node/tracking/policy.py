@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 RECORDS_PATH = "/ctr/v1"
 ROLE = "pint-platform"
+MAX_KEPT = 16
+#: By the digest of the list, of which alone it is made, and whether a registry is required.
+_policies: dict[tuple[bytes, bool], RegistryPolicy] = {}
 
 
 def keepers(members: MemberList) -> dict[str, NodeEntry]:
@@ -60,11 +63,20 @@ def registry_policy(node: Node) -> RegistryPolicy:
     A chain that names none is refused unless `pint.registry_required` is off; then PINT-14 says
     that only the platforms' word stands against a second transfer.
     """
-    members = members_of(node)
+    members, required = members_of(node), node.settings.pint.registry_required
+    known = _policies.get((members.digest, required))
+    if known is None:
+        if len(_policies) >= MAX_KEPT:
+            _policies.clear()
+        known = _policies[members.digest, required] = _policy(members, required=required)
+    return known
+
+
+def _policy(members: MemberList, *, required: bool) -> RegistryPolicy:
     native = registries.registry_uris(members)
     return RegistryPolicy(
         listed=frozenset({*keepers(members), *native}),
-        required=node.settings.pint.registry_required,
+        required=required,
         test=members.test,
         arbiters=native,
         network=members.network,
