@@ -9,7 +9,6 @@ is ever taken from a message (R7). Secrets are in files of their own.
 
 from __future__ import annotations
 
-import hmac
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from node.http.peer_auth import PeerGuard
+from node.http.peer_auth import PeerGuard, is_secret
 from protocols.members.anchors import PLATFORM, AnchorEntry
 from protocols.pint.parties import (
     DID_LIST,
@@ -162,8 +161,7 @@ def _member_carrier(members: MemberList, did: str) -> Signatory:
 
 
 def _shows(request: web.Request, expected: Header) -> bool:
-    given = request.headers.get(expected.name, "")
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.value.encode())
+    return is_secret(request.headers.get(expected.name, ""), expected.value)
 
 
 def read(home: Path, name: str) -> dict[str, Counterpart]:

@@ -79,8 +79,13 @@ def require_operator(request: web.Request, token: str) -> None:
     if not loopback:
         raise ForbiddenError("operator_only_local", "the operator's calls come from this machine")
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    # A header may hold any bytes: what is no text is compared as the bytes it came as.
-    told = given.strip().encode("utf-8", "surrogateescape")
-    right = hmac.compare_digest(told, token.encode())
-    if scheme.lower() != "bearer" or not right:
+    if scheme.lower() != "bearer" or not is_secret(given.strip(), token):
         raise UnauthenticatedError("operator_token_wrong", "the token is in run/token of the home")
+
+
+def is_secret(given: str, secret: str) -> bool:
+    """Whether a header's value is that secret, compared in constant time.
+
+    A header may hold any bytes: what is no text is compared as the bytes it came as.
+    """
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), secret.encode())
