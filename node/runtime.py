@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from node.aeo.service import AeoService
     from node.anchor.service import AnchorService
+    from node.balance.service import BalanceService
     from node.chain.service import ChainService
     from node.consistency.service import ConsistencyService
     from node.documents.service import DocumentService
@@ -140,6 +141,7 @@ class Node:
     sending: SendingService
     verification: VerificationService
     aeo: AeoService
+    balance: BalanceService
     gate: GateService
     origin: OriginService
     consistency: ConsistencyService

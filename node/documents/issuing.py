@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 
 from ledger import log
 from node.aeo import rows as aeo_rows
+from node.balance.drawing import require_drawn
 from node.documents import documents, status
 from node.documents.documents import ISSUED, StoredDocument
 from node.documents.signing import Signing, signing
+from node.ships import rows as ship_rows
 from node.store import events
 from protocols import credential, leaf, sd_credential, times
 from protocols.credential import SALT_BYTES, CredentialClaims, DocumentFile, PayloadInfo
@@ -144,7 +146,10 @@ def _require_agreement(order: IssueOrder, view: View) -> None:
 
 
 def issue(conn: Connection, examined: Examined, node: Node, members: MemberList) -> Issued:
-    """Sign and keep it in the caller's transaction; ConflictError `document_number_used`."""
+    """Sign and keep it in the caller's transaction; ConflictError `document_number_used`.
+
+    Raises RefusedError `back_to_back_not_drawn` when its original's quantity was not reserved.
+    """
     order = examined.order
     # A document with disclosable members is carried as claims: its bytes are the canonical ones.
     data = sd_credential.plain_payload(order.payload) if order.form else order.payload
@@ -159,6 +164,7 @@ def issue(conn: Connection, examined: Examined, node: Node, members: MemberList)
                 "another document with this type and number is in force",
                 document=one.digest.hex(),
             )
+    require_drawn(conn, examined)
     replaces = earlier[-1].digest if earlier else None
     entries = _entries(conn, node.did)
     claims = _claims(examined, node.did, members, payload, entries, replaces)
@@ -182,6 +188,7 @@ def issue(conn: Connection, examined: Examined, node: Node, members: MemberList)
     )
     stored = documents.require(conn, file.digest)
     aeo_rows.note(conn, stored, now_ms)
+    ship_rows.note(conn, stored)
     return Issued(stored, fresh=True, warnings=examined.warnings)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,10 @@ class DocumentService:
         """Examine, sign and keep one document; see `node.documents.issuing`."""
         examined = issuing.examine(order, self._node)
         members = issuing.require_fresh(self._node)
-        return await self._node.store.write(issuing.issue, examined, self._node, members)
+        # What stands on an original draws from it: reserved before, written off after (R23).
+        balance = getattr(self._node, "balance", None)
+        async with nullcontext() if balance is None else balance.drawing(examined):
+            return await self._node.store.write(issuing.issue, examined, self._node, members)
 
     async def revoke(self, digest: bytes, reason: str) -> StoredDocument:
         """Revoke a document of ours and tell everybody it went to."""

@@ -18,6 +18,8 @@ MODULES = (
     "node.verification.tables",
     "node.release.tables",
     "node.aeo.tables",
+    "node.ships.tables",
+    "node.balance.tables",
     "node.gate.tables",
     "node.pint.tables",
     "node.tracking.tables",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 from node.migrations.first import (
+    balance,
     chain,
     documents,
     ebl,
@@ -14,6 +15,7 @@ from node.migrations.first import (
     node,
     pint,
     release,
+    ships,
     titles,
     tracking,
     trust,
@@ -37,6 +39,8 @@ _AREAS = (
     tracking,
     ebl,
     release,
+    ships,
+    balance,
 )
 
 

@@ -1,0 +1,162 @@
+"""The store functions of balances: synchronous, over a passed connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from node.balance.tables import balance_registers, balance_requests, balance_uses
+from node.store import dialect
+from protocols import balance, times
+from protocols.balance import Balance, Outcome, Quantity, Use, UseState
+from schemas import strict_json
+from schemas.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from protocols.balance import Answer, Request
+
+MAX_REQUESTS = 1_000
+
+
+def get(conn: Connection, certificate: bytes) -> Balance | None:
+    """The balance kept here of that certificate, its row held until the transaction ends."""
+    query = select(balance_registers).where(balance_registers.c.certificate == certificate)
+    row = conn.execute(dialect.locked(conn, query)).one_or_none()
+    if row is None:
+        return None
+    uses = select(balance_uses).where(balance_uses.c.certificate == certificate)
+    found = tuple(
+        Use(
+            each.by,
+            each.declaration,
+            Decimal(each.quantity),
+            UseState(each.state),
+            times.from_ms(each.at),
+        )
+        for each in conn.execute(uses.order_by(balance_uses.c.seq))
+    )
+    return Balance(certificate, Quantity(Decimal(row.quantity), row.unit), row.seq, found)
+
+
+def open_(conn: Connection, certificate: bytes, quantity: Quantity) -> Balance:
+    """Begin to keep a balance; the one that is there when another was first."""
+    values = {
+        "certificate": certificate,
+        "quantity": balance.plain(quantity.value),
+        "unit": quantity.unit,
+        "seq": 0,
+    }
+    dialect.insert_or_ignore(conn, balance_registers, values)
+    found = get(conn, certificate)
+    assert found is not None
+    return found
+
+
+def swap(conn: Connection, before: int, after: Balance, use: Use) -> None:
+    """Compare and swap on (certificate, seq); UnavailableError `balance_busy` when overtaken."""
+    table = balance_registers
+    mine = (table.c.certificate == after.certificate, table.c.seq == before)
+    changed = conn.execute(update(table).where(*mine).values(seq=after.seq))
+    if changed.rowcount == 0:
+        raise UnavailableError("balance_busy", "the balance moved at the same moment")
+    values = {
+        "certificate": after.certificate,
+        "by": use.by,
+        "declaration": use.declaration,
+        "quantity": balance.plain(use.quantity),
+        "state": use.state.value,
+        "at": times.to_ms(use.at),
+        "seq": after.seq,
+    }
+    dialect.upsert(conn, balance_uses, values, key=["certificate", "by", "declaration"])
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What this node asked of a register, and the answer once it is here. Times are ms UTC."""
+
+    id: str
+    certificate: bytes
+    declaration: str
+    register: str
+    request: str
+    outcome: str
+    code: str
+    answer: str | None
+    asked_at: int
+    answered_at: int | None
+
+    @property
+    def pending(self) -> bool:
+        """Whether nobody knows yet."""
+        return self.outcome == Outcome.INDETERMINATE.value
+
+    def to_json(self) -> dict[str, Any]:
+        """For the API."""
+        body = {
+            "declaration": self.declaration,
+            "register": self.register,
+            "request": strict_json.loads_object(self.request.encode()),
+            "outcome": self.outcome,
+            "code": self.code or ("balance_unknown" if self.pending else ""),
+            "askedAt": times.to_text(times.from_ms(self.asked_at)),
+            "answeredAt": times.to_text(times.from_ms(self.answered_at))
+            if self.answered_at
+            else None,
+            "signedAnswer": self.answer,
+        }
+        return {name: value for name, value in body.items() if value}
+
+
+def ask(conn: Connection, request: Request, register: str, now_ms: int) -> Asked:
+    """Remember what is asked; until it is answered it is INDETERMINATE."""
+    values = {
+        "id": request.id,
+        "certificate": request.certificate,
+        "declaration": request.declaration,
+        "register": register,
+        "request": request.to_bytes().decode(),
+        "outcome": Outcome.INDETERMINATE.value,
+        "code": "",
+        "asked_at": now_ms,
+    }
+    conn.execute(insert(balance_requests).values(**values))
+    found = asked(conn, request.id)
+    assert found is not None
+    return found
+
+
+def settle(conn: Connection, id_: str, answer: Answer, now_ms: int) -> bool:
+    """Keep the answer to what was asked; False when it was answered before."""
+    assert answer.outcome is not None
+    table = balance_requests
+    waiting = (table.c.id == id_, table.c.answered_at.is_(None))
+    changed = conn.execute(
+        update(table)
+        .where(*waiting)
+        .values(
+            outcome=answer.outcome.value, code=answer.code, answer=answer.text, answered_at=now_ms
+        )
+    )
+    return changed.rowcount > 0
+
+
+def asked(conn: Connection, id_: str) -> Asked | None:
+    """One request by its id."""
+    row = conn.execute(select(balance_requests).where(balance_requests.c.id == id_)).one_or_none()
+    return None if row is None else Asked(**row._asdict())
+
+
+def asked_about(
+    conn: Connection, certificate: bytes, declaration: str | None = None
+) -> list[Asked]:
+    """What was asked about a certificate, oldest first."""
+    table = balance_requests
+    query = select(table).where(table.c.certificate == certificate)
+    if declaration is not None:
+        query = query.where(table.c.declaration == declaration)
+    page = query.order_by(table.c.asked_at, table.c.id).limit(MAX_REQUESTS)
+    return [Asked(**row._asdict()) for row in conn.execute(page)]

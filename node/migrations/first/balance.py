@@ -1,0 +1,52 @@
+"""Proofs of origin: balances kept here and asked for, lost bases, questions between authorities."""
+
+from __future__ import annotations
+
+from alembic import op
+
+from node.migrations.first.columns import big, octets, primary, text
+
+TABLES = ("balance_registers", "balance_uses", "balance_requests")
+
+
+def create() -> None:
+    """Creates `TABLES`."""
+    _balances()
+
+
+def _balances() -> None:
+    op.create_table(
+        "balance_registers",
+        octets("certificate", 32),
+        text("quantity", 40),
+        text("unit", 3),
+        big("seq"),
+        primary("pk_balance_registers", "certificate"),
+    )
+    op.create_table(
+        "balance_uses",
+        octets("certificate", 32),
+        text("by", 400),
+        text("declaration", 100),
+        text("quantity", 40),
+        text("state", 20),
+        big("at"),
+        big("seq"),
+        primary("pk_balance_uses", "certificate", "by", "declaration"),
+    )
+    op.create_table(
+        "balance_requests",
+        text("id", 64),
+        octets("certificate", 32),
+        text("declaration", 100),
+        text("register", 400),
+        text("request"),
+        text("outcome", 20),
+        text("code", 60),
+        text("answer", null=True),
+        big("asked_at"),
+        big("answered_at", null=True),
+        primary("pk_balance_requests", "id"),
+    )
+    columns = ["certificate", "declaration"]
+    op.create_index("ix_balance_requests_certificate", "balance_requests", columns)

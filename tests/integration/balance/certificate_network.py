@@ -1,0 +1,150 @@
+"""Issuing bodies of Korea and China, customs of Singapore and Viet Nam, as real nodes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from node.balance.service import BalanceService
+from node.documents.service import DocumentService
+from node.exchange.service import ExchangeService
+from node.trust.service import TrustService
+from node.verification.service import VerificationService
+from protocols.member_list import Agreement, IssuerEntry
+from schemas import registry
+from tests.integration.release.road import eventually, operator, send, verdict
+from tests.support.network import Member, did_of, make_network, running_network
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+    from node.keystore import KeyStore
+    from node.runtime import Node
+    from protocols.member_list import MemberListDraft
+    from tests.support.network import Made
+
+COO = "preferential-certificate-of-origin"
+BACK = "back-to-back-certificate-of-origin"
+SERVICES = (
+    ("trust", TrustService),
+    ("documents", DocumentService),
+    ("exchange", ExchangeService),
+    ("verification", VerificationService),
+    ("balance", BalanceService),
+)
+TODAY = datetime.now(UTC).date()
+COUNTRIES = ("KR", "CN", "SG", "VN")
+FAST = {"exchange": {"retry_base": 0.05, "poll_interval": 0.2}, "status": {"ttl": 2.0}}
+
+
+def certificate(number: str, country: str = "CN", to: str = "SG", **more: Any) -> bytes:
+    """An RCEP certificate over 160 pieces."""
+    document = json.loads(registry.example(COO))
+    for name in ("inputs", "balance", "departureDate", "consignment"):
+        del document[name]
+    line = document["goods"][0]
+    line |= {"originCountry": country, "originCriterion": "CTC", "cumulation": False}
+    del line["fob"], line["regionalValueContent"]
+    document |= _head(number, country, to) | more
+    return json.dumps(document).encode()
+
+
+def back_to_back(number: str, original: str, pieces: int, **more: Any) -> bytes:
+    """Singapore's certificate for Viet Nam, on an original from China."""
+    document = json.loads(registry.example(BACK))
+    del document["departureDate"], document["totals"]
+    document["goods"][0]["quantity"]["value"] = str(pieces)
+    document["backToBack"] |= {
+        "digest": original,
+        "issueDate": TODAY.isoformat(),
+        "validUntil": (TODAY + timedelta(days=300)).isoformat(),
+        "quantity": {"value": str(pieces), "unit": "H87"},
+    }
+    document |= _head(number, "SG", "VN") | more
+    return json.dumps(document).encode()
+
+
+def _head(number: str, country: str, to: str) -> dict[str, Any]:
+    issuer = {"name": "Certification Desk", "address": ["1 Quay"], "country": country}
+    return {
+        "number": number,
+        "issueDate": TODAY.isoformat(),
+        "validUntil": (TODAY + timedelta(days=300)).isoformat(),
+        "exportCountry": country,
+        "importCountry": to,
+        "issuer": issuer,
+    }
+
+
+def network(tmp_path: Path) -> Made:
+    """The four homes and their list: everybody takes everybody's certificates."""
+    member = Member(settings=FAST)
+    return make_network(
+        tmp_path,
+        {
+            "kr-cert": replace(member, roles=("issuer",), country="KR"),
+            "cn-cert": replace(member, roles=("issuer",), country="CN"),
+            "sg-customs": replace(member, roles=("customs",), country="SG"),
+            "vn-customs": replace(member, roles=("customs",), country="VN"),
+        },
+        change=_change,
+    )
+
+
+def _change(draft: MemberListDraft, _keys: Mapping[str, KeyStore]) -> MemberListDraft:
+    start = datetime.now(UTC) - timedelta(days=1)
+    types = tuple(registry.document_types())
+    issuers = (
+        IssuerEntry(did_of("kr-cert"), COO, "KR", start),
+        IssuerEntry(did_of("cn-cert"), COO, "CN", start),
+        IssuerEntry(did_of("sg-customs"), BACK, "SG", start),
+        IssuerEntry(did_of("sg-customs"), "customs-decision", "SG", start),
+        IssuerEntry(did_of("vn-customs"), "customs-decision", "VN", start),
+    )
+    pairs = [(a, b) for a in COUNTRIES for b in COUNTRIES if a != b]
+    agreements = [Agreement(f"{a}-{b}".lower(), a, b, types, start) for a, b in pairs]
+    return replace(draft, issuers=issuers, agreements=tuple(agreements))
+
+
+@asynccontextmanager
+async def certificate_nodes(tmp_path: Path) -> AsyncIterator[dict[str, Node]]:
+    """The four nodes, running."""
+    async with running_network(network(tmp_path), services=SERVICES) as running:
+        yield running
+
+
+async def issue(node: Node, payload: bytes, *to: str) -> str:
+    """Issue and send; the digest."""
+    body = {"payload": base64.b64encode(payload).decode()}
+    digest: str = (await operator(node).apost("/v1/documents", body))["digest"]
+    if to:
+        await send(node, digest, *to)
+    return digest
+
+
+async def arrived(nodes: Mapping[str, Node], digest: str, *names: str) -> None:
+    """Wait until the document is verified there."""
+    for name in names:
+        assert await eventually(lambda name=name: verdict(nodes[name], digest)) == "PASSED"
+
+
+async def operate(
+    node: Node, certificate: str, action: str, declaration: str, pieces: int | None = None
+) -> dict[str, Any]:
+    """One operation on a balance."""
+    order: dict[str, Any] = {"action": action, "declaration": declaration}
+    if pieces is not None:
+        order["quantity"] = {"value": str(pieces), "unit": "H87"}
+    body: dict[str, Any] = await operator(node).apost(f"/v1/balances/{certificate}", order)
+    return body
+
+
+async def balance(node: Node, certificate: str) -> dict[str, Any]:
+    """What is shown of a balance at a node."""
+    body: dict[str, Any] = await operator(node).aget(f"/v1/balances/{certificate}")
+    return body
