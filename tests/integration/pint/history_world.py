@@ -23,6 +23,7 @@ from node.title import tables as title_tables
 from node.title.exit_service import ExitService
 from node.title.making import IssueOrder, Order
 from protocols.pint.answers import open_finished
+from protocols.pint.envelope import read_envelope
 from protocols.pint.words import Reason
 from protocols.title import Bill, Ending, Kind, State, TitleState
 from schemas import strict_json
@@ -256,8 +257,9 @@ class World:
             return answer.status, word
 
     def carried(self, held: Held) -> list[bytes]:
-        """The envelopes of a bill that went over the wire."""
-        return [body for one in self.before.values() for body in one.carried[held.reference]]
+        """Its envelopes that went over the wire; one issued anew may have the same reference."""
+        bodies = [body for one in self.before.values() for body in one.carried[held.reference]]
+        return [one for one in bodies if read_envelope(one).document_checksum == held.document]
 
     # -- all the time ----------------------------------------------------------------------------
 
