@@ -29,6 +29,7 @@ DID = re.compile(
 _OBJECT = (dict, Mapping)
 COUNTRY = re.compile(r"(?a:[A-Z]{2})")
 TYPE_KEY = re.compile(r"(?a:[a-z][a-z0-9]*(?:-[a-z0-9]+){0,9})")
+CERTIFICATE_TYPE = re.compile(r"(?a:[A-Z]{2,10})")
 
 
 @dataclass(frozen=True, slots=True)

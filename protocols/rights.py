@@ -11,11 +11,19 @@ issuing body may pass on too, is not.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from protocols.members.entries import within
+from protocols.members.trust import MAX_DELEGATION
+from schemas.documents.ship_certificate import TYPE as SHIP_CERTIFICATE
+from schemas.documents.ship_certificate.standing import Delegation
+
 if TYPE_CHECKING:
-    from protocols.member_list import MemberList
+    from collections.abc import Iterator
+
+    from protocols.member_list import IssuerEntry, MemberList
     from schemas.view import DocumentType
 
 OFFICIAL_ROLES = frozenset({"issuer", "customs", "plant-health"})
@@ -70,3 +78,55 @@ def _may_issue(
     if is_official(document_type):
         by_role -= {"issuer"}
     return node is not None and country == node.country and not by_role.isdisjoint(node.roles)
+
+
+def administers(members: MemberList, did: str, flag: str, at: datetime) -> bool:
+    """Whether the member is the administration of a flag state, by its own right or by its role.
+
+    A right that another member delegated makes nobody an administration.
+    """
+    listed = [entry for entry in _of_flag(members, flag) if entry.delegated_by is None]
+    if listed:
+        own = (entry for entry in listed if entry.did == did)
+        return any(within(at, entry.valid_from, entry.valid_until) for entry in own)
+    node = members.node(did)
+    named = any(entry.did == did for entry in _of_flag(members, flag))
+    by_role = node is not None and not set(SHIP_CERTIFICATE.issuer_roles).isdisjoint(node.roles)
+    return node is not None and node.country == flag and by_role and not named
+
+
+def delegations(members: MemberList, flag: str) -> tuple[Delegation, ...] | None:
+    """What a flag state has delegated to whom, for which ship certificates and when (RO Code).
+
+    Each lies within the rights that it hangs on. None where the list names no right for the flag
+    at all: then nobody has told.
+    """
+    listed = tuple(_of_flag(members, flag))
+    if not listed:
+        return None
+    return tuple(
+        found
+        for entry in listed
+        if entry.delegated_by is not None
+        for found in _delegated(listed, entry, MAX_DELEGATION)
+    )
+
+
+def _of_flag(members: MemberList, flag: str) -> Iterator[IssuerEntry]:
+    named = (SHIP_CERTIFICATE.key, flag)
+    return (one for one in members.issuers if (one.document_type, one.country) == named)
+
+
+def _delegated(
+    listed: tuple[IssuerEntry, ...], entry: IssuerEntry, depth: int
+) -> Iterator[Delegation]:
+    kinds = frozenset(entry.certificate_types)
+    own = Delegation(entry.country, entry.did, kinds, entry.valid_from, entry.valid_until)
+    if entry.delegated_by is None:
+        yield own
+    elif depth:
+        for giver in (one for one in listed if one.covers(entry)):
+            for given in _delegated(listed, giver, depth - 1):
+                ends = [each for each in (own.until, given.until) if each is not None]
+                since, until = max(own.since, given.since), min(ends, default=None)
+                yield replace(own, since=since, until=until)

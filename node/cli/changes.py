@@ -29,7 +29,8 @@ Issuer = Annotated[
     typer.Option(
         "--issuer",
         help="Grant TYPE:COUNTRY[:OFFICE] to the admitted (else to this node), or DID=…; "
-        "';from=TIME', ';until=TIME', ';by=DID' (delegated by) may follow; may be repeated.",
+        "';from=TIME', ';until=TIME', ';by=DID' (delegated by), ';for=IOPP,ILL' (ship "
+        "certificates) may follow; may be repeated.",
     ),
 ]
 GrantWanted = Annotated[
@@ -199,9 +200,18 @@ def _roots(given: dict[str, Any]) -> dict[str, Any]:
     return roots
 
 
-def read_right(text: str) -> dict[str, str]:
-    """TYPE:COUNTRY[:OFFICE], or DID=…, with ;from= ;until= ;by=, as the API takes it."""
-    plain, more = _parts(text, {"from": "validFrom", "until": "validUntil", "by": "delegatedBy"})
+def read_right(text: str) -> dict[str, Any]:
+    """TYPE:COUNTRY[:OFFICE], or DID=…, with ;from= ;until= ;by= ;for=, as the API takes it."""
+    names = {
+        "from": "validFrom",
+        "until": "validUntil",
+        "by": "delegatedBy",
+        "for": "certificateTypes",
+    }
+    plain, parts = _parts(text, names)
+    more: dict[str, Any] = {**parts}
+    if "certificateTypes" in parts:
+        more["certificateTypes"] = parts["certificateTypes"].split(",")
     did, equals, right = plain.rpartition("=")
     document_type, colon, place = right.partition(":")
     country, with_office, office = place.partition(":")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from node.trust.wishes import FROM_THE_LIST, End, Grant, RootChange, Wish
 from protocols import joining, member_list, times
-from protocols.fields import COUNTRY, DID, TYPE_KEY, Fields
+from protocols.fields import CERTIFICATE_TYPE, COUNTRY, DID, TYPE_KEY, Fields
 from protocols.joining import Right
 from protocols.member_list import Agreement
 from protocols.members.anchor_contracts import read_anchor_contract
@@ -67,7 +67,13 @@ _WISH = {
     "requests": _TEXTS,
     "all": {"type": "boolean"},
     "issuers": _objects(
-        ("documentType", "country"), "did", "office", "validFrom", "validUntil", "delegatedBy"
+        ("documentType", "country"),
+        "did",
+        "office",
+        "validFrom",
+        "validUntil",
+        "delegatedBy",
+        certificateTypes=_TEXTS,
     ),
     "grantWanted": {"type": "boolean"},
     "agreements": _objects(
@@ -291,6 +297,7 @@ def _grant(fields: Fields) -> Grant:
         fields.optional_time("validFrom"),
         fields.optional_time("validUntil"),
         fields.optional_text("delegatedBy", pattern=DID),
+        fields.texts("certificateTypes", pattern=CERTIFICATE_TYPE, max_items=30),
     )
 
 

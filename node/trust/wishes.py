@@ -51,11 +51,17 @@ class Grant:
     since: datetime | None = None
     until: datetime | None = None
     delegated_by: str | None = None
+    certificate_types: tuple[str, ...] = ()
 
     def entry(self, did: str, at: datetime) -> IssuerEntry:
         """The right as the list states it."""
         entry = self.right.entry(did, self.since or at)
-        return replace(entry, valid_until=self.until, delegated_by=self.delegated_by)
+        return replace(
+            entry,
+            valid_until=self.until,
+            delegated_by=self.delegated_by,
+            certificate_types=self.certificate_types,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from node.aeo import flagging
 from node.aeo import rows as aeo_rows
 from node.documents import documents
 from node.exchange.message import Handler
+from node.ships import rows as ship_rows
 from node.store import events
 from node.verification import conflicts, judging, rows
 from node.verification.rows import Undecided
@@ -153,6 +154,7 @@ def after_change(conn: Connection, node: Node, document: Document) -> None:
     stored = documents.get(conn, document.digest)
     if stored is not None:
         aeo_rows.note(conn, stored, node.clock.now_ms())
+        ship_rows.note(conn, stored)
         flagging.flag(conn, node, stored)
         consistency = getattr(node, "consistency", None)
         if consistency is not None:

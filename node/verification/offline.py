@@ -1,8 +1,9 @@
 """Verifying a file with nothing but a member list: no node, no home, no network (DESIGN §1.2).
 
 Beside the file may lie its status list (``NAME.status.jwt``; those of other moments are
-``NAME.status.<anything>.jwt``) its receipt (``NAME.leaf`` and ``NAME.tlog-proof``) and its
-time-stamp (``NAME.tsr``); without them the report says what is not known.
+``NAME.status.<anything>.jwt``) its receipt (``NAME.leaf`` and ``NAME.tlog-proof``), its
+time-stamp (``NAME.tsr``) and, of a ship certificate, its register's answer
+(``NAME.register.jwt``); without them the report says what is not known.
 """
 
 from __future__ import annotations
@@ -113,6 +114,7 @@ def verify_file(
         logs=newest,
         timestamp=_beside(path, ".tsr"),
         rdf=_rdf(Case(data, members, at or now), contexts),
+        register=_register_beside(path),
     )
     return replace(report, historical=historical)
 
@@ -131,6 +133,12 @@ def _rdf(case: Case, folder: Path | None) -> Rdf | None:
 def _beside(path: Path, ending: str) -> bytes | None:
     file = path.with_suffix(ending)
     return read_capped(file, MAX_FILE_BYTES) if file.is_file() else None
+
+
+def _register_beside(path: Path) -> str | None:
+    """``NAME.register.jwt``: what its issuer's register of ship certificates answered."""
+    answer = _beside(path, ".register.jwt")
+    return None if answer is None else answer.decode("ascii", "replace").strip()
 
 
 def _status_beside(path: Path, members: MemberList, now: datetime) -> StatusLists:

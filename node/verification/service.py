@@ -85,9 +85,17 @@ class VerificationService:
         """Without a member list nothing can be judged."""
         return None if self._node.members.current else "this node is in no network yet"
 
-    async def judge(self, data: bytes, *, refresh: bool = False) -> Judged:
-        """The judgement of a document file now, with the status list fetched where needed."""
+    async def judge(
+        self, data: bytes, *, refresh: bool = False, country: str | None = None
+    ) -> Judged:
+        """The judgement of a document file now, with the status list fetched where needed.
+
+        country: for which it is judged, where not for this node's own
+        """
         case = judging.case_of(self._node, data, self._node.clock.now())
+        if country is not None:
+            case.verifier_country = country
+        await self._hear_register(case)
         return judging.judge(case, await self._status_of(case, refresh=refresh))
 
     async def answer(self, question: Question) -> Judged:
@@ -107,6 +115,7 @@ class VerificationService:
         case.timestamp = question.timestamp or self._own_stamp(case)
         case.challenge, case.blocks = question.challenge, question.blocks
         case.rdf = await self.rdf.of(case)
+        await self._hear_register(case)
         if question.country is not None:
             case.verifier_country = question.country
         status = await self._status_of(
@@ -118,6 +127,12 @@ class VerificationService:
         read = self._node.store.read
         told = await read(judging.name_differences, question.file, judged)
         return await read(papers.with_findings, told)
+
+    async def _hear_register(self, case: Case) -> None:
+        """Ask the issuer's register about a ship certificate."""
+        ships = getattr(self._node, "ships", None)
+        if ships is not None:
+            await ships.hear(case)
 
     def _own_stamp(self, case: Case) -> bytes | None:
         """The time-stamp kept here, where a file has none with it."""

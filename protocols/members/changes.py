@@ -261,7 +261,7 @@ def _terms(entry: Any) -> str:
     elif isinstance(entry, AnchorEntry):
         parts.append(f"revoked: {len(entry.revoked)}")
     elif entry.delegated_by:
-        parts.append(entry.delegated_by)
+        parts += [entry.delegated_by, *entry.certificate_types]
     return " ".join(parts)
 
 
@@ -296,6 +296,7 @@ def _tell_anchor(entry: AnchorEntry) -> dict[str, str]:
 def _tell_right(entry: IssuerEntry) -> dict[str, str]:
     more = f" ({entry.office})" if entry.office else ""
     more += f" ← {entry.delegated_by}" if entry.delegated_by else ""
+    more += f" [{', '.join(entry.certificate_types)}]" if entry.certificate_types else ""
     told = {"did": entry.did, "types": entry.document_type, "country": entry.country}
     return {**told, "more": more}
 

@@ -211,6 +211,7 @@ class IssuerEntry:
     """The right of a member to issue one document type for one country.
 
     delegated_by: the member whose own right this one hangs on; the right holds only while both do
+    certificate_types: of ship certificates, those that it is for (IOPP, ILL, …); none named, all
     """
 
     did: str
@@ -220,6 +221,7 @@ class IssuerEntry:
     valid_until: datetime | None = None
     office: str | None = None
     delegated_by: str | None = None
+    certificate_types: tuple[str, ...] = ()
 
     def covers(self, delegated: IssuerEntry) -> bool:
         """Whether `delegated` hangs on this right and asks for no other type, country or office."""
@@ -227,7 +229,12 @@ class IssuerEntry:
             self.did == delegated.delegated_by
             and (self.document_type, self.country) == (delegated.document_type, delegated.country)
             and self.office in (None, delegated.office)
+            and self._names(delegated.certificate_types)
         )
+
+    def _names(self, certificate_types: tuple[str, ...]) -> bool:
+        own = set(self.certificate_types)
+        return not own or (bool(certificate_types) and own.issuperset(certificate_types))
 
     def spans(self, delegated: IssuerEntry) -> bool:
         """Whether `delegated` lies within the dates of this right."""
@@ -245,6 +252,7 @@ class IssuerEntry:
             "country": self.country,
             **_span(self.valid_from, self.valid_until),
             **_optional(office=self.office, delegatedBy=self.delegated_by),
+            **_optional(certificateTypes=[*self.certificate_types] or None),
         }
 
 

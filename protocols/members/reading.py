@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from protocols import jws
-from protocols.fields import COUNTRY, DID, TYPE_KEY, Fields
+from protocols.fields import CERTIFICATE_TYPE, COUNTRY, DID, TYPE_KEY, Fields
 from protocols.keys import ALGORITHMS, PublicKey, from_jwk
 from protocols.members.entries import (
     PURPOSES,
@@ -141,6 +141,7 @@ def read_issuer(fields: Fields) -> IssuerEntry:
         valid_until=end,
         office=fields.optional_text("office"),
         delegated_by=fields.optional_text("delegatedBy", pattern=DID),
+        certificate_types=fields.texts("certificateTypes", pattern=CERTIFICATE_TYPE, max_items=30),
     )
 
 

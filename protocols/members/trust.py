@@ -45,7 +45,7 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_VERSIONS = 100_000
 CLOCK_SKEW = timedelta(seconds=60)
 READING_GRACE = timedelta(days=7)
-_MAX_DELEGATION = 3
+MAX_DELEGATION = 3
 Owner = TypeVar("Owner", NodeEntry, PartyEntry)
 
 
@@ -157,7 +157,7 @@ class MemberList:
         entries = (entry for entry in self.issuers if entry.did == did)
         wanted = (document_type, country)
         named = (entry for entry in entries if (entry.document_type, entry.country) == wanted)
-        return next((entry for entry in named if self._holds(entry, at, _MAX_DELEGATION)), None)
+        return next((entry for entry in named if self._holds(entry, at, MAX_DELEGATION)), None)
 
     def _holds(self, entry: IssuerEntry, at: datetime, depth: int) -> bool:
         if not within(at, entry.valid_from, entry.valid_until):

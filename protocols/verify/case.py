@@ -77,6 +77,8 @@ class Case:
     timestamp:   an RFC 3161 response over the credential's signature
     stamped_until: when a later time-stamp covered that one; None where none does
     blocks:      hashes of blocks that the verifier got elsewhere and relies on
+    register:    what the issuer's register of ship certificates answered, as a signed text
+    register_fault: the code of why it could not be had
     checked:     checkpoints checked before, under the list in which logs are looked up
     """
 
@@ -95,6 +97,8 @@ class Case:
     timestamp: bytes | None = None
     stamped_until: datetime | None = None
     blocks: frozenset[bytes] = frozenset()
+    register: str | None = None
+    register_fault: str = ""
     checked: CheckedCheckpoints | None = None
     faults: dict[str, TradeError] = field(default_factory=dict)
     jws: Jws | None = None

@@ -8,7 +8,7 @@ from protocols import times
 from protocols.verify import certificate_steps as certificates
 from protocols.verify import credential_steps as cred
 from protocols.verify import disclosure_steps as disclosure
-from protocols.verify import foreign_steps, presentation_steps
+from protocols.verify import foreign_steps, presentation_steps, ship_steps
 from protocols.verify.case import Case, Document
 from protocols.verify.receipt_steps import receipt_checks
 from protocols.verify.verified import _SEAL, Verified
@@ -62,6 +62,7 @@ def verify_document(
     rdf: Rdf | None = None,
     timestamp: bytes | None = None,
     blocks: frozenset[bytes] = frozenset(),
+    register: str | None = None,
 ) -> tuple[Report, Verified[Document] | None]:
     """Verify one document file (DocumentFile bytes) at the moment `at`.
 
@@ -75,6 +76,7 @@ def verify_document(
     rdf:              imported contexts and canonical forms, for foreign proofs over RDF
     timestamp:        an RFC 3161 response over the credential's signature (TST-01, TST-02)
     blocks:           hashes of blocks got elsewhere, for a receipt's anchor (LOG-07)
+    register:         the answer of the issuer's register of ship certificates (SHIP-03)
 
     Never raises for a bad file: every fault is a check. The second value is there only when the
     verdict is PASSED.
@@ -93,6 +95,7 @@ def verify_document(
         rdf=rdf,
         timestamp=timestamp,
         blocks=blocks,
+        register=register,
     )
     report, _, verified = verify_case(case, historical=historical)
     return report, verified
@@ -123,9 +126,14 @@ def examine_document(case: Case, *, historical: bool = False) -> tuple[Report, D
     cred.examine(case)
     left_out = _not_asked(case)
     checks = tuple(step(case) for step in STEPS if step not in left_out)
+    ship, found = ship_steps.ship_checks(case)
     subject = case.jws.payload_digest.hex() if case.jws is not None else ""
     report = Report(
-        subject, times.to_text(case.at), (*checks, *logged), case.findings, historical=historical
+        subject,
+        times.to_text(case.at),
+        (*checks, *ship, *logged),
+        (*case.findings, *found),
+        historical=historical,
     )
     if case.file is None or case.claims is None or case.view is None:
         return report, None

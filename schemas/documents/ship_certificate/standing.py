@@ -26,7 +26,10 @@ WINDOW_MISSED, NOT_DELEGATED, UNKNOWN_NUMBER, EXPIRED = "SHP-010", "SHP-011", "S
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """An administration's grant to a recognised organisation; `until` where it was withdrawn."""
+    """An administration's grant to a recognised organisation; `until` from when it is withdrawn.
+
+    certificate_types: none named, all that the administration itself issues
+    """
 
     flag: str
     organisation: str
@@ -36,9 +39,9 @@ class Delegation:
 
     def covers(self, flag: str, organisation: str, kind: str, at: datetime) -> bool:
         """Whether it lets `organisation` certify this for ships of `flag` at that moment."""
-        within = self.since <= at and (self.until is None or at <= self.until)
+        within = self.since <= at and (self.until is None or at < self.until)
         same = (self.flag, self.organisation) == (flag, organisation)
-        return within and same and kind in self.certificate_types
+        return within and same and (not self.certificate_types or kind in self.certificate_types)
 
 
 def standing(
@@ -47,15 +50,17 @@ def standing(
     *,
     delegations: Collection[Delegation] | None = None,
     known_numbers: Collection[str] | None = None,
+    issuer: str | None = None,
 ) -> tuple[Finding, ...]:
     """What is wrong with a certificate at the moment `at` (aware), beside its own rules.
 
-    organisations are named by their DID, or by name where they have none. None for `delegations` or
-    `known_numbers`: nobody has told, and nothing is said about it.
+    None for `delegations` or `known_numbers`: nobody has told, and nothing is said about it.
+    issuer: DID of whoever signed it; without one the document's own word, a DID or a name
     """
     found = [*_expired(document, at), *_missed(document, at)]
     if delegations is not None:
-        found += _undelegated(document, at, delegations)
+        said = text(document, "issuer", "did") or text(document, "issuer", "name") or ""
+        found += _undelegated(document, at, delegations, issuer or said)
     if known_numbers is not None and text(document, "trackingNumber") not in known_numbers:
         message = "the issuer's register does not know this tracking number"
         found.append(Finding(UNKNOWN_NUMBER, Severity.ERROR, "/trackingNumber", message))
@@ -95,13 +100,12 @@ def _missed(document: Document, at: datetime) -> Iterator[Finding]:
 
 
 def _undelegated(
-    document: Document, at: datetime, delegations: Collection[Delegation]
+    document: Document, at: datetime, delegations: Collection[Delegation], issuer: str
 ) -> Iterator[Finding]:
     """Now, and when it was issued: a later withdrawal ends what the organisation certified."""
     if text(document, "onBehalfOf") != "RECOGNISED_ORGANISATION":
         return
     flag, kind = text(document, "flag") or "", text(document, "certificateType") or ""
-    issuer = text(document, "issuer", "did") or text(document, "issuer", "name") or ""
     issued = beginning(text(document, "issueDate")) or at
     for moment, when in ((issued, "at the date of issue"), (at, "any more")):
         if not any(one.covers(flag, issuer, kind, moment) for one in delegations):

@@ -1,0 +1,1 @@
+"""Ship certificates: the register of tracking numbers, and asking those of others."""
