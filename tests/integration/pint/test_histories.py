@@ -28,10 +28,12 @@ from tests.integration.pint.history_model import (
     everything,
 )
 from tests.integration.pint.history_world import FAULTS, World, world
+from tests.integration.pint.sending_network import did_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from protocols.title import TitleState
     from tests.integration.pint.history_world import Held
 
 ALL = everything()
@@ -40,14 +42,24 @@ LIKELY = {Action.TRANSFER: 8, DELIVERY: 1, AMENDMENT: 2, Action.SREJ: 5, Action.
 OFTEN, ACROSS = 3, 0.7
 SEED, LANES, STEPS = 7, 3, 12
 HANDS_AT_ONCE = 3
+#: What gives possession away; of two at once only one can be.
+AWAY = frozenset({Action.TRANSFER, DELIVERY, AMENDMENT})
 #: An offer that was declined stays in the title's history, and its manifest where it went.
 HISTORY = ("titles", "title_history", "title_bills", "registry_operations")
 #: Whoever sends what was accepted, whatever stands around it, is told that it was.
 SAME_ENTRY = frozenset({"replayed", "signed_again", "other_document"})
 
 
+def is_after(state: TitleState, deed: Deed) -> bool:
+    """Whether that deed was the last."""
+    if deed.action is Action.TRANSFER:
+        possessor = state.possessor
+        return possessor is not None and possessor.did == did_of(deed.to or "")
+    return state.purpose is not None and state.purpose.value == deed.action.value
+
+
 class History:
-    """One bill after the other; everything that it does follows from its seed."""
+    """One bill after the other; what it does follows from its seed and from who wins its races."""
 
     def __init__(self, there: World, seed: int, lane: int) -> None:
         self.there, self.lane = there, lane
@@ -74,7 +86,7 @@ class History:
             await self.vain()
             await self.issue()
             return
-        await self.rng.choices((self.deed, self.vain, self.hostile), (5, 2, 3))[0]()
+        await self.rng.choices((self.deed, self.race, self.vain, self.hostile), (5, 1, 2, 3))[0]()
 
     async def issue(self) -> None:
         rng, before = self.rng, self.bills[-1] if self.bills else None
@@ -116,6 +128,28 @@ class History:
             await self.there.agrees(held)
         if self.rng.random() < 1 / OFTEN:
             await self.there.exits(held)
+
+    async def race(self) -> None:
+        """Of two ways to give the bill away in one moment exactly one comes about."""
+        held, paper = self.held, self.held.paper
+        away = [
+            one for one in ALL if paper.allows(one) and one.action in AWAY and one.reason is None
+        ]
+        if len(away) < 2:
+            return
+        both = self.rng.sample(away, 2)
+        self.say(f"at once: {both[0]}, {both[1]}")
+        answers = await asyncio.gather(
+            *(self.there.do(held, deed) for deed in both), return_exceptions=True
+        )
+        for one in answers:
+            if isinstance(one, BaseException) and not isinstance(one, TradeError):
+                raise one
+        state = await self.there.still(held)
+        (won,) = [one for one in both if is_after(state, one)]
+        self.say(f"  {won}")
+        held.paper = paper.after(won)
+        await self.there.agrees(held)
 
     async def vain(self) -> None:
         """Something that is not allowed changes nothing anywhere."""
