@@ -48,6 +48,7 @@ SERVICES = (
     ("balance", "node.balance.service", "BalanceService"),
     ("origin", "node.origin.service", "OriginService"),
     ("consistency", "node.consistency.service", "ConsistencyService"),
+    ("preflight", "node.preflight.service", "PreflightService"),
     ("release", "node.release.service", "ReleaseService"),
     ("evidence", "node.evidence.service", "EvidenceService"),
     ("trace", "node.trace.service", "TraceService"),

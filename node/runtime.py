@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from node.pint.disputing import DisputeService
     from node.pint.sending import SendingService
     from node.pint.service import PintService
+    from node.preflight.service import PreflightService
     from node.release.service import ReleaseService
     from node.settings import Settings
     from node.title.exit_service import ExitService
@@ -145,6 +146,7 @@ class Node:
     gate: GateService
     origin: OriginService
     consistency: ConsistencyService
+    preflight: PreflightService
     release: ReleaseService
     evidence: EvidenceService
     trace: TraceService

@@ -142,12 +142,18 @@ def rules_for(country: str, at: datetime) -> CountryRules:
 
     Raises RefusedError `release_rules_missing` when there is no data for that country and day.
     """
+    edition, digest = edition_of(country, at)
+    return parse_edition(country, edition, digest)
+
+
+def edition_of(country: str, at: datetime) -> tuple[Mapping[str, Any], str]:
+    """The same as data, with the hex SHA-256 of its file: what a node signs as its rules."""
     found = _read(country) if country in countries() else None
     if found is not None:
         data, digest = found
         for edition in data["editions"]:
             if _in_force(edition, at):
-                return parse_edition(country, edition, digest)
+                return edition, digest
     known = ", ".join(countries())
     raise RefusedError(
         "release_rules_missing", f"no release rules for {country[:2]} on that day; known: {known}"
