@@ -46,6 +46,7 @@ SERVICES = (
     ("aeo", "node.aeo.service", "AeoService"),
     ("gate", "node.gate.service", "GateService"),
     ("balance", "node.balance.service", "BalanceService"),
+    ("basis", "node.basis.service", "BasisService"),
     ("origin", "node.origin.service", "OriginService"),
     ("consistency", "node.consistency.service", "ConsistencyService"),
     ("preflight", "node.preflight.service", "PreflightService"),

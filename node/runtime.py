@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from node.aeo.service import AeoService
     from node.anchor.service import AnchorService
     from node.balance.service import BalanceService
+    from node.basis.service import BasisService
     from node.chain.service import ChainService
     from node.consistency.service import ConsistencyService
     from node.documents.service import DocumentService
@@ -143,6 +144,7 @@ class Node:
     verification: VerificationService
     aeo: AeoService
     balance: BalanceService
+    basis: BasisService
     gate: GateService
     origin: OriginService
     consistency: ConsistencyService

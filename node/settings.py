@@ -298,6 +298,15 @@ class EblSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OriginSettings:
+    """[origin]: proofs of origin between authorities."""
+
+    tell_issuers: bool = _setting(
+        False, "Tells the issuer of a lost proof how much here stood on it: how many, not which."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class VcApiSettings:
     """[vc_api]: a VC-API for conformance tests, in a test network or in none."""
 
@@ -334,6 +343,7 @@ class Settings:
     chain: ChainSettings = ChainSettings()
     pint: PintSettings = PintSettings()
     ebl: EblSettings = EblSettings()
+    origin: OriginSettings = OriginSettings()
     vc_api: VcApiSettings = VcApiSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 

@@ -89,6 +89,8 @@ WORDS: Mapping[str, Word] = MappingProxyType(
         "release-hold": Word("HOLD", "扣留", Shape.DIAMOND, "bad", loud=True),
         "pick-up-delegated": Word("pick-up right", "提箱权转授", Shape.CIRCLE, "act"),
         "pick-up-revoked": Word("right revoked", "提箱权撤销", Shape.DIAMOND, "bad", loud=True),
+        "basis-lost": Word("basis lost", "依据丧失", Shape.DIAMOND, "bad", loud=True),
+        "basis-feedback": Word("told how much stood on it", "反馈依据情况", Shape.RING, "quiet"),
         "balance-reserved": Word("reserved", "预留", Shape.RING, "quiet"),
         "balance-written-off": Word("written off", "核销", Shape.CIRCLE, "act"),
         "balance-released": Word("reserve released", "释放预留", Shape.RING, "quiet"),

@@ -200,4 +200,5 @@ def _standing(document: dict[str, Any]) -> str:
         return "revoked"
     if document["status"]["suspended"]:
         return "suspended"
-    return document.get("verdict") or "in force"
+    standing = document.get("verdict") or "in force"
+    return f"{standing}, basis lost" if document.get("basisLost") else standing

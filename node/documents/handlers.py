@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 from aiohttp import web
 
+from node.basis import flagging as basis
 from node.documents import documents, orders, status
 from node.documents.documents import MAX_PAGE, StoredDocument
 from node.http.helpers import hex_digest, json_response, query_int, query_text, read_json
@@ -107,7 +108,11 @@ class DocumentHandlers:
             limit=limit,
         )
         cursor = found[-1].n if len(found) == limit else None
-        return json_response({"documents": [one.to_json() for one in found], "next": cursor})
+        lost = await self._node.store.read(basis.lost_among, self._node, found)
+        told = [
+            one.to_json() | ({"basisLost": True} if one.digest in lost else {}) for one in found
+        ]
+        return json_response({"documents": told, "next": cursor})
 
     async def _required(self, request: web.Request) -> StoredDocument:
         digest = hex_digest(request.match_info["digest"])
@@ -122,6 +127,9 @@ class DocumentHandlers:
         body = document.to_json()
         if reasons:
             body["status"]["reason"] = reasons.get(REVOCATION) or reasons[SUSPENSION]
+        lost = await self._node.store.read(basis.flags_of, self._node, document)
+        if lost:
+            body["basisLost"] = [flag.to_json() for flag in lost]
         to = await self._node.store.read(documents.recipients_of, document.digest)
         return json_response(body | {"recipients": to})
 

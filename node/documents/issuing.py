@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ledger import log
 from node.aeo import rows as aeo_rows
 from node.balance.drawing import require_drawn
+from node.basis import flagging as basis
 from node.documents import documents, status
 from node.documents.documents import ISSUED, StoredDocument
 from node.documents.signing import Signing, signing
@@ -188,6 +189,7 @@ def issue(conn: Connection, examined: Examined, node: Node, members: MemberList)
     )
     stored = documents.require(conn, file.digest)
     aeo_rows.note(conn, stored, now_ms)
+    basis.note(conn, node, stored)
     ship_rows.note(conn, stored)
     return Issued(stored, fresh=True, warnings=examined.warnings)
 

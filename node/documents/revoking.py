@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from node.basis import flagging as basis
 from node.documents import documents, status
 from node.documents.documents import ISSUED, StoredDocument
 from node.documents.issuing import append_status
@@ -106,6 +107,8 @@ def _changed(
     _tell_event(conn, standing, document, node.did, now_ms, leaf_hash, {"reason": reason})
     relay(conn, node, text, document.digest, standing)
     _reconsider(conn, node, document)
+    if standing == REVOKED:
+        basis.revoked(conn, node, document)
     return documents.require(conn, document.digest)
 
 
@@ -219,6 +222,8 @@ def _act(
     _tell_event(conn, "status-changed", document, opened.issuer, now_ms, leaf_hash, detail)
     relay(conn, node, opened.signed, one.digest, standing)
     _reconsider(conn, node, document)
+    if standing == REVOKED:
+        basis.revoked(conn, node, document)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ def send(conn: Connection, node: Node, digest: bytes, order: SendOrder) -> list[
     `peer_unlisted`, `disclosure_no_such_place`, MalformedError `not_disclosable_form`; then nothing
     is promised to anybody.
     """
+    from node.basis import flagging as basis
     from node.documents import documents
 
     document = documents.require(conn, digest)
@@ -81,6 +82,7 @@ def send(conn: Connection, node: Node, digest: bytes, order: SendOrder) -> list[
                 document.consignment,
             )
             documents.add_recipient(conn, digest, did, node.clock.now_ms())
+            basis.tell_recipient(conn, node, document, did)
         messages.append({"to": did, "id": known})
     return messages
 

@@ -20,6 +20,7 @@ MODULES = (
     "node.aeo.tables",
     "node.ships.tables",
     "node.balance.tables",
+    "node.basis.tables",
     "node.gate.tables",
     "node.pint.tables",
     "node.tracking.tables",

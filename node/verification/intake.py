@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from node.aeo import flagging
 from node.aeo import rows as aeo_rows
+from node.basis import flagging as basis
 from node.documents import documents
 from node.exchange.message import Handler
 from node.ships import rows as ship_rows
@@ -156,6 +157,7 @@ def after_change(conn: Connection, node: Node, document: Document) -> None:
         aeo_rows.note(conn, stored, node.clock.now_ms())
         ship_rows.note(conn, stored)
         flagging.flag(conn, node, stored)
+        basis.note(conn, node, stored)
         consistency = getattr(node, "consistency", None)
         if consistency is not None:
             consistency.note(conn, stored)

@@ -10,6 +10,7 @@ import asyncio
 import secrets
 from typing import TYPE_CHECKING
 
+from node.basis import flagging as basis
 from node.consistency import papers
 from node.documents import documents
 from node.verification import challenges, intake, judging, rows
@@ -126,7 +127,8 @@ class VerificationService:
             judged = await self._once(judged, question.challenge)
         read = self._node.store.read
         told = await read(judging.name_differences, question.file, judged)
-        return await read(papers.with_findings, told)
+        told = await read(papers.with_findings, told)
+        return await read(basis.with_findings, self._node, told)
 
     async def _hear_register(self, case: Case) -> None:
         """Ask the issuer's register about a ship certificate."""

@@ -6,12 +6,19 @@ from alembic import op
 
 from node.migrations.first.columns import big, octets, primary, text
 
-TABLES = ("balance_registers", "balance_uses", "balance_requests")
+TABLES = (
+    "balance_registers",
+    "balance_uses",
+    "balance_requests",
+    "basis_links",
+    "basis_flags",
+)
 
 
 def create() -> None:
     """Creates `TABLES`."""
     _balances()
+    _bases()
 
 
 def _balances() -> None:
@@ -50,3 +57,24 @@ def _balances() -> None:
     )
     columns = ["certificate", "declaration"]
     op.create_index("ix_balance_requests_certificate", "balance_requests", columns)
+
+
+def _bases() -> None:
+    op.create_table(
+        "basis_links",
+        octets("document", 32),
+        octets("stands_on", 32),
+        primary("pk_basis_links", "document", "stands_on"),
+    )
+    op.create_index("ix_basis_links_stands_on", "basis_links", ["stands_on"])
+    op.create_table(
+        "basis_flags",
+        octets("document", 32),
+        octets("lost", 32),
+        text("by", 400),
+        text("path"),
+        big("at"),
+        text("statement", null=True),
+        text("status_list", null=True),
+        primary("pk_basis_flags", "document", "lost", "by"),
+    )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from node.balance.service import BalanceService
+from node.basis.service import BasisService
 from node.documents.service import DocumentService
 from node.exchange.service import ExchangeService
 from node.trust.service import TrustService
@@ -36,10 +37,16 @@ SERVICES = (
     ("exchange", ExchangeService),
     ("verification", VerificationService),
     ("balance", BalanceService),
+    ("basis", BasisService),
 )
 TODAY = datetime.now(UTC).date()
+UCR = "6CN91310115MA0DEMR00FB261119"
 COUNTRIES = ("KR", "CN", "SG", "VN")
-FAST = {"exchange": {"retry_base": 0.05, "poll_interval": 0.2}, "status": {"ttl": 2.0}}
+FAST = {
+    "exchange": {"retry_base": 0.05, "poll_interval": 0.2},
+    "status": {"ttl": 2.0},
+    "origin": {"tell_issuers": True},
+}
 
 
 def certificate(number: str, country: str = "CN", to: str = "SG", **more: Any) -> bytes:
@@ -66,6 +73,25 @@ def back_to_back(number: str, original: str, pieces: int, **more: Any) -> bytes:
         "quantity": {"value": str(pieces), "unit": "H87"},
     }
     document |= _head(number, "SG", "VN") | more
+    return json.dumps(document).encode()
+
+
+def pinned(*digests: str) -> list[dict[str, str]]:
+    """References to certificates, as `inputs` or `subjects` hold them."""
+    return [{"type": COO, "number": f"N-{digest[:8]}", "digest": digest} for digest in digests]
+
+
+def decision(number: str, declaration: str, *subjects: str) -> bytes:
+    """Singapore's customs released a consignment under a declaration."""
+    document = json.loads(registry.example("customs-decision"))
+    document |= {"number": number, "declarationNumber": declaration, "importCountry": "SG"}
+    document["consignment"] = UCR
+    document |= {"issueDate": TODAY.isoformat(), "decidedAt": f"{TODAY.isoformat()}T00:00:00Z"}
+    document["issuer"] |= {"country": "SG", "did": did_of("sg-customs")}
+    if subjects:
+        document["subjects"] = pinned(*subjects)
+    else:
+        document.pop("subjects", None)
     return json.dumps(document).encode()
 
 
