@@ -2,8 +2,8 @@
 """Writes what docs/ says about codes, commands, settings, checks and paths, from the code itself.
 
 `make docs` runs it; a test compares its output with the files in the repository. Whole pages are
-docs/errors.md, docs/commands.md and those of docs/documents/; elsewhere only what stands between
-`<!-- generated: NAME -->` and `<!-- end -->` is replaced.
+docs/errors.md, docs/commands.md, docs/rules.md and those of docs/documents/; elsewhere only what
+stands between `<!-- generated: NAME -->` and `<!-- end -->` is replaced.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _KINDS = {"check": "Checks", "rule": "Rules of documents", "condition": "Release
 def pages() -> dict[Path, str]:
     """Every page of docs/ that has something generated in it, as it should be."""
     made = {DOCS / "errors.md": errors(), DOCS / "commands.md": commands()}
+    made[DOCS / "rules.md"] = rules()
     made |= {DOCS / "documents" / name: text for name, text in document_pages().items()}
     for page in sorted(DOCS.glob("*.md")):
         text = page.read_text(encoding="utf-8")
@@ -107,6 +108,45 @@ def checks() -> str:
         (f"`{one.code}`", one.en) for one in catalogue().values() if numbered.fullmatch(one.code)
     ]
     return table(("check", "passes when"), rows)
+
+
+# -- docs/rules.md ---------------------------------------------------------------------------------
+
+
+def rules() -> str:
+    """The page of all numbered rules with their examples."""
+    from protocols.rule_examples import examples
+
+    books: dict[str, list[str]] = {}
+    for rule in sorted(examples()):
+        books.setdefault(rule.partition("-")[0], []).append(rule)
+    told = (
+        f"The {len(examples())} numbered rules that a document, an operator or a container can "
+        "break: where each comes from, what it asks, and two examples, one that passes and one "
+        "that fails. An example names the packaged document (`pratique schema example TYPE`), "
+        "question or situation that it begins with, and what it changes there; “as packaged” "
+        "changes nothing. The examples are data beside the rules (`cases.json`), and a test runs "
+        "every one. `pratique explain RULE` tells the next step. The severity of a document's "
+        "rule stands on the page of its [type](documents/README.md).\n"
+    )
+    parts = ["# Rules\n", _NOTE + "\n", told]
+    for book, ids in books.items():
+        parts += [f"## {book}\n", *map(_rule, ids)]
+    return "\n".join(parts)
+
+
+def _rule(rule: str) -> str:
+    from protocols.rule_examples import examples
+    from schemas.catalogue import explain
+
+    entry, both = explain(rule), examples()[rule]
+    assert entry is not None
+    sides = (("passes", both.passing), ("fails", both.failing))
+    told = [
+        f"- {word}: {one.of}, " + (f"`{one.changes}`" if one.changes else "as packaged")
+        for word, one in sides
+    ]
+    return f"**{rule}** ({entry.source}): {entry.en} {entry.zh}\n\n" + "\n".join(told) + "\n"
 
 
 # -- docs/commands.md ------------------------------------------------------------------------------

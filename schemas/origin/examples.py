@@ -46,10 +46,15 @@ def rules() -> tuple[str, ...]:
 
 def example(rule: str, *, passing: bool) -> Example:
     """The example under which `rule` holds, or the one under which it does not."""
+    base, edits, given = told(rule, passing=passing)
+    statuses = {name: Outcome(each) for name, each in given.items()}
+    return Example(edited(base, edits), statuses)
+
+
+def told(rule: str, *, passing: bool) -> tuple[str, Mapping[str, Any], Mapping[str, str]]:
+    """What `example` is made of: the packaged question, the edits, the outcomes by digest."""
     chosen = _data()["rules"][rule]["passing" if passing else "failing"]
-    question = edited(chosen["base"], chosen.get("edits", {}))
-    statuses = {name: Outcome(each) for name, each in chosen.get("statuses", {}).items()}
-    return Example(question, statuses)
+    return chosen["base"], chosen.get("edits", {}), chosen.get("statuses", {})
 
 
 def edited(base: str, edits: Mapping[str, Any]) -> dict[str, Any]:
