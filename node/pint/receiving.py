@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ from schemas.errors import NotFoundError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime
 
     from sqlalchemy import Connection
 
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 
 TRIES = 4
 REFERENCE_BYTES = 18
+#: Larger envelopes are judged before a writing transaction begins, which others wait for.
+MAX_AT_ONCE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +98,50 @@ class Receiving:
         Raises MalformedError or TooLargeError for what is no envelope, UnavailableError while the
         outcome is not known, NotFoundError `pint_not_a_platform`: all answered unsigned.
         """
-        signer = platform_signer(self._node)
+        platform_signer(self._node)
         for _ in range(TRIES):
-            looked = await self._look(body)
-            try:
-                return self._count(await self._answer(looked, body))
-            except _Changed:
-                continue
-            except EnvelopeRefusedError as error:
-                refused = answers.rejected(_last(looked), error.response, error.detail)
-                await self._refused(looked, error)
-                await self.acceptance.decline(looked.judgement, error.code)
-                return self._count(replies.signed(refused, signer))
+            with suppress(_Changed):
+                return self._count(await self._try(body))
         raise UnavailableError("pint_busy", "the bill changes all the time; ask again")
+
+    async def _try(self, body: bytes) -> Reply:
+        now = self._node.clock.now()
+        if len(body) > MAX_AT_ONCE:
+            looked = await self._look(body)
+        else:
+            found = await self._node.store.write(self._at_once, body, now)
+            if isinstance(found, replies.Reply):
+                return found
+            looked = found
+        try:
+            return await self._answer(looked, body)
+        except EnvelopeRefusedError as error:
+            refused = answers.rejected(_last(looked), error.response, error.detail)
+            await self._refused(looked, error)
+            return replies.signed(refused, platform_signer(self._node))
+
+    def _at_once(self, conn: Connection, body: bytes, now: datetime) -> Reply | Looked:
+        """What waits for nothing, no document and no registry, is kept as soon as it is judged.
+
+        One transaction sees the bill and takes it over, so many envelopes share a commit and none
+        is looked at twice. All else is only looked at.
+        """
+        looked = judging.look(conn, self._node, body, now)
+        judgement = looked.judgement
+        if judgement.outcome is not Outcome.READY or judgement.registry is not None:
+            return looked
+        assert judgement.manifest is not None
+        # Somebody else's acceptance of this very bill may be under way at an arbiter.
+        if judgement.manifest.additional or looked.document in self._locks:
+            return looked
+        return self._finish(conn, looked, body)
+
+    def _finish(self, conn: Connection, looked: Looked, body: bytes) -> Reply:
+        """RECE, signed and kept; it may be told once the transaction is durable."""
+        finished = looked.judgement.received()
+        text = finished.sign(platform_signer(self._node))
+        self._keep(conn, looked, _transfer(looked, body, rows.RECEIVED, text))
+        return replies.told(text, finished.status, finished.response.value)
 
     async def _look(self, body: bytes) -> Looked:
         now = self._node.clock.now()
@@ -163,14 +197,9 @@ class Receiving:
 
     async def _accept(self, looked: Looked, body: bytes) -> Reply:
         """R20: durable, accepted at the arbiter, kept, and then told. The bill is locked."""
-        judgement = looked.judgement
-        if judgement.registry is not None:
+        if looked.judgement.registry is not None:
             await self._take(looked, body)
-        finished = judgement.received()
-        text = finished.sign(platform_signer(self._node))
-        transfer = _transfer(looked, body, rows.RECEIVED, text)
-        await self._node.store.write(self._keep, looked, transfer)
-        return replies.told(text, finished.status, finished.response.value)
+        return await self._node.store.write(self._finish, looked, body)
 
     async def _take(self, looked: Looked, body: bytes) -> None:
         """Where a registry guards the bill: nothing is accepted there that is not durable here."""
