@@ -87,10 +87,10 @@ def take(world: World) -> Accounts:
 
 
 def _unpadded(signed: Mapping[str, Any]) -> bytes:
-    return _decode(signed["payload"])
+    return decode(signed["payload"])
 
 
-def _decode(text: str) -> bytes:
+def decode(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
@@ -174,23 +174,23 @@ def _receipt_stands(row: sqlite3.Row, keys: Mapping[str, Mapping[str, str]], by:
     if row["receipt"] is None or row["item"] is None:
         return False
     head, payload, signature = row["receipt"].split(".")
-    kid = json.loads(_decode(head))["kid"]
+    kid = json.loads(decode(head))["kid"]
     if not kid.startswith(by + "#exchange-") or kid not in keys:
         return False
-    body, item = json.loads(_decode(payload)), json.loads(row["item"])
-    manifest = hashlib.sha256(_decode(row["manifest"].split(".")[1])).hexdigest()
+    body, item = json.loads(decode(payload)), json.loads(row["item"])
+    manifest = hashlib.sha256(decode(row["manifest"].split(".")[1])).hexdigest()
     path = [row["path"][at : at + HASH] for at in range(0, len(row["path"]), HASH)]
     root = _root_from(row["item"].encode(), row["item_index"], body["count"], path)
     return (
         item["digest"] == manifest == row["digest"].hex()
         and item["id"] == row["id"]
         and root == body["root"]
-        and _p256_signed(keys[kid], f"{head}.{payload}".encode(), _decode(signature))
+        and p256_signed(keys[kid], f"{head}.{payload}".encode(), decode(signature))
     )
 
 
-def _p256_signed(jwk: Mapping[str, str], data: bytes, signature: bytes) -> bool:
-    x, y = (int.from_bytes(_decode(jwk[name]), "big") for name in ("x", "y"))
+def p256_signed(jwk: Mapping[str, str], data: bytes, signature: bytes) -> bool:
+    x, y = (int.from_bytes(decode(jwk[name]), "big") for name in ("x", "y"))
     key = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
     halves = (int.from_bytes(signature[:HASH], "big"), int.from_bytes(signature[HASH:], "big"))
     try:

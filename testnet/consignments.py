@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from testnet import bills, faults
+from testnet import bills, faults, origin
+from testnet.world import did
 
 if TYPE_CHECKING:
     from testnet.faults import Injected
     from testnet.run import Run
     from testnet.stage import Issued, Stage
 
-STEPS: Final = {"A": 24, "B": 16, "C": 13}
+STEPS: Final = {"A": 25, "B": 18, "C": 13}
+NOT_NEGOTIABLE: Final = "title_not_negotiable"
 
 
 async def play_a(run: Run) -> None:
-    """A: sea, title to order of a bank, plant health, three faults."""
+    """A: sea, title to order of a bank, plant health, four faults."""
     stage = run.stage
-    phyto, bill, origin = await _papers_of_a(run)
+    phyto, bill, origin_of_a = await _papers_of_a(run)
     await bills.issue(stage, "A", bill, holder="exp-a")
     await faults.double_transfer(run, bill)
     await bills.move(stage, "A", "nl-port", "ENDORSE", by="bank", to="imp-a")
@@ -29,9 +32,10 @@ async def play_a(run: Run) -> None:
     await bills.move(stage, "A", "nl-port", "SURRENDER_FOR_DELIVERY", by="imp-a")
     await bills.accept_surrender(stage, "A", "nhl", bill.number)
     await stage.arrived(arrival, ["nl-port"])
-    digests = {item.number: item.digest for item in (phyto, origin)}
+    digests = {item.number: item.digest for item in (phyto, origin_of_a)}
     plant = await stage.issue("A", "plant-health-decision", ["nl-port"], digests=digests)
     await stage.arrived(plant, ["nl-port"])
+    await faults.over_use(run, origin_of_a)
     customs = await stage.issue("A", "customs-decision", ["nl-port"], digests=digests)
     delivery = await stage.issue(
         "A", "delivery-order", ["nl-port"], digests={bill.number: bill.digest}
@@ -48,16 +52,16 @@ async def _papers_of_a(run: Run) -> tuple[Issued, Issued, Issued]:
     aeo = await stage.issue("A", "aeo-status", nl)
     invoice = await stage.issue("A", "commercial-invoice", ["nl-customs"])
     packing = await faults.altered(run)
-    origin = await stage.issue("A", "certificate-of-origin", nl)
+    certificate = await stage.issue("A", "certificate-of-origin", nl)
     phyto = await stage.issue("A", "phytosanitary-certificate", [*nl, "sg-port"])
     quality = await stage.issue("A", "quality-certificate", nl)
     bill = await stage.issue("A", "bill-of-lading", ["nl-port", "sg-port", "nl-customs"])
     await asyncio.gather(
-        *(stage.arrived(item, nl) for item in (aeo, origin, phyto, quality)),
+        *(stage.arrived(item, nl) for item in (aeo, certificate, phyto, quality)),
         *(stage.arrived(item, ["nl-customs"]) for item in (invoice, packing)),
         stage.arrived(bill, ["nl-port", "sg-port"]),
     )
-    return phyto, bill, origin
+    return phyto, bill, certificate
 
 
 async def play_b(run: Run) -> None:
@@ -68,6 +72,7 @@ async def play_b(run: Run) -> None:
         *(stage.issue("B", key, ["cn-cert", "sg-customs"]) for key in ("coo-kr", "coo-vn"))
     )
     await asyncio.gather(*(stage.arrived(item, ["cn-cert", "sg-customs"]) for item in inputs))
+    evaluation = await origin.evaluated(run, inputs)
     papers = [
         await stage.issue("B", key, sg)
         for key in (
@@ -82,6 +87,7 @@ async def play_b(run: Run) -> None:
     await asyncio.gather(*(stage.arrived(item, sg) for item in (*papers, bill)))
     await stage.issue_title("B", bill, holder="exp-b", endorsee="imp-b", arbiter="evm")
     await stage.operate("B", "cn-port", "TRANSFER", by="exp-b", to="imp-b")
+    await _is_straight(stage)
     await stage.operate("B", "sg-port", "SURRENDER_FOR_DELIVERY", by="imp-b")
     await stage.operate("B", "nhl", "ACCEPT_SURRENDER", by="nhl")
     digests = {item.number: item.digest for item in (*papers, bill)}
@@ -89,6 +95,19 @@ async def play_b(run: Run) -> None:
     delivery = await stage.issue("B", "delivery-order", ["sg-port"], digests=digests)
     await asyncio.gather(stage.arrived(customs, ["sg-port"]), stage.arrived(delivery, ["sg-port"]))
     await _released(stage, "B", "sg-port")
+    await stage.arrived(evaluation, ["sg-customs"])
+    await faults.basis_lost(run, evaluation, inputs[0])
+
+
+async def _is_straight(stage: Stage) -> None:
+    """Its consignee has the bill, and still cannot endorse it to somebody else."""
+    title = stage.titles["B"]
+    await stage.heard("sg-port", title, "ENDORSE")
+    endorse = {"kind": "ENDORSE", "by": did("imp-b"), "to": did("financier-2")}
+    code = await stage.refused_in_time("sg-port", title, endorse)
+    held = code == NOT_NEGOTIABLE
+    stage.expectations.expect("B is straight: its endorsement is refused", held, code)
+    stage.screen.say("refused", actor="sg-port", what="ENDORSE of B", code=code)
 
 
 async def play_c(run: Run) -> None:
@@ -100,8 +119,29 @@ async def play_c(run: Run) -> None:
     await stage.issue("C", "handover-note", ["cn-rail"], digests=digests)
     await stage.issue("C", "customs-decision", [], digests=digests)
     await stage.arrived(note, ["kz-rail"])
+    await _one_document(stage)
     await _released(stage, "C", "kz-rail")
     await faults.two_heads(run)
+
+
+async def _one_document(stage: Stage) -> None:
+    """One master for all legs; the notes of the legs name it and carry no title of their own."""
+    papers = {item.type: item for item in stage.issued if item.consignment == "C"}
+    master = papers["master-transport-document"]
+    for kind in ("master-transport-document", "road-leg-note", "rail-consignment-note"):
+        payload = await stage.payload("kz-rail", papers[kind])
+        named = payload.get("masterReference", {"number": payload["number"]})["number"]
+        told = (payload["negotiable"], named)
+        stage.expectations.expect(
+            f"C: the {kind} is non-negotiable and under the master",
+            told == (False, master.number),
+            told,
+        )
+        order = {"document": papers[kind].digest, "holder": did("exp-c")}
+        carrier = stage.operators["cn-rail"]
+        await stage.refused(
+            f"a title for the {kind}", "cn-rail", partial(carrier.post, "/v1/titles", order)
+        )
 
 
 async def _released(stage: Stage, consignment: str, actor: str) -> None:

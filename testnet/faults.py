@@ -17,7 +17,7 @@ from protocols.title import Kind, Operation, Party
 from protocols.title_json import read_state
 from protocols.title_operation import sign_operation
 from schemas import strict_json
-from testnet import bills
+from testnet import balances, bills, origin
 from testnet.operator import ProblemError, eventually
 from testnet.stage import unmet
 from testnet.world import did
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 OUTAGE: Final = 15.0
 FAST_OUTAGE: Final = 3.0
 PLATFORMS: Final = ("nhl", "nl-port", "sg-port")
+#: What the first of two transfers is ahead; they are under way together for longer than that.
+HEAD_START: Final = 0.3
 TRUE_WEIGHT, FALSE_WEIGHT = b"26460", b"29460"
 
 
@@ -156,7 +158,9 @@ async def double_transfer(run: Run, bill: Issued) -> None:
     }
     order = list(rivals)
     stage.chance.shuffle(order)
-    answers = await asyncio.gather(*(_or_refusal(rivals[to]) for to in order))
+    starts = (0.0, HEAD_START)
+    acts = zip(order, starts, strict=True)
+    answers = await asyncio.gather(*(_or_refusal(rivals[to], after) for to, after in acts))
     won = [to for to, answer in zip(order, answers, strict=True) if "refusal" not in answer]
     lost = [answer for answer in answers if "refusal" in answer]
     chosen = await _chosen(run, title, PLATFORMS)
@@ -211,8 +215,9 @@ async def _relay(run: Run, actor: str, operation: str) -> Mapping[str, Any]:
     return answer
 
 
-async def _or_refusal(act: Awaitable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The answer, or the problem that carries the signed refusal."""
+async def _or_refusal(act: Awaitable[Mapping[str, Any]], after: float) -> Mapping[str, Any]:
+    """The answer, or the problem that carries the signed refusal; begun `after` seconds."""
+    await asyncio.sleep(after)
     try:
         return await act
     except ProblemError as problem:
@@ -287,6 +292,57 @@ async def phyto_revoked(run: Run, phyto: Issued, container: str) -> None:
         replacement=replacement.number,
         refusal=code,
     )
+
+
+# A second declaration on a certificate that is used up.
+
+
+async def over_use(run: Run, certificate: Issued) -> None:
+    """The register refuses what is more than is left, and names the first use."""
+    _begin(run, "over-use")
+    script = run.stage.consignment("A")["write_off"]
+    said = await balances.drawn_twice(run, certificate)
+    first = said.get("firstUse", {})
+    caught = (said["outcome"], first.get("quantity", {}).get("value"), said.get("left")) == (
+        "REFUSED",
+        str(script["drawn_kg"]),
+        str(script["left_kg"]),
+    )
+    _end(
+        run,
+        "over-use",
+        caught=caught,
+        number=certificate.number,
+        claim=f"{script['second_claim_kg']:,}",
+        left=f"{script['left_kg']:,}",
+        total=f"{script['total_kg']:,}",
+        code=said.get("code", said["outcome"]),
+        first=first.get("declaration", ""),
+        drawn=f"{script['drawn_kg']:,}",
+    )
+    run.stage.screen.step("A")
+
+
+# An input's certificate revoked after the good was cleared.
+
+
+async def basis_lost(run: Run, signed: Issued, korean: Issued) -> None:
+    """Whoever holds the signed evaluation is shown that its basis fell, and no document changes."""
+    _begin(run, "basis-lost")
+    seen = await origin.basis_lost(run, signed, korean)
+    caught = (
+        seen["flagged"] and not seen["revoked"] and (seen["before"], seen["now"]) == ("75", "30")
+    )
+    _end(
+        run,
+        "basis-lost",
+        caught=caught,
+        number=korean.number,
+        before=seen["before"],
+        now=seen["now"],
+        nodes=seen["nodes"],
+    )
+    run.stage.screen.step("B")
 
 
 # A node that is off for a while.

@@ -41,6 +41,8 @@ def _report(run: Run) -> dict[str, Any]:
         "accounts": run.accounts.to_json(),
         "faults": [fault.to_json() for fault in consignments.injected(run)],
         "chain": run.world.chain.to_json() | {"title": dict(run.title_on_chain)},
+        "bill": run.bill_accounts.to_json() | {"endorsementChain": run.chain_command},
+        "origin": run.origin,
         "expectations": {
             "held": len(run.expectations.all) - len(failed),
             "all": [item.to_json() for item in run.expectations.all],

@@ -16,7 +16,8 @@ import aiohttp
 from node.daemon import factories
 from node.runtime import Node
 from node.settings import ChainSettings, load
-from testnet import accounts, chain_expectations, consignments
+from testnet import accounts, bill_expectations, chain_expectations, consignments
+from testnet.bill_accounts import BillAccounts
 from testnet.chain import LOG_FILE, ChainFailedError, StoryChain
 from testnet.expectations import ExpectationError, Expectations
 from testnet.nursery import proportional_memory
@@ -70,6 +71,9 @@ class Run:
     traces: dict[str, Any] = field(default_factory=dict)
     accounts: Accounts = field(default_factory=accounts.Accounts)
     title_on_chain: Mapping[str, Any] = field(default_factory=dict)
+    bill_accounts: BillAccounts = field(default_factory=BillAccounts)
+    chain_command: dict[str, Any] = field(default_factory=dict)
+    origin: list[dict[str, str]] = field(default_factory=list)
     _chain: StoryChain | None = None
     _stage: Stage | None = None
     _relay: Relay | None = None
@@ -173,7 +177,10 @@ class Run:
         await self._attempt("the chain is read", chain_expectations.check(self))
         for consignment in consignments.LANES:
             await self._trace(consignment)
-        await self._attempt("evidence A is exported", self._evidence())
+        await asyncio.gather(
+            self._attempt("evidence A is exported", self._evidence()),
+            self._attempt("bill A is audited", bill_expectations.check(self)),
+        )
 
     async def _settled(self) -> None:
         """Waits until nothing is queued and every checkpoint of every log is witnessed."""
@@ -196,7 +203,7 @@ class Run:
 
     def _expect_accounts(self) -> None:
         found, expect = self.accounts, self.expectations.expect
-        faults = [fault["id"] for fault in self.world.story["faults"] if fault["issue"] == 1]
+        faults = [fault["id"] for fault in self.world.story["faults"]]
         missing = [fault for fault in faults if fault not in self.faults]
         expect("every fault of the script was injected", not missing, missing)
         expect("no message is lost", not found.lost, found.lost[:5])

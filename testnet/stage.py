@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from protocols import base64url
 from testnet.operator import ProblemError, eventually
 from testnet.story import documents
 from testnet.world import did
@@ -39,6 +41,7 @@ class Issued:
     digest: str
     number: str
     type: str
+    consignment: str
 
 
 @dataclass(slots=True)
@@ -85,7 +88,9 @@ class Stage:
                 "payload": base64.b64encode(made.payload).decode(),
             },
         )
-        issued = Issued(made.issuer_actor, answer["digest"], made.number, made.document_type)
+        issued = Issued(
+            made.issuer_actor, answer["digest"], made.number, made.document_type, consignment
+        )
         self.issued.append(issued)
         self.screen.say("issued", actor=issued.actor, document=issued.type, number=issued.number)
         if to:
@@ -118,19 +123,31 @@ class Stage:
                 f"{actor} verifies {issued.type} {issued.number}", verdict == "PASSED", verdict
             )
 
+    async def payload(self, actor: str, issued: Issued) -> Mapping[str, Any]:
+        """The content of a document in JSON as that node holds it."""
+        held = await self.operators[actor].raw(
+            f"/v1/documents/{issued.digest}", accept="application/vc+jwt"
+        )
+        credential = json.loads(base64url.decode(held.decode("ascii").split(".")[1]))
+        found: Mapping[str, Any] = credential["credentialSubject"]["document"]
+        return found
+
     async def verdict(self, actor: str, digest: str, deadline: float = ARRIVAL) -> str:
-        """The verdict that a node gives a document, once it has one."""
+        """The verdict that a node gives a document, once it has one that is decided."""
+        last = "did not arrive"
 
         async def look() -> str | None:
+            nonlocal last
             try:
                 held = await self.operators[actor].get(f"/v1/documents/{digest}")
             except ProblemError as problem:
                 if problem.status == 404:
                     return None
                 raise
-            return held.get("verdict") or None
+            last = held.get("verdict") or last
+            return last if last in {"PASSED", "FAILED"} else None
 
-        return await eventually(look, deadline=deadline) or "did not arrive"
+        return await eventually(look, deadline=deadline) or last
 
     async def issue_title(
         self,
@@ -195,6 +212,27 @@ class Stage:
         self.expectations.require(f"{kind} of title {consignment} is final", bool(final), final)
         self.screen.say("title", actor=actor, kind=kind, number=number)
         self.screen.step(consignment)
+
+    async def refused_in_time(self, actor: str, title: str, order: Mapping[str, Any]) -> str:
+        """Why an operation is refused: at once, or where its arbiter is a chain, later; "" if not.
+
+        The code is the arbiter's.
+        """
+        operator = self.operators[actor]
+        try:
+            answer = await operator.post(f"/v1/titles/{title}/operations", order)
+        except ProblemError as problem:
+            return problem.code
+        wanted = answer["operation"]["digest"]
+
+        async def look() -> str | None:
+            shown = await operator.get(f"/v1/titles/{title}")
+            found = (
+                one for one in shown.get("submitted", ()) if one["operation"]["digest"] == wanted
+            )
+            return next((one["code"] for one in found if one["status"] == "refused"), None)
+
+        return await eventually(look, deadline=FINALITY) or ""
 
     async def release_is(
         self, consignment: str, actor: str, container: str, outcome: str

@@ -53,7 +53,10 @@ _DESK_TYPES: Final = {
     "phyto": "phytosanitary-certificate",
     "quality": "quality-certificate",
     "AEO": "aeo-status",
+    "origin evaluation": "origin-evaluation",
 }
+#: What the desks of an office issue beside the certificates that the script names.
+_DESK_MORE: Final = {"origin": ("origin evaluation",)}
 _ACCEPTED: Final = (("NL", "CN"), ("SG", "CN"), ("KZ", "CN"), ("SG", "KR"), ("SG", "VN"))
 _ACCEPTED_MORE: Final = (("CN", "KR"), ("CN", "VN"), ("CN", "NL"), ("CN", "SG"), ("CN", "KZ"))
 
@@ -269,7 +272,8 @@ class World:
     def _issuers(self, now: datetime) -> list[IssuerEntry]:
         entries = []
         for actor in self.actors.values():
-            for office, documents in actor.entry.get("desks", {}).items():
+            for office, named in actor.entry.get("desks", {}).items():
+                documents = [*named, *_DESK_MORE.get(office, ())]
                 entries += [
                     IssuerEntry(actor.did, _DESK_TYPES[name], actor.country, now, office=office)
                     for name in documents

@@ -66,6 +66,30 @@ def order() -> None:
     delivery_rows.chunk = lambda *given, **named: honest(*given, **named)[::-1]
 
 
+def receipt_order() -> None:
+    """A receiving platform says RECE first and accepts at the arbiter afterwards (PINT, R20)."""
+    import asyncio
+
+    from node.pint.receiving import Receiving
+
+    honest, later = Receiving._take, set()
+
+    async def take(self: Receiving, looked: Any, body: bytes) -> None:
+        if not looked.judgement.moves_possession:
+            await honest(self, looked, body)
+            return
+
+        async def accept() -> None:
+            await asyncio.sleep(0.5)
+            await self.acceptance.take(looked.judgement, looked.account)
+
+        task = asyncio.create_task(accept())
+        later.add(task)
+        task.add_done_callback(later.discard)
+
+    Receiving._take = take  # type: ignore[method-assign]
+
+
 BROKEN: dict[str, Callable[[], None]] = {
     function.__name__: function
     for function in (
@@ -75,6 +99,7 @@ BROKEN: dict[str, Callable[[], None]] = {
         revocation,
         witness_quorum,
         order,
+        receipt_order,
     )
 }
 

@@ -25,6 +25,7 @@ NOTICED = {
     "revocation": "container NHLU2631075 is HOLD",
     "witness_quorum": "witnessed checkpoints have their quorum",
     "order": "documents arrive in order",
+    "receipt_order": "RECE was said after the acceptance (R20)",
 }
 
 
@@ -54,7 +55,10 @@ def test_the_unbroken_demo_holds(tmp_path: Path) -> None:
     assert report["chain"]["title"]["moves"] == 4
     anchored = {anchor["log"] for anchor in report["accounts"]["anchors"]}
     assert anchored >= {"cn-port", "sg-port", "nl-port", "kz-rail"}
-    assert [fault["caught"] for fault in report["faults"]] == [True] * 5
+    assert [fault["caught"] for fault in report["faults"]] == [True] * 7
+    links = report["bill"]["endorsementChain"]["json"][0]["endorsementChain"]
+    assert [link["actionCode"] for link in links][-2:] == ["SURRENDER_FOR_DELIVERY", "SURRENDERED"]
+    assert [case["rvc"] for case in report["origin"]] == ["22.5", "75", "30"]
     assert (tmp_path / "index.html").stat().st_size > 10_000
     assert (tmp_path / "evidence-A.zip").exists()
 
