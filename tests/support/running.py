@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from node import migrations
@@ -16,7 +19,6 @@ __all__ = ["free_port", "make_home", "running_node"]
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-    from pathlib import Path
 
     from node.runtime import Service
     from protocols.seams import Clock
@@ -36,8 +38,22 @@ def make_home(
         chosen[section] = chosen.get(section, {}) | dict(values)
     parsed = parse(chosen)
     home.settings_file.write_text(render(parsed))
-    migrations.upgrade(parsed.store.url or home.store_url())
+    if parsed.store.url:
+        migrations.upgrade(parsed.store.url)
+    else:
+        home.database.write_bytes(_empty_store())
     return home
+
+
+@cache
+def _empty_store() -> bytes:
+    """A migrated SQLite store: every home begins with the same, so it is made once."""
+    with TemporaryDirectory() as folder:
+        home = Home(Path(folder) / "home")
+        home.create()
+        migrations.upgrade(home.store_url())
+        assert not list(home.database.parent.glob(f"{home.database.name}-*"))
+        return home.database.read_bytes()
 
 
 @asynccontextmanager
