@@ -3,8 +3,9 @@
 PINT 3.0.0 is judged with SHA-256 and P-256 only, as `testnet.accounts` judges the rest: every chain
 entry is signed by a listed key of the platform it names and names the text before it; both
 platforms keep the same bytes; every RECE that a sender keeps is its receiver's signature over the
-very entry that was sent; and in the receiver's store the order of R20 can be read: the offer was
-final, then the envelope was there, then the acceptance was final, then RECE was.
+very entry that was sent; and in the two stores the order of R20 can be read: the offer was final,
+then the envelope was there, then the acceptance was final, then RECE was. It is one clock: all
+nodes of the demo run on one machine.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import json
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from testnet.accounts import decode, p256_signed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from testnet.world import World
 
@@ -85,9 +86,10 @@ def take(world: World, reference: str, nodes: Sequence[str]) -> BillAccounts:
     chain = max((book.texts for book in books), key=len)
     accounts.differing = [book.code for book in books if book.texts != chain]
     _chain(accounts, chain, keys)
+    senders = {book.code: book for book in books}
     for book in books:
         _receipts(accounts, book, keys)
-        _order(accounts, book, chain)
+        _order(accounts, book, senders, chain)
     return accounts
 
 
@@ -119,7 +121,8 @@ def _opened(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return json.loads(decode(head)), json.loads(decode(payload))
 
 
-_Keys = "Mapping[str, tuple[str | None, Mapping[str, str]]]"
+#: Key id → platform code of its node, public key as JWK.
+_Keys: TypeAlias = "Mapping[str, tuple[str | None, Mapping[str, str]]]"
 
 
 def _signed_by(token: str, platform: str, keys: _Keys) -> bool:
@@ -163,8 +166,13 @@ def _receipts(accounts: BillAccounts, book: _Platform, keys: _Keys) -> None:
             accounts.bad_receipts.append(f"{book.code} → {row['platform']}: {row['state']} {said}")
 
 
-def _order(accounts: BillAccounts, book: _Platform, chain: Sequence[str]) -> None:
-    """R20 by the receiver's own times: offer, envelope, acceptance, RECE."""
+def _order(
+    accounts: BillAccounts,
+    book: _Platform,
+    senders: Mapping[str, _Platform],
+    chain: Sequence[str],
+) -> None:
+    """R20 by the platforms' own times: offer, envelope, acceptance, RECE."""
     by_checksum = {_checksum(text): _opened(text)[1] for text in chain}
     for row in book.incoming:
         entry = by_checksum.get(row["last"].hex())
@@ -172,22 +180,27 @@ def _order(accounts: BillAccounts, book: _Platform, chain: Sequence[str]) -> Non
             accounts.disordered.append(f"{book.code}: {row['state']}, not in the chain")
             continue
         action = entry["transactions"][-1]["actionCode"]
-        steps = list(_steps(book, row, action))
+        steps = _steps(senders[row["platform"]], book, row, action)
         if None in steps or any(later < one for one, later in itertools.pairwise(steps)):
             accounts.disordered.append(f"{book.code}: {action} {steps}")
 
 
-def _steps(book: _Platform, row: sqlite3.Row, action: str) -> Iterator[Any]:
-    """The moments (ms UTC) that must follow each other; None for what never was."""
+def _steps(sender: _Platform, receiver: _Platform, row: sqlite3.Row, action: str) -> list[Any]:
+    """The moments (ms UTC) that must follow each other; None for what never was.
 
-    def final(kind: str, entry: str = "") -> int | None:
-        found = (one for one in book.operations if one["kind"] == kind)
-        return next((one["at"] for one in found if entry in ("", one["entry"])), None)
+    What was done is final for its sender, then its envelope is with the receiver, then it is final
+    for the receiver too, then RECE is kept there.
+    """
+    begun, ended = row["created_at"], row["updated_at"]
+    if action != "TRANSFER":
+        kind = _ENDINGS.get(action, action)
+        # A notice is known from the arbiter before or after its envelope comes.
+        return [_final(sender, kind), max(begun, _final(receiver, kind) or ended + 1), ended]
+    entry = row["entry"].hex()
+    offered, taken = _final(sender, "OFFER", entry), _final(receiver, "ACCEPT_OFFER", entry)
+    return [offered, begun, taken, ended]
 
-    if action == "TRANSFER":
-        yield final("OFFER", row["entry"].hex())
-        yield row["created_at"]
-        yield final("ACCEPT_OFFER", row["entry"].hex())
-    else:
-        yield final(_ENDINGS.get(action, action))
-    yield row["updated_at"]
+
+def _final(book: _Platform, kind: str, entry: str = "") -> int | None:
+    found = (one for one in book.operations if one["kind"] == kind)
+    return next((one["at"] for one in found if entry in ("", one["entry"])), None)

@@ -33,7 +33,7 @@ def demo(
     stop: Annotated[bool, typer.Option("--stop", help="Stops nodes that --keep left.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Prints report.json alone.")] = False,
 ) -> None:
-    """Eleven nodes and a chain play three consignments and five faults; exit code 0 if all held.
+    """Eleven nodes and a chain play three consignments and seven faults; exit code 0 if all held.
 
     The chain is anvil where it is found, else the embedded one of `pratique devchain`.
     """

@@ -118,8 +118,8 @@ def _case(run: Run, name: str, tried: Mapping[str, Any]) -> None:
     run.expectations.expect(f"B's origin {name}: verdict", verdict == wanted[1], verdict)
     row = {"case": name, "rvc": percent, "ctsh": shift, "verdict": verdict}
     run.origin.append(row)
-    case = run.word(f"origin_{name}")
-    run.screen.say("origin", case=case, percent=percent, shift=shift, verdict=verdict)
+    case, outcome = run.word(f"origin_{name}"), run.word(f"outcome_{shift}")
+    run.screen.say("origin", case=case, percent=percent, shift=outcome)
 
 
 def _test(tried: Mapping[str, Any], rule: str) -> Mapping[str, Any]:

@@ -18,7 +18,12 @@ from testnet import consignments
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rich.console import RenderableType
+
     from testnet.run import Run
+
+#: Characters of what was seen instead; report.json has all of it.
+MAX_SEEN = 400
 
 
 def write(run: Run) -> dict[str, Any]:
@@ -78,11 +83,55 @@ def _page(run: Run, report: Mapping[str, Any]) -> str:
         word=run.word,
         totals=_totals(run, report),
         faults=report["faults"],
+        bill=_bill(run, report["bill"]),
+        origin=[_case(run, case) for case in report["origin"]],
         chain=_chain(run, report),
         failed=run.expectations.failed,
         pictures=[_picture(run, name) for name in consignments.LANES],
         files=[name for name in report["files"] if name != "index.html"],
     )
+
+
+def _bill(run: Run, bill: Mapping[str, Any]) -> dict[str, Any]:
+    """The bill that moved across platforms: what was counted, and what the auditor's command says.
+
+    Without an answer of that command there is nothing to show.
+    """
+    shown = bill["endorsementChain"]
+    told = shown.get("json", [])
+    links = [
+        {
+            "when": link["actionDateTime"],
+            "action": link["actionCode"],
+            "by": _party(link["actor"]),
+            "to": _party(link.get("recipient")),
+        }
+        for one in told
+        for link in one["endorsementChain"]
+    ]
+    said = run.word(
+        "bill_said",
+        entries=bill["chainEntries"],
+        receipts=bill["signedReceipts"],
+    )
+    text = json.dumps(told, ensure_ascii=False, indent=1)
+    return {"said": said, "links": links, "json": text, "command": shown.get("command", "")}
+
+
+def _party(party: Mapping[str, Any] | None) -> str:
+    return f"{party['partyName']} ({party['eblPlatform']})" if party else ""
+
+
+def _case(run: Run, case: Mapping[str, str]) -> dict[str, Any]:
+    """One case of the origin question in words."""
+    words = {outcome: run.word(f"outcome_{outcome}") for outcome in ("PASSED", "FAILED")}
+    return {
+        "case": run.word(f"origin_{case['case']}"),
+        "rvc": f"{case['rvc']} %",
+        "ctsh": words.get(case["ctsh"], case["ctsh"]),
+        "verdict": words.get(case["verdict"], case["verdict"]),
+        "good": case["verdict"] == "PASSED",
+    }
 
 
 def _chain(run: Run, report: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,11 +203,35 @@ def show(run: Run, report: Mapping[str, Any], *, as_json: bool) -> None:
     for fault in report["faults"]:
         sign = "✔" if fault["caught"] else "✘"
         faults.add_row(f"{sign} {run.word('fault_' + fault['id'])}", fault["seen"])
-    console.print(totals, faults)
+    console.print(totals, faults, *_shown(run, report))
     for item in run.expectations.failed:
-        console.print(f"✘ {run.word('not_held')}: {item.name}: {item.seen}", markup=False)
+        seen = item.seen if len(item.seen) <= MAX_SEEN else item.seen[:MAX_SEEN] + " …"
+        console.print(f"✘ {run.word('not_held')}: {item.name}: {seen}", markup=False)
     files = "  ".join(str(run.out / name) for name in report["files"])
     console.print(f"{run.word('files')}: {files}", markup=False, soft_wrap=True)
+
+
+def _shown(run: Run, report: Mapping[str, Any]) -> list[RenderableType]:
+    """The endorsement chain as the auditor reads it, and the origin in its cases."""
+    from rich.table import Table
+
+    found: list[RenderableType] = []
+    bill = _bill(run, report["bill"])
+    if bill["links"]:
+        links = Table(title=f"$ {bill['command']}", title_justify="left")
+        for head in ("when", "action", "by", "to"):
+            links.add_column(run.word(f"link_{head}"), overflow="fold")
+        for link in bill["links"]:
+            links.add_row(link["when"][11:19], link["action"], link["by"], link["to"])
+        found.append(links)
+    if report["origin"]:
+        cases = Table(title=run.word("origin_head"), title_justify="left")
+        for head in ("case", "rvc", "ctsh", "verdict"):
+            cases.add_column(run.word(f"origin_{head}"), overflow="fold")
+        for case in (_case(run, item) for item in report["origin"]):
+            cases.add_row(case["case"], case["rvc"], case["ctsh"], case["verdict"])
+        found.append(cases)
+    return found
 
 
 def show_addresses(run: Run, *, as_json: bool) -> None:
