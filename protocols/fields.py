@@ -124,6 +124,8 @@ class Fields:
 
     def children(self, name: str, max_items: int = MAX_ITEMS) -> tuple[Fields, ...]:
         """A list of objects; an absent member is an empty list."""
+        if name not in self.members:
+            return ()
         items = self._list(name, max_items)
         return tuple(self._object(item, f"{name}/{at}", raw=True) for at, item in enumerate(items))
 

@@ -317,10 +317,6 @@ def _check_size(value: Any, max_depth: int, max_members: int) -> None:
         ]
 
 
-def _children(node: Any) -> Any:
-    return node.values() if type(node) is dict else node
-
-
 def _kind(value: Any) -> str:
     if isinstance(value, list):
         return "an array"
@@ -336,7 +332,9 @@ def _is_plain(value: Any) -> bool:
         return False
     level = [value] if type(value) in _CONTAINERS else []
     for _ in range(MAX_CANONICAL_DEPTH):
-        children = [child for node in level for child in _children(node)]
+        children: list[Any] = []
+        for node in level:
+            children += node.values() if type(node) is dict else node
         if not _PLAIN.issuperset(map(type, children)):
             return False
         level = [child for child in children if type(child) in _CONTAINERS]

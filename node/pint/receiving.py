@@ -250,7 +250,7 @@ class Receiving:
             "title": judgement.title,
             "registry": judgement.registry,
             "issuance": self._issuance(judgement),
-            "body": strict_json.canonical(dict(document)).decode(),
+            "body": judgement.document.decode(),
             "state": strict_json.canonical(views.state_json(judgement.state)).decode(),
             "report": views.report_json(judgement.checks, times.to_text(self._node.clock.now())),
         }

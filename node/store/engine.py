@@ -25,6 +25,7 @@ _WRITER_PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA trusted_schema=OFF",
     "PRAGMA wal_autocheckpoint=1000",
+    "PRAGMA cache_size=-16384",  # 16 MiB: a group's pages are not read back from the file
     "PRAGMA journal_size_limit=67108864",
 )
 _READER_PRAGMAS = ("PRAGMA query_only=ON", "PRAGMA trusted_schema=OFF")

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from protocols import title_operation
+from protocols.digest import sha256
 from protocols.pint import answers, documents, history, rules
 from protocols.pint.chain import SignedEntry, open_entry, open_manifest
 from protocols.pint.envelope import EblEnvelope, open_envelope_manifest, read_envelope
@@ -26,7 +27,7 @@ from protocols.pint.receiver import Receiver
 from protocols.pint.refusal import EnvelopeRefusedError
 from protocols.pint.tracking import parse_registry_uri
 from protocols.pint.words import MOVES_POSSESSION, Response
-from schemas import registry
+from schemas import registry, strict_json
 from schemas.errors import MalformedError, RefusedError, TooLargeError, TradeError
 from schemas.findings import Check, Finding, Report
 from schemas.findings import Outcome as Verdict
@@ -78,6 +79,7 @@ class _Case:
     missing: tuple[bytes, ...] = ()
     registry: str | None = None
     title: bytes | None = None
+    document: bytes = b""
     platforms: dict[str, Signatory | None] = field(default_factory=dict)
 
     def platform(self, code: str) -> Signatory | None:
@@ -103,6 +105,7 @@ class Judgement:
 
     state: where the bill will be after acceptance; registry: the arbiter's base URI
     title: the title's id, for a bill under an arbiter of this network
+    document: the RFC 8785 form of the transport document, once it was compared (PINT-11)
     missing, here: documents of the manifest that are not held yet, and that are
     accepted: for a duplicate, the entry that stands
     moves_possession: False when the envelope only notifies (ENDORSE…, SACC)
@@ -117,6 +120,7 @@ class Judgement:
     state: ChainState | None = None
     registry: str | None = None
     title: bytes | None = None
+    document: bytes = b""
     missing: tuple[bytes, ...] = ()
     here: tuple[bytes, ...] = ()
     accepted: str | None = None
@@ -207,6 +211,7 @@ def _judgement(
         state=case.state,
         registry=case.registry,
         title=case.title,
+        document=case.document,
         missing=case.missing,
         here=tuple(checksum for checksum in announced if checksum in case.receiver.held),
         accepted=case.accepted,
@@ -369,7 +374,8 @@ def pint_10_last_entry(case: _Case) -> Check:
 def pint_11_document(case: _Case) -> Check:
     """PINT-11: the document is the one that manifest, chain and carrier signed (RFC 8785)."""
     assert case.issuance is not None  # PINT-06
-    checksum = case.read.document_checksum
+    case.document = strict_json.canonical(case.read.document)
+    checksum = sha256(case.document)
     if case.signed_manifest[1].document != checksum:
         raise _bad_signature("pint_document_altered", "the manifest is for another document")
     if case.entries[-1].entry.document != checksum:

@@ -54,9 +54,13 @@ ALGORITHMS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """One parsed, not yet verified JWS. text is what was received, to be sent on unaltered."""
+    """One parsed, not yet verified JWS. text is what was received, to be sent on unaltered.
+
+    checksum: SHA-256 of the whole text, what PINT's links and checksums are made of
+    """
 
     text: str
+    checksum: bytes
     alg: str
     kid: str | None
     typ: str | None
@@ -68,11 +72,6 @@ class Signed:
     def signing_input(self) -> bytes:
         """The bytes that the signature covers."""
         return self.text.rpartition(".")[0].encode("ascii")
-
-    @property
-    def checksum(self) -> bytes:
-        """SHA-256 of the whole text: what PINT's links and checksums are made of."""
-        return checksum(self.text)
 
     @property
     def payload_digest(self) -> bytes:
@@ -104,12 +103,13 @@ def parse(text: str, *, expected_typ: AbstractSet[str] = frozenset()) -> Signed:
         )
     return Signed(
         text=text,
+        payload=base64url.decode(payload, pointer="payload"),
+        signature=base64url.decode(signature, pointer="signature"),
+        checksum=checksum(text),
         alg=header.alg,
         kid=header.kid,
         typ=header.typ,
         x5c=header.x5c,
-        payload=base64url.decode(payload, pointer="payload"),
-        signature=base64url.decode(signature, pointer="signature"),
     )
 
 
