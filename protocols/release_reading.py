@@ -64,6 +64,7 @@ NAMED_TYPES = frozenset(
     }
 )
 _BY_STATUS = {"revoked": Standing.REVOKED, "suspended": Standing.SUSPENDED}
+_BY_ORDER = {"STRAIGHT": "straight", "BLANK": "blank"}
 _RAIL = "2"  # UN/ECE Recommendation 19
 
 
@@ -125,7 +126,7 @@ def _transport(held: Held) -> TransportFact:
     if named == SEA_WAYBILL or _text(view, "documentKind") == "SWB":
         kind = "waybill"
     if named == NEGOTIABLE or (kind == "multimodal" and view.facts.get("negotiable") is True):
-        kind = "to-order"
+        kind = _BY_ORDER.get(_text(view, "toOrder"), "to-order")
     consignee = view.parties.get("consignee") or _text(view, "consignee")
     return TransportFact(fact_of(held), kind, _mode(view, kind), consignee, view.hs)
 

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from protocols.release_rules import CountryRules
     from protocols.title import Party, TitleState
 
-BILL = "bill-of-lading"
 MAX_CONTAINERS = 200
 
 

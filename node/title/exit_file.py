@@ -26,7 +26,7 @@ from protocols.pint.reading import compact
 from protocols.registry_freeze import NO_FREEZES, Freezes
 from protocols.title import Kind
 from protocols.title_operation import document_checksum
-from schemas import laws, strict_json
+from schemas import laws, strict_json, titled
 from schemas.errors import RefusedError, TradeError
 from schemas.findings import Check, Outcome, Report
 
@@ -210,6 +210,9 @@ def _exit_06_law(case: _Case) -> Check:
         return Check("EXIT-06", UNKNOWN, manifest.law, "title_law_unlisted")
     packaged = manifest.rulebook == laws.rulebook_digest()
     evidence = {"law": manifest.law, "rulebook": manifest.rulebook.hex(), "packaged": packaged}
+    basis = titled.legal_basis(strict_json.loads_object(case.file.document))
+    if basis is not None:
+        evidence["legalBasis"] = basis.value
     return Check("EXIT-06", PASSED, evidence=evidence)
 
 

@@ -18,7 +18,7 @@ from protocols import leaf
 from protocols.leaf import LeafKind
 from protocols.registry import arbiter_of
 from protocols.title_operation import document_checksum, read_operation
-from schemas import strict_json
+from schemas import strict_json, titled
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from protocols.member_list import MemberList
     from protocols.title import Operation, Party, TitleState
 
-BILL = "bill-of-lading"
 _LEAF_TYPE = "title"
 
 
@@ -141,7 +140,12 @@ class Follower:
         bill = rows.bill(conn, title)
         if bill is None or bill.document is not None:
             return bill
-        for held in documents.find(conn, type=BILL, number=bill.reference, limit=20):
+        named = (
+            held
+            for type_ in titled.TYPES
+            for held in documents.find(conn, type=type_, number=bill.reference, limit=20)
+        )
+        for held in named:
             if held.issuer == bill.carrier and checksum_of(held) == bill.checksum:
                 rows.link(conn, title, held.digest)
                 return rows.bill(conn, title)
@@ -150,7 +154,7 @@ class Follower:
     def sweep(self, conn: Connection) -> int:
         """Tie bills to titles that were told before them, and tell those to whom a bill was sent
         since; how much there was to do."""
-        arrived = rows.arrived(conn, BILL)
+        arrived = rows.arrived(conn, titled.TYPES)
         for title, document in arrived:
             held = documents.get(conn, document)
             bill = rows.bill(conn, title)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from node.documents import documents
 from node.title import law, partners, rows
-from node.title.following import BILL, checksum_of
+from node.title.following import checksum_of
 from protocols.digest import sha256
 from protocols.registry import arbiter_of
 from protocols.title import Bill, Ending, Issuance, Kind, Operation, Party
@@ -21,7 +21,7 @@ from protocols.title_operation import (
     sign_manifest,
     sign_operation,
 )
-from schemas import strict_json
+from schemas import titled
 from schemas.errors import (
     ConflictError,
     ForbiddenError,
@@ -161,8 +161,9 @@ def prepare_issue(
 ) -> Issue:
     """Manifest and ISSUE for an own bill; reads the store, writes nothing.
 
-    Raises RefusedError `title_not_a_bill`, `title_recipient_not_listed`, ConflictError
-    `title_document_taken`, ForbiddenError `title_key_not_held`.
+    Raises RefusedError `title_not_a_bill`, `title_document_not_negotiable`, `title_no_legal_basis`,
+    `title_recipient_not_listed`, ConflictError `title_document_taken`, ForbiddenError
+    `title_key_not_held`.
     """
     members, now = partners.members_of(node), node.clock.now()
     document, bill = bill_of(conn, order)
@@ -225,22 +226,14 @@ def manifest_of(
 
 
 def bill_of(conn: Connection, order: IssueOrder) -> tuple[StoredDocument, Bill]:
-    """The bill of lading and its kind by DCSA: isToOrder, and whether an endorsee is named."""
+    """The document that is to carry title, and how that passes; `schemas.titled` says which do."""
     document = documents.require(conn, order.document)
-    if document.type != BILL or document.origin != documents.ISSUED:
-        raise RefusedError("title_not_a_bill", "the document is not an own bill of lading")
+    if document.origin != documents.ISSUED:
+        raise RefusedError("title_not_a_bill", "the document is not issued here")
     if document.revoked_at is not None:
-        raise RefusedError("title_not_a_bill", "the bill of lading was revoked")
-    value = strict_json.loads_object(document.payload)
-    if value.get("transportDocumentStatus") != "ISSUED":
-        raise RefusedError("title_not_a_bill", "its transportDocumentStatus is not ISSUED")
-    if value.get("transportDocumentTypeCode") == "SWB":
-        raise RefusedError("title_not_a_bill", "a sea waybill carries no title")
-    if value.get("isToOrder") is not True:
-        if order.endorsee is None:
-            raise RefusedError("title_not_a_bill", "a straight bill names its consignee")
-        return document, Bill.STRAIGHT
-    return document, Bill.BLANK if order.endorsee is None else Bill.TO_ORDER
+        raise RefusedError("title_not_a_bill", "the document was revoked")
+    endorsee = order.endorsee is not None
+    return document, Bill(titled.kind_of(document.type, document.payload, endorsee=endorsee))
 
 
 def require_untitled(conn: Connection, document: bytes) -> None:

@@ -18,7 +18,7 @@ from protocols.title_json import read_state_bytes, state_bytes
 from schemas import strict_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from protocols.evm_holder_keys import HolderKey
     from protocols.title import Operation, TitleState
@@ -283,13 +283,15 @@ def replacing(conn: Connection, title: bytes) -> bytes | None:
     return None if found is None else bytes(found)
 
 
-def arrived(conn: Connection, type_: str, limit: int = 200) -> list[tuple[bytes, bytes]]:
+def arrived(
+    conn: Connection, types: Collection[str], limit: int = 200
+) -> list[tuple[bytes, bytes]]:
     """(title, document) where a document of a title's reference and carrier is here, not tied."""
     same = (documents.c.number == bills.c.reference) & (documents.c.issuer == bills.c.carrier)
     query = (
         select(bills.c.title, documents.c.digest)
         .join(documents, same)
-        .where(bills.c.document.is_(None), documents.c.type == type_)
+        .where(bills.c.document.is_(None), documents.c.type.in_(types))
         .limit(limit)
     )
     return [(bytes(title), bytes(digest)) for title, digest in conn.execute(query)]

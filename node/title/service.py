@@ -11,7 +11,7 @@ from node.title import disputing, evm_making, law, making, partners, rows
 from node.title.arbiter import LogArbiter, refused
 from node.title.evm_arbiter import refused as evm_refused
 from node.title.evm_service import EvmTitles, disclosed
-from node.title.following import BILL, Follower, TitleHandler
+from node.title.following import Follower, TitleHandler
 from node.title.forms import reader
 from node.title.handlers import TitleRoutes
 from node.title.news import TYPE
@@ -23,6 +23,7 @@ from protocols.evm_refusal import is_chain_refusal
 from protocols.evm_title_text import is_text
 from protocols.members.arbiters import ArbiterEntry
 from protocols.title import Kind
+from schemas import titled
 from schemas.catalogue import explain
 from schemas.errors import FAMILIES, ConflictError, NotFoundError, RefusedError, TradeError
 
@@ -272,7 +273,7 @@ class TitleService:
                 self.node.telemetry.log.warning("title.sweep_failed", code=error.code)
 
     def _to_do(self, conn: Connection) -> bool:
-        return bool(rows.arrived(conn, BILL, 1) or rows.untold(conn, 1))
+        return bool(rows.arrived(conn, titled.TYPES, 1) or rows.untold(conn, 1))
 
 
 def _failed(found: Submission) -> TradeError:

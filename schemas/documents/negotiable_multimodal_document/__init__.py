@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from schemas import titled
 from schemas.definitions import JsonDocument
 from schemas.documents import master_transport_document
 from schemas.fields import objects, text
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from schemas.rules import Document
 
 TYPE = DocumentType(
-    key="negotiable-multimodal-document",
+    key=titled.NEGOTIABLE_MULTIMODAL,
     code="766",
     name_en="Negotiable multimodal transport document",
     name_zh="可转让多式联运单证",
@@ -31,7 +32,6 @@ TYPE = DocumentType(
     credential_type="NegotiableMultimodalDocumentCredential",
 )
 RULES = RuleBook(master_transport_document.RULES)
-TITLE_DOCUMENTS = frozenset({"bill-of-lading", TYPE.key})
 
 
 @RULES.error("NMD-001")
@@ -39,7 +39,7 @@ def no_leg_carries_title(document: Document) -> Iterator[Complaint]:
     """No leg is under a document of title of its own: two could be transferred apart."""
     for place, leg in objects(document, "legs"):
         kind = text(leg, "document", "type")
-        if kind in TITLE_DOCUMENTS:
+        if kind in titled.TYPES:
             yield Complaint(
                 f"{place}/document/type", "a leg's document must not be negotiable", {"type": kind}
             )
@@ -59,6 +59,14 @@ def issued_by_the_operator(document: Document) -> Iterator[Complaint]:
     """The multimodal operator issues it, who answers for all legs."""
     if text(document, "issuer", "name") != text(document, "parties", "carrier", "name"):
         yield Complaint("/issuer/name", "the issuer is not the carrier of the whole transport")
+
+
+@RULES.warning("NMD-004")
+def names_a_legal_basis_by_kind(document: Document) -> Iterator[Complaint]:
+    """legalBasis is ``Contract: …``, ``Law: …`` or the Convention; else no title is issued."""
+    said = text(document, "legalBasis")
+    if said is not None and titled.legal_basis(document) is None:
+        yield Complaint("/legalBasis", "no title is issued on this basis", {"legalBasis": said})
 
 
 def view(document: Document) -> View:

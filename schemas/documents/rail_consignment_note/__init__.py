@@ -10,6 +10,7 @@ from schemas.fields import flag, member, objects, text, texts
 from schemas.own_rules import COMMON_RULES
 from schemas.own_view import containers, own_view
 from schemas.rules import Complaint, RuleBook
+from schemas.titled import NEGOTIABLE_MULTIMODAL
 from schemas.view import DocumentType, View
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ TYPE = DocumentType(
     credential_type="RailConsignmentNoteCredential",
 )
 RULES = RuleBook(COMMON_RULES)
+MASTERS = ("master-transport-document", NEGOTIABLE_MULTIMODAL)
 
 
 @RULES.warning("RCN-001")
@@ -71,7 +73,7 @@ def every_container_on_one_wagon(document: Document) -> Iterator[Complaint]:
 def refers_to_a_master(document: Document) -> Iterator[Complaint]:
     """masterReference names a master transport document."""
     kind = text(document, "masterReference", "type")
-    if kind != "master-transport-document":
+    if kind not in MASTERS:
         yield Complaint(
             "/masterReference/type", "this is no master transport document", {"type": kind}
         )

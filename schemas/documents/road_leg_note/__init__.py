@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schemas.definitions import JsonDocument
+from schemas.documents.rail_consignment_note import MASTERS
 from schemas.fields import flag, objects, text
 from schemas.own_rules import COMMON_RULES
 from schemas.own_view import own_view
@@ -33,7 +34,7 @@ RULES = RuleBook(COMMON_RULES)
 def refers_to_a_master(document: Document) -> Iterator[Complaint]:
     """masterReference names a master transport document."""
     kind = text(document, "masterReference", "type")
-    if kind != "master-transport-document":
+    if kind not in MASTERS:
         yield Complaint(
             "/masterReference/type", "this is no master transport document", {"type": kind}
         )
