@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from node.home import Home
     from node.http.routes import Route
     from node.identity.service import IdentityService
+    from node.inquiries.service import InquiryService
     from node.log.service import LogService
     from node.log.witness_service import WitnessService
     from node.origin.service import OriginService
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from node.pint.service import PintService
     from node.preflight.service import PreflightService
     from node.release.service import ReleaseService
+    from node.review.service import ReviewService
     from node.settings import Settings
     from node.title.exit_service import ExitService
     from node.title.registry_service import RegistryService
@@ -145,10 +147,12 @@ class Node:
     aeo: AeoService
     balance: BalanceService
     basis: BasisService
+    inquiries: InquiryService
     gate: GateService
     origin: OriginService
     consistency: ConsistencyService
     preflight: PreflightService
+    review: ReviewService
     release: ReleaseService
     evidence: EvidenceService
     trace: TraceService

@@ -89,6 +89,14 @@ WORDS: Mapping[str, Word] = MappingProxyType(
         "release-hold": Word("HOLD", "扣留", Shape.DIAMOND, "bad", loud=True),
         "pick-up-delegated": Word("pick-up right", "提箱权转授", Shape.CIRCLE, "act"),
         "pick-up-revoked": Word("right revoked", "提箱权撤销", Shape.DIAMOND, "bad", loud=True),
+        "origin-verification": Word(
+            "verification asked", "请求核查", Shape.RING, "wait", loud=True
+        ),
+        "preference-refused": Word(
+            "preference refused", "拒绝优惠", Shape.DIAMOND, "bad", loud=True
+        ),
+        "origin-answered": Word("answered", "答复", Shape.CIRCLE, "act"),
+        "origin-determined": Word("determined", "认定", Shape.CIRCLE, "act"),
         "basis-lost": Word("basis lost", "依据丧失", Shape.DIAMOND, "bad", loud=True),
         "basis-feedback": Word("told how much stood on it", "反馈依据情况", Shape.RING, "quiet"),
         "balance-reserved": Word("reserved", "预留", Shape.RING, "quiet"),

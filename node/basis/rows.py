@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_DEPENDENTS = 10_000
 MAX_FLAGS = 1_000
+MAX_GIVEN = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,9 @@ def flagged(conn: Connection, limit: int = MAX_FLAGS) -> list[Flag]:
 
 
 def signed_by(conn: Connection, did: str) -> list[Flag]:
-    """The newest statements that this node signed, at most 1 000."""
+    """The newest statements that this node signed, at most 500."""
     query = select(basis_flags).where(basis_flags.c.by == did, basis_flags.c.statement.is_not(None))
-    page = query.order_by(basis_flags.c.at.desc(), basis_flags.c.document).limit(MAX_FLAGS)
+    page = query.order_by(basis_flags.c.at.desc(), basis_flags.c.document).limit(MAX_GIVEN)
     return [_flag(row) for row in conn.execute(page)]
 
 

@@ -12,6 +12,7 @@ TABLES = (
     "balance_requests",
     "basis_links",
     "basis_flags",
+    "origin_inquiries",
 )
 
 
@@ -19,6 +20,7 @@ def create() -> None:
     """Creates `TABLES`."""
     _balances()
     _bases()
+    _inquiries()
 
 
 def _balances() -> None:
@@ -78,3 +80,22 @@ def _bases() -> None:
         text("status_list", null=True),
         primary("pk_basis_flags", "document", "lost", "by"),
     )
+
+
+def _inquiries() -> None:
+    op.create_table(
+        "origin_inquiries",
+        text("asked_by", 400),
+        text("id", 64),
+        text("asked_of", 400),
+        octets("certificate", 32),
+        text("inquiry"),
+        big("asked_at"),
+        big("received_at", null=True),
+        text("answer", null=True),
+        big("answered_at", null=True),
+        text("determination", null=True),
+        big("determined_at", null=True),
+        primary("pk_origin_inquiries", "asked_by", "id"),
+    )
+    op.create_index("ix_origin_inquiries_certificate", "origin_inquiries", ["certificate"])

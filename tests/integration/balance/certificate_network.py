@@ -13,6 +13,7 @@ from node.balance.service import BalanceService
 from node.basis.service import BasisService
 from node.documents.service import DocumentService
 from node.exchange.service import ExchangeService
+from node.inquiries.service import InquiryService
 from node.trust.service import TrustService
 from node.verification.service import VerificationService
 from protocols.member_list import Agreement, IssuerEntry
@@ -38,6 +39,7 @@ SERVICES = (
     ("verification", VerificationService),
     ("balance", BalanceService),
     ("basis", BasisService),
+    ("inquiries", InquiryService),
 )
 TODAY = datetime.now(UTC).date()
 UCR = "6CN91310115MA0DEMR00FB261119"
@@ -107,8 +109,11 @@ def _head(number: str, country: str, to: str) -> dict[str, Any]:
     }
 
 
-def network(tmp_path: Path) -> Made:
-    """The four homes and their list: everybody takes everybody's certificates."""
+def network(tmp_path: Path, *, port: bool = False) -> Made:
+    """The four homes and their list: everybody takes everybody's certificates.
+
+    port: one node more, which is no authority
+    """
     member = Member(settings=FAST)
     return make_network(
         tmp_path,
@@ -117,6 +122,7 @@ def network(tmp_path: Path) -> Made:
             "cn-cert": replace(member, roles=("issuer",), country="CN"),
             "sg-customs": replace(member, roles=("customs",), country="SG"),
             "vn-customs": replace(member, roles=("customs",), country="VN"),
+            **({"port": replace(member, roles=("port",), country="SG")} if port else {}),
         },
         change=_change,
     )
@@ -138,9 +144,12 @@ def _change(draft: MemberListDraft, _keys: Mapping[str, KeyStore]) -> MemberList
 
 
 @asynccontextmanager
-async def certificate_nodes(tmp_path: Path) -> AsyncIterator[dict[str, Node]]:
+async def certificate_nodes(
+    tmp_path: Path, *, port: bool = False
+) -> AsyncIterator[dict[str, Node]]:
     """The four nodes, running."""
-    async with running_network(network(tmp_path), services=SERVICES) as running:
+    made = network(tmp_path, port=port)
+    async with running_network(made, services=SERVICES) as running:
         yield running
 
 

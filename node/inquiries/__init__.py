@@ -1,0 +1,1 @@
+"""Between customs and issuing bodies: verification, refused preference, the Parties view."""
