@@ -40,7 +40,7 @@ ALL = everything()
 #: How often each action is drawn among those that are possible.
 LIKELY = {Action.TRANSFER: 8, DELIVERY: 1, AMENDMENT: 2, Action.SREJ: 5, Action.SACC: 2}
 OFTEN, ACROSS = 3, 0.7
-SEED, LANES, STEPS = 7, 3, 12
+SEED, LANES, STEPS = 7, 3, 10
 HANDS_AT_ONCE = 3
 #: What gives possession away; of two at once only one can be.
 AWAY = frozenset({Action.TRANSFER, DELIVERY, AMENDMENT})

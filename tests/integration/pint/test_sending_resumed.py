@@ -87,6 +87,7 @@ async def test_an_entry_that_leaves_out_what_happened_since_is_never_sent(tmp_pa
         assert row.text not in known.texts
 
 
+@pytest.mark.slow
 async def test_of_two_transfers_in_one_moment_one_is_done(tmp_path: Path) -> None:
     async with running(tmp_path) as nodes:
         nhl = nodes[CARRIER]
