@@ -220,7 +220,7 @@ def _shown(run: Run, report: Mapping[str, Any]) -> list[RenderableType]:
     if bill["links"]:
         links = Table(title=f"$ {bill['command']}", title_justify="left")
         for head in ("when", "action", "by", "to"):
-            links.add_column(run.word(f"link_{head}"), overflow="fold")
+            links.add_column(run.word(f"link_{head}"), overflow="fold", no_wrap=head == "action")
         for link in bill["links"]:
             links.add_row(link["when"][11:19], link["action"], link["by"], link["to"])
         found.append(links)

@@ -67,6 +67,20 @@ def ebl(
     raise typer.Exit(_run(group.measure, seconds, as_json=as_json))
 
 
+@app.command()
+def documents(
+    *,
+    seconds: Annotated[
+        float, typer.Option(min=0, help="How long the measures take turns; more is steadier.")
+    ] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Prints the result as JSON.")] = False,
+) -> None:
+    """Reading documents and trying rules; exit code 0 if every target is met."""
+    from testnet.bench import documents as group
+
+    raise typer.Exit(_run(group.measure, seconds, as_json=as_json))
+
+
 def _run(
     measure: Callable[[float, Callable[[float], None]], tuple[Mapping[str, float], list[Line]]],
     seconds: float,

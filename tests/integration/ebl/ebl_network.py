@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CARRIER, PLATFORM, ELSEWHERE = "nhl", "nl-port", "sg-port"
 WITNESSES = ("cn-port", ELSEWHERE, PLATFORM)
-TRADERS = {"exp-a": PLATFORM, "imp-a": PLATFORM, "buyer": ELSEWHERE}
+TRADERS = {"exp-a": PLATFORM, "imp-a": PLATFORM, "buyer": ELSEWHERE, "shipper": CARRIER}
 CODES = {PLATFORM: "NLPE", ELSEWHERE: "SGPE"}
 PURPOSES = ("credential", "exchange", "log", "title", "registry", "registry-witness", "platform")
 FAST: dict[str, Any] = {
@@ -45,8 +45,11 @@ UNTIL = 20.0
 REFERENCE = "NHLU20260001"
 
 
-def made(folder: Path, **settings: Mapping[str, Any]) -> Made:
-    """Homes, keys and the founding list. settings: by node, beside the fast ones"""
+def made(folder: Path, *, codes: Mapping[str, str] = CODES, **settings: Mapping[str, Any]) -> Made:
+    """Homes, keys and the founding list.
+
+    codes: the platforms', by node; settings: by node, beside the fast ones
+    """
 
     def change(draft: MemberListDraft, keys: Mapping[str, KeyStore]) -> MemberListDraft:
         start = datetime.now(UTC) - timedelta(days=1)
@@ -55,8 +58,8 @@ def made(folder: Path, **settings: Mapping[str, Any]) -> Made:
             signer = keys[host].create_party(name, did_of(name))
             listed = ListedKey(signer.public(), "title", did_of(name), start)
             parties.append(PartyEntry(did_of(name), name, did_of(host), (listed,)))
-        codes = {did_of(name): code for name, code in CODES.items()}
-        nodes = tuple(replace(node, platform=codes.get(node.did)) for node in draft.nodes)
+        listed_codes = {did_of(name): code for name, code in codes.items()}
+        nodes = tuple(replace(node, platform=listed_codes.get(node.did)) for node in draft.nodes)
         draft = replace(draft, parties=tuple(parties), nodes=nodes)
         dids = [did_of(name) for name in WITNESSES]
         return draft.with_registry(policies.registry_of(draft, did_of(CARRIER), dids))
@@ -152,12 +155,12 @@ async def reaches(node: Node, state: str, reference: str = REFERENCE) -> dict[st
     return last
 
 
-async def surrender_reaches(node: Node, state: str) -> dict[str, Any]:
-    """Wait until the newest surrender has that state."""
+async def surrender_reaches(node: Node, state: str, **only: str) -> dict[str, Any]:
+    """Wait until the newest surrender has that state. only: side, where one node is both"""
     last: dict[str, Any] = {}
 
     async def look() -> bool:
-        found = (await operator(node).aget("/v1/ebl/surrenders"))["surrenders"]
+        found = (await operator(node).aget("/v1/ebl/surrenders", **only))["surrenders"]
         last.update(found[-1] if found else {})
         return last.get("state") == state
 

@@ -13,6 +13,7 @@ from tests.integration.ebl.ebl_network import (
     REFERENCE,
     bill,
     did_of,
+    issue_to,
     made,
     operator,
     put_up,
@@ -24,6 +25,27 @@ from tests.integration.ebl.ebl_network import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+async def test_a_carrier_that_is_a_platform_issues_there_and_the_bill_comes_back_to_it(
+    tmp_path: Path,
+) -> None:
+    network = made(tmp_path, codes={CARRIER: "NHLX", PLATFORM: "NLPE"})
+    async with running(network) as nodes:
+        carrier, platform = nodes[CARRIER], nodes[PLATFORM]
+        await put_up(carrier, bill("order", to="imp-a"), issueTo=issue_to("shipper", "NHLX"))
+        title = (await reaches(carrier, "issued"))["title"]
+        await title_is(carrier, title, "LIVE")
+        given = Move(bytes.fromhex(title), Action.TRANSFER, did_of("imp-a"))
+        assert (await carrier.sending.move(given, wait=10.0))["outcome"] == "final"
+        await title_is(platform, title, "LIVE")
+        back = Move(bytes.fromhex(title), Action.SURRENDER_FOR_DELIVERY)
+        assert (await platform.sending.move(back, wait=10.0))["outcome"] == "final"
+        request = await surrender_reaches(carrier, "asked", side="carrier")
+        path = f"/v1/ebl/surrenders/{request['surrenderRequestReference']}/answer"
+        await operator(carrier).apost(path, {"accept": True})
+        await surrender_reaches(carrier, "accepted", side="platform")
+        await title_is(platform, title, "ACCEPTED")
 
 
 async def test_a_surrender_from_another_platform_reaches_the_carrier_with_its_reason(
