@@ -50,6 +50,7 @@ SERVICES = (
     ("inquiries", "node.inquiries.service", "InquiryService"),
     ("origin", "node.origin.service", "OriginService"),
     ("consistency", "node.consistency.service", "ConsistencyService"),
+    ("declarations", "node.declarations.service", "DeclarationService"),
     ("preflight", "node.preflight.service", "PreflightService"),
     ("review", "node.review.service", "ReviewService"),
     ("release", "node.release.service", "ReleaseService"),

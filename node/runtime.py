@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from node.basis.service import BasisService
     from node.chain.service import ChainService
     from node.consistency.service import ConsistencyService
+    from node.declarations.service import DeclarationService
     from node.documents.service import DocumentService
     from node.ebl.service import EblService
     from node.ebl.switch_service import SwitchService
@@ -151,6 +152,7 @@ class Node:
     gate: GateService
     origin: OriginService
     consistency: ConsistencyService
+    declarations: DeclarationService
     preflight: PreflightService
     review: ReviewService
     release: ReleaseService

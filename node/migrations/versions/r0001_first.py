@@ -15,6 +15,7 @@ from node.migrations.first import (
     node,
     pint,
     release,
+    review,
     ships,
     titles,
     tracking,
@@ -39,6 +40,7 @@ _AREAS = (
     tracking,
     ebl,
     release,
+    review,
     ships,
     balance,
 )

@@ -1,0 +1,1 @@
+"""Declarations drawn from the signed papers of a consignment."""

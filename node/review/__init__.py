@@ -1,0 +1,1 @@
+"""Issuing with review: applications, lanes, persons who approve, and batches that resume."""
