@@ -22,7 +22,10 @@ ByOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Adds the group."""
-    group = typer.Typer(help="Titles of bills of lading.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Titles of bills of lading and of negotiable multimodal documents.",
+        no_args_is_help=True,
+    )
     commands: dict[str, Callable[..., None]] = {
         "list": list_titles,
         "show": show,
@@ -163,7 +166,7 @@ def _step(item: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def issue(
-    document: Annotated[str, typer.Argument(help="Digest of an own bill of lading.")],
+    document: Annotated[str, typer.Argument(help="Digest of an own document.")],
     holder: Annotated[str, typer.Option("--holder", help="DID that takes possession.")],
     endorsee: Annotated[
         str, typer.Option("--endorsee", help="DID of the titleholder, or of the consignee.")
@@ -184,7 +187,7 @@ def issue(
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Issue the title of a bill of lading that this carrier has issued."""
+    """Issue the title of a bill, or of one document for many legs, that this carrier issued."""
     body = {"document": document, "holder": holder}
     body |= {"endorsee": endorsee} if endorsee else {}
     body |= {"replaces": replaces} if replaces else {}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from node.documents import documents
+from node.documents.tables import documents as documents_table
 from node.ebl import rows as issuances
 from node.pint import outgoing, rows
 from node.pint.building import (
@@ -47,6 +48,7 @@ from protocols.pint.registries import uri_of
 from protocols.pint.words import Action
 from schemas import strict_json
 from schemas.errors import NotFoundError, RefusedError
+from schemas.titled import BILL_OF_LADING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -180,6 +182,9 @@ def ensure_bill(conn: Connection, node: Node, held: StoredTitle) -> StoredBill:
     if bill is None or bill.document is None or not own:
         raise NotFoundError("pint_bill_unknown", "the bill's transfer chain is not here")
     document = documents.require(conn, bill.document)
+    if document.type != BILL_OF_LADING:
+        # Titles of other documents move between members alone: PINT knows DCSA's document.
+        raise NotFoundError("pint_bill_unknown", f"a {document.type} does not travel by PINT")
     value = strict_json.loads_object(document.payload)
     return start_chain(conn, node, held.title, value, bill.issuance)
 
@@ -198,9 +203,10 @@ def unbegun(conn: Connection, node: Node, limit: int = 500) -> list[bytes]:
     query = (
         select(titles_table.c.title)
         .join(title_bills, title_bills.c.title == titles_table.c.title)
+        .join(documents_table, documents_table.c.digest == title_bills.c.document)
         .where(
             title_bills.c.carrier == node.did,
-            title_bills.c.document.is_not(None),
+            documents_table.c.type == BILL_OF_LADING,
             titles_table.c.title.not_in(known),
         )
         .order_by(titles_table.c.updated_at.desc())

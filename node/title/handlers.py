@@ -69,7 +69,7 @@ class TitleRoutes:
                 "/v1/titles",
                 self._issue,
                 where,
-                "Issue the title of an own bill of lading",
+                "Issue the title of an own bill or negotiable multimodal document",
                 tag,
                 request={JSON: issue},
                 responses={201: "The title, final"} | decided,
@@ -110,7 +110,7 @@ class TitleRoutes:
                 tag,
                 parameters=(
                     Parameter("state", "LIVE, SURRENDERED, …"),
-                    Parameter("document", "digest of a bill of lading", _DIGEST),
+                    Parameter("document", "digest of the document", _DIGEST),
                     Parameter("after", "cursor of the last page", _DIGEST),
                     Parameter("limit", "titles at most", {"type": "integer"}),
                 ),
