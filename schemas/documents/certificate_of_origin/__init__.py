@@ -6,10 +6,11 @@ preferential certificate (WTO Agreement on Rules of Origin, Annex II; RCEP Annex
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from schemas.definitions import JsonDocument
-from schemas.fields import beginning, member, objects, text
+from schemas.fields import beginning, decimal, member, objects, text
 from schemas.own_rules import COMMON_RULES
 from schemas.own_view import own_view
 from schemas.rules import Complaint, RuleBook
@@ -72,6 +73,25 @@ def one_edition_of_the_system(document: Document) -> Iterator[Complaint]:
     editions = {text(line, "hsEdition") for _, line in objects(document, "goods")}
     if len(editions) > 1:
         yield Complaint("/goods", "the lines use different editions of the Harmonized System")
+
+
+@ORIGIN_RULES.warning("COO-005")
+def balance_is_what_the_lines_add_up_to(document: Document) -> Iterator[Complaint]:
+    """The balance is kept over what the lines add up to (SAFETY R23)."""
+    kept = decimal(document, "balance", "quantity", "value")
+    unit = text(document, "balance", "quantity", "unit")
+    lines = [line for _, line in objects(document, "goods")]
+    counted = [decimal(line, "quantity", "value") for line in lines]
+    same = all(text(line, "quantity", "unit") == unit for line in lines)
+    if kept is None or not same or None in counted:
+        return
+    total = sum((each for each in counted if each is not None), Decimal(0))
+    if total != kept:
+        yield Complaint(
+            "/balance/quantity/value",
+            "the balance is not what the lines add up to",
+            {"balance": str(kept), "lines": str(total)},
+        )
 
 
 def origin_facts(document: Document) -> dict[str, JsonValue]:

@@ -1,6 +1,6 @@
 """Preferential certificate of origin (UNTDID 864): RCEP, ATIGA, ACFTA, and back-to-back proofs.
 
-Rules COO-010 … COO-021 follow chapter 3 of the RCEP agreement where they name an article; they
+Rules COO-010 … COO-025 follow chapter 3 of the RCEP agreement where they name an article; they
 check the proof, never the origin itself (that is the origin engine's work).
 """
 
@@ -186,6 +186,50 @@ def cumulation_names_its_inputs(document: Document) -> Iterator[Complaint]:
     cumulates = any(flag(line, "cumulation") for _, line in objects(document, "goods"))
     if cumulates and not member(document, "inputs"):
         yield Complaint("/inputs", "origin rests on cumulation, but no input certificate is named")
+
+
+@RULES.warning("COO-022")
+def forms_state_the_percentage(document: Document) -> Iterator[Complaint]:
+    """Forms D and E state the percentage beside criterion RVC (ATIGA form D, ACFTA form E)."""
+    if text(document, "kind") in RCEP:
+        return
+    for place, line in objects(document, "goods"):
+        stated = decimal(line, "regionalValueContent") is not None
+        if text(line, "originCriterion") == "RVC" and not stated:
+            yield Complaint(
+                f"{place}/regionalValueContent", "the form states the percentage with criterion RVC"
+            )
+
+
+@RULES.warning("COO-023")
+def tolerance_only_for_a_change_of_classification(document: Document) -> Iterator[Complaint]:
+    """De minimis is claimed for a change of tariff classification alone (RCEP 3.7)."""
+    for place, line in objects(document, "goods"):
+        if flag(line, "deMinimis") and text(line, "originCriterion") != "CTC":
+            yield Complaint(
+                f"{place}/deMinimis",
+                "de minimis helps a change of classification and no other criterion",
+                {"criterion": text(line, "originCriterion")},
+            )
+
+
+@RULES.warning("COO-024")
+def wholly_obtained_cumulates_nothing(document: Document) -> Iterator[Complaint]:
+    """What is wholly obtained in one Party rests on no other Party's material (RCEP 3.3, 3.4)."""
+    for place, line in objects(document, "goods"):
+        if flag(line, "cumulation") and text(line, "originCriterion") == "WO":
+            yield Complaint(
+                f"{place}/cumulation", "what is wholly obtained in one Party cumulates nothing"
+            )
+
+
+@RULES.warning("COO-025")
+def a_copy_is_no_late_certificate(document: Document) -> Iterator[Complaint]:
+    """A certified true copy keeps number and date of the original (RCEP 3.17(9))."""
+    if flag(document, "certifiedTrueCopy") and text(document, "supersedes", "number"):
+        yield Complaint(
+            "/certifiedTrueCopy", "a certified true copy replaces nothing: it is the original"
+        )
 
 
 def view(document: Document) -> View:
