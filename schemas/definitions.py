@@ -47,7 +47,7 @@ class Definition(Protocol):
 class JsonDocument:
     """A type whose payload is one JSON object with a profile."""
 
-    __slots__ = ("_recognises", "_view", "rules", "type")
+    __slots__ = ("_recognises", "rules", "type", "view")
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class JsonDocument:
         """`recognises` defaults to: the member ``documentType`` is this type's key."""
         self.type = document_type
         self.rules = rules
-        self._view = view
+        self.view = view
         self._recognises = recognises
 
     def examine(self, payload: bytes) -> Examination:
@@ -71,7 +71,7 @@ class JsonDocument:
         findings = profiles.faults(self.type.key, document)
         if not findings:
             findings = tuple(self.rules.examine(document))
-        return Examination(self._view(document), findings)
+        return Examination(self.view(document), findings)
 
     def examine_part(self, payload: bytes, withheld: AbstractSet[str]) -> Examination:
         """As `examine`, for a document some of whose members its holder does not show.
@@ -83,7 +83,7 @@ class JsonDocument:
         if not findings:
             told = self.rules.examine(document)
             findings = tuple(each for each in told if not _lies_in(each.pointer, withheld))
-        return Examination(self._view(document), findings)
+        return Examination(self.view(document), findings)
 
     def recognises(self, document: Document) -> bool:
         """See `Definition.recognises`."""

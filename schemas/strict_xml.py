@@ -146,8 +146,8 @@ def _parse(data: bytes) -> etree._Element:
 def _is_plain(data: bytes, root: etree._Element, caps: tuple[int, int, int, int]) -> bool:
     """True where it is certain, without a look at each element, that `_check_tree` passes.
 
-    A tag takes a "<" and a text its bytes; a processing instruction begins with "<?", as does
-    nothing else but the declaration.
+    A tag takes a "<", an attribute a "=" and a text its bytes; a processing instruction begins with
+    "<?", as does nothing else but the declaration.
     """
     depth, elements, attributes, text = caps
     if depth < MAX_DEPTH or attributes < MAX_ATTRIBUTES:
@@ -156,7 +156,8 @@ def _is_plain(data: bytes, root: etree._Element, caps: tuple[int, int, int, int]
         return False
     if data.count(b"<?") != data.startswith((b"<?xml ", _BYTE_ORDER_MARK + b"<?xml ")):
         return False
-    return not _IS_DEEP(root) and not _HAS_MANY_ATTRIBUTES(root)
+    few = data.count(b"=") <= MAX_ATTRIBUTES
+    return not _IS_DEEP(root) and (few or not _HAS_MANY_ATTRIBUTES(root))
 
 
 def _check_tree(

@@ -31,6 +31,7 @@ __all__ = [
     "Status",
     "examine",
     "future_issue",
+    "judge",
     "may_follow",
     "status_of",
     "write",
@@ -51,10 +52,23 @@ def examine(
     codes that this certificate may have (PHY-011).
     """
     root = Root(strict_xml.parse(payload))
-    found = list(deviations(root))
+    found = _findings(root, at, type_codes)
     if root.name != ROOT:
-        return {"number": None, "facts": {}, "pointers": {}}, tuple(found)
-    found += rule_findings(root, type_codes)
-    if at is not None:
-        found += future_issue(root, at)
-    return view_fields(root), tuple(found)
+        return {"number": None, "facts": {}, "pointers": {}}, found
+    return view_fields(root), found
+
+
+def judge(
+    payload: bytes, *, at: datetime | None = None, type_codes: frozenset[str] = PHYTOSANITARY
+) -> tuple[Finding, ...]:
+    """What is wrong with one certificate, without what it says (see `examine`)."""
+    return _findings(Root(strict_xml.parse(payload)), at, type_codes)
+
+
+def _findings(root: Root, at: datetime | None, type_codes: frozenset[str]) -> tuple[Finding, ...]:
+    found = list(deviations(root))
+    if root.name == ROOT:
+        found += rule_findings(root, type_codes)
+        if at is not None:
+            found += future_issue(root, at)
+    return tuple(found)

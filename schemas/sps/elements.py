@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lxml import etree
 
@@ -60,7 +60,7 @@ class Node:
         """parts: namespace and local name; odd: gets the elements that are not canonical."""
         self.element = element
         self.namespace, self.name = parts
-        below = list(element)
+        below: Any = element[:]  # type: ignore[index]  # quicker than list()
         if not below:
             self.children, self.named = _NO_CHILDREN, _NO_NAMES
             return
@@ -68,10 +68,12 @@ class Node:
         if not shape.plain:
             odd.append(self)
         self.children = made = [
-            Node(each, named, generation, odd)
-            for each, named in zip(below, shape.parts)  # noqa: B905 - as many by construction
+            Node(each, parted, generation, odd)
+            for each, parted in zip(below, shape.parts)  # noqa: B905 - as many by construction
         ]
-        self.named = {name: [made[at] for at in places] for name, places in shape.named}
+        self.named = named = {}
+        for name, first, further in shape.named:
+            named[name] = [made[first], *[made[at] for at in further]] if further else [made[first]]
 
     def get(self, attribute: str) -> str:
         """The value of an attribute, "" when absent."""
@@ -144,8 +146,12 @@ def child(element: Node | None, *names: str) -> Node | None:
 
 def text(element: Node | None, *names: str) -> str:
     """The text at the end of a path with single spaces; "" when absent or empty."""
-    found = child(element, *names) if names else element
-    said = found.element.text if found is not None else None
+    for at, name in enumerate(names):
+        found = _NO_CHILDREN if element is None else element.named.get(name, _NO_CHILDREN)
+        if len(found) > 1 and at + 1 < len(names):
+            return text(child(element, *names[at:]))
+        element = found[0] if found else None
+    said = element.element.text if element is not None else None
     return " ".join(said.split()) if said else ""
 
 

@@ -11,7 +11,6 @@ import base64
 import binascii
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     Check = Callable[[Root], Iterator["Complaint"]]
 
 MAX_COMPLAINTS_PER_RULE = 20
+TYPE_RULE = "PHY-011"
 PHYTOSANITARY = frozenset({"851", "657"})
 OFFICIAL = PHYTOSANITARY | {
     "852",
@@ -72,13 +72,6 @@ class Rule:
     severity: Severity
     check: Check
 
-    def findings(self, root: Root) -> list[Finding]:
-        """The complaints as findings, at most `MAX_COMPLAINTS_PER_RULE` of them."""
-        return [
-            Finding(self.id, self.severity, sps.path_of(said.element), said.message, said.values)
-            for said in islice(self.check(root), MAX_COMPLAINTS_PER_RULE)
-        ]
-
 
 RULES: dict[str, Rule] = {}
 
@@ -88,11 +81,14 @@ def rule_findings(root: Root, type_codes: frozenset[str] = PHYTOSANITARY) -> lis
 
     type_codes: the UNTDID 1001 codes that the certificate may have
     """
-    rules = RULES
-    if type_codes != PHYTOSANITARY:
-        check = partial(_has_type, codes=type_codes)
-        rules = RULES | {"PHY-011": Rule("PHY-011", Severity.ERROR, check)}
-    return [finding for rule_id in sorted(rules) for finding in rules[rule_id].findings(root)]
+    found = []
+    for rule_id in sorted(RULES):
+        rule = RULES[rule_id]
+        said = _has_type(root, type_codes) if rule_id == TYPE_RULE else rule.check(root)
+        for each in islice(said, MAX_COMPLAINTS_PER_RULE):
+            place = sps.path_of(each.element)
+            found.append(Finding(rule_id, rule.severity, place, each.message, each.values))
+    return found
 
 
 def _rule(rule_id: str, severity: Severity = Severity.ERROR) -> Callable[[Check], Check]:
@@ -137,7 +133,7 @@ def has_number(root: Root) -> Iterator[Complaint]:
         yield Complaint(_place(root, *_HEAD), "the certificate has no number")
 
 
-@_rule("PHY-011")
+@_rule(TYPE_RULE)
 def type_is_phytosanitary(root: Root) -> Iterator[Complaint]:
     """UNTDID 1001: 851 phytosanitary certificate, 657 phytosanitary re-export certificate."""
     yield from _has_type(root, PHYTOSANITARY)

@@ -23,12 +23,13 @@ class Shape:
     """An element's children by name: where each name stands, and whether all is canonical.
 
     parts: namespace name and local name of each child
-    named: local name → indexes, of the children in a namespace of the certificate or in none
+    named: local name, first index and further ones, of the children in a namespace of the
+        certificate or in none
     plain: every child is qualified, known, in its order, and alone where it must be
     """
 
     parts: tuple[tuple[str, str], ...]
-    named: tuple[tuple[str, tuple[int, ...]], ...]
+    named: tuple[tuple[str, int, tuple[int, ...]], ...]
     plain: bool
 
 
@@ -101,4 +102,5 @@ def _shape(name: str, tags: tuple[str, ...], generation: str) -> Shape:
         and not any(namespace_fault(namespace, generation) for namespace, _ in parts)
         and not any(len(found) > 1 for child, found in named.items() if child in single)
     )
-    return Shape(parts, tuple((child, tuple(found)) for child, found in named.items()), plain)
+    found = ((child, first, tuple(more)) for child, (first, *more) in named.items())
+    return Shape(parts, tuple(found), plain)
