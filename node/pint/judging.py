@@ -22,6 +22,7 @@ from node.tracking.policy import registry_policy
 from protocols import base64url
 from protocols.pint import signed
 from protocols.pint.checks import Judgement, judge
+from protocols.pint.envelope import read_envelope
 from protocols.pint.receiver import Receiver
 from schemas.errors import TradeError
 
@@ -81,7 +82,8 @@ def look(conn: Connection, node: Node, body: bytes, at: datetime) -> Looked:
     `pint_not_a_platform`.
     """
     dialect = _dialect(node, body)
-    about = _about(body)
+    envelope = _read(body)
+    about = _about(envelope)
     known = rows.known_chain(conn, about.document)
     accounts = _Accounts(conn, node, about.document)
     judgement = judge(
@@ -98,6 +100,7 @@ def look(conn: Connection, node: Node, body: bytes, at: datetime) -> Looked:
             verified=frozenset(map(signed.checksum, known.texts if known else ())),
             dialect=dialect,
         ),
+        envelope,
     )
     return Looked(judgement, known, accounts.found)
 
@@ -160,11 +163,20 @@ def _dialect(node: Node, body: bytes) -> Callable[[EblEnvelope], Dialect] | None
     return found
 
 
-def _about(body: bytes) -> _About:
-    """Read loosely: nothing is believed of it, `judge` reads all of it again and verifies it."""
+def _read(body: bytes) -> EblEnvelope | None:
+    """The envelope; None for what is none, of which `judge` says why."""
     try:
-        entry = orjson.loads(body)["envelopeTransferChain"][-1]
-        payload = orjson.loads(base64url.decode(entry.split(".")[1]))
+        return read_envelope(body)
+    except TradeError:
+        return None
+
+
+def _about(envelope: EblEnvelope | None) -> _About:
+    """Read loosely: nothing is believed of the entry, `judge` reads it again and verifies it."""
+    if envelope is None:
+        return _About()
+    try:
+        payload = orjson.loads(base64url.decode(envelope.chain[-1].split(".")[1]))
         document, platform = payload["transportDocumentChecksum"], payload["eblPlatform"]
         return _About(bytes.fromhex(document), str(platform)[:MAX_CODE])
     except (TradeError, ValueError, TypeError, LookupError, AttributeError):
