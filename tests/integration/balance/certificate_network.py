@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from contextlib import asynccontextmanager
@@ -9,8 +10,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from typer.testing import CliRunner
+
 from node.balance.service import BalanceService
 from node.basis.service import BasisService
+from node.cli.main import build
 from node.documents.service import DocumentService
 from node.exchange.service import ExchangeService
 from node.inquiries.service import InquiryService
@@ -24,6 +28,8 @@ from tests.support.network import Member, did_of, make_network, running_network
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
+
+    from click.testing import Result
 
     from node.keystore import KeyStore
     from node.runtime import Node
@@ -134,6 +140,7 @@ def _change(draft: MemberListDraft, _keys: Mapping[str, KeyStore]) -> MemberList
     issuers = (
         IssuerEntry(did_of("kr-cert"), COO, "KR", start),
         IssuerEntry(did_of("cn-cert"), COO, "CN", start),
+        IssuerEntry(did_of("vn-customs"), COO, "VN", start),
         IssuerEntry(did_of("sg-customs"), BACK, "SG", start),
         IssuerEntry(did_of("sg-customs"), "customs-decision", "SG", start),
         IssuerEntry(did_of("vn-customs"), "customs-decision", "VN", start),
@@ -177,6 +184,12 @@ async def operate(
         order["quantity"] = {"value": str(pieces), "unit": "H87"}
     body: dict[str, Any] = await operator(node).apost(f"/v1/balances/{certificate}", order)
     return body
+
+
+async def command(node: Node, *arguments: str) -> Result:
+    """A command of the operator's against the running node."""
+    asked = [*arguments, "--home", str(node.home.path)]
+    return await asyncio.to_thread(CliRunner().invoke, build(asked), asked)
 
 
 async def balance(node: Node, certificate: str) -> dict[str, Any]:

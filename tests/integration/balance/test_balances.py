@@ -15,6 +15,7 @@ from tests.integration.balance.certificate_network import (
     balance,
     certificate,
     certificate_nodes,
+    command,
     issue,
     operate,
 )
@@ -66,6 +67,11 @@ async def _refusals(nodes: dict[str, Node], used: str) -> None:
         return str(body["code"])
 
     assert await code(singapore, "release", "D-1") == "balance_not_reserved"
+    shown = await command(singapore, "balance", "show", digest)
+    assert (shown.exit_code, "left 160" in shown.output) == (0, True)
+    over = ("balance", "reserve", digest, "--declaration", "D-9", "--quantity", "161 H87")
+    refused = await command(singapore, *over)
+    assert (refused.exit_code, "balance_used" in refused.output) == (1, True)
     assert (await operate(singapore, digest, "reserve", "D-1", 100))["outcome"] == "GRANTED"
     assert await code(singapore, "reserve", "D-1", 90) == "balance_other_quantity"
     assert await code(singapore, "reserve", "D-2", 61) == "balance_used"

@@ -13,6 +13,7 @@ from tests.integration.balance.certificate_network import (
     arrived,
     certificate,
     certificate_nodes,
+    command,
     issue,
 )
 from tests.integration.release.road import eventually, operator
@@ -62,6 +63,8 @@ async def test_a_request_for_verification_has_its_days_and_a_refused_preference_
         with pytest.raises(ConflictError) as closed:
             await operator(china).apost(f"{MANY}/{told['id']}/answer", said)
         assert closed.value.code == "inquiry_closed"
+        listed = await command(singapore, "inquiry", "list")
+        assert (listed.exit_code, "CORRECTED" in listed.output) == (0, True)
         await _refusals(nodes, digest)
 
 

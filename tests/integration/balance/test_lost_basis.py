@@ -12,11 +12,13 @@ from typer.testing import CliRunner
 from node.cli.main import build
 from node.trust.founding import founding_file
 from tests.integration.balance.certificate_network import (
+    BACK,
     UCR,
     arrived,
     back_to_back,
     certificate,
     certificate_nodes,
+    command,
     decision,
     issue,
     operate,
@@ -54,10 +56,11 @@ async def test_r25_a_revoked_input_flags_the_chain_on_four_nodes_and_reopens_the
         korea, china = nodes["kr-cert"], nodes["cn-cert"]
         singapore, viet_nam = nodes["sg-customs"], nodes["vn-customs"]
         cells = await issue(korea, certificate("KR-1", "KR", "CN"), "cn-cert")
+        housing = await issue(viet_nam, certificate("VN-1", "VN", "CN"), "cn-cert")
         await arrived(nodes, cells, "cn-cert")
-        packs = await issue(
-            china, certificate("CN-1", inputs=pinned(cells), consignment=UCR), "sg-customs"
-        )
+        await arrived(nodes, housing, "cn-cert")
+        both = certificate("CN-1", inputs=pinned(cells, housing), consignment=UCR)
+        packs = await issue(china, both, "sg-customs")
         await arrived(nodes, packs, "sg-customs")
         assert (await operate(singapore, packs, "write-off", "SG-DEC-1", 60))[
             "outcome"
@@ -105,8 +108,10 @@ async def _still_good_but_warned(node: Node, digest: str) -> None:
     judged = await node.verification.answer(_question(stored.file))
     assert judged.report.verdict.value == "PASSED"
     assert [each.rule for each in judged.report.findings].count("BAS-001") == 1
-    listed = await operator(node).aget("/v1/documents")
+    listed = await operator(node).aget("/v1/documents", type=BACK)
     assert [one.get("basisLost") for one in listed["documents"]] == [True]
+    shown = await command(node, "basis", "list")
+    assert (shown.exit_code, "Basis lost" in shown.output) == (0, True)
     found = await operator(node).aget("/v1/basis-lost")
     assert [one["document"] for one in found["items"]] == [digest]
 
