@@ -119,6 +119,9 @@ async def _pratique(*arguments: str) -> str:
 async def _again(run: Run, reference: str) -> None:
     """NHLX sends the envelope of the transfer again: to whom it went, and to a third platform."""
     envelope = await asyncio.to_thread(_first_envelope, run, reference)
+    if not run.expectations.expect("an envelope was received", envelope is not None):
+        return
+    assert envelope is not None
     twice = await _response(run, AUDITED, envelope)
     run.expectations.expect("the same envelope again is answered DUPE", twice == "DUPE", twice)
     stranger = await _response(run, STRANGER, envelope)
@@ -137,7 +140,7 @@ async def _again(run: Run, reference: str) -> None:
     )
 
 
-def _first_envelope(run: Run, reference: str) -> bytes:
+def _first_envelope(run: Run, reference: str) -> bytes | None:
     path = run.world.actors["nhl"].home.database
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as store:
         row = store.execute(
@@ -145,7 +148,7 @@ def _first_envelope(run: Run, reference: str) -> bytes:
             " WHERE b.reference = ? AND o.state = 'received' ORDER BY o.created_at LIMIT 1",
             (reference,),
         ).fetchone()
-    return bytes(row[0])
+    return bytes(row[0]) if row is not None else None
 
 
 async def _response(run: Run, platform: str, envelope: bytes) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from testnet import bills, faults, origin
+from testnet import bills, declarations, faults, origin
 from testnet.world import did
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from testnet.run import Run
     from testnet.stage import Issued, Stage
 
-STEPS: Final = {"A": 25, "B": 18, "C": 13}
+STEPS: Final = {"A": 25, "B": 18, "C": 15}
 NOT_NEGOTIABLE: Final = "title_not_negotiable"
 
 
@@ -120,6 +120,7 @@ async def play_c(run: Run) -> None:
     await stage.issue("C", "customs-decision", [], digests=digests)
     await stage.arrived(note, ["kz-rail"])
     await _one_document(stage)
+    await declarations.from_one_data_set(run)
     await _released(stage, "C", "kz-rail")
     await faults.two_heads(run)
 

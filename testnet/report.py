@@ -48,6 +48,7 @@ def _report(run: Run) -> dict[str, Any]:
         "chain": run.world.chain.to_json() | {"title": dict(run.title_on_chain)},
         "bill": run.bill_accounts.to_json() | {"endorsementChain": run.chain_command},
         "origin": run.origin,
+        "declarations": run.declarations,
         "expectations": {
             "held": len(run.expectations.all) - len(failed),
             "all": [item.to_json() for item in run.expectations.all],
@@ -84,6 +85,7 @@ def _page(run: Run, report: Mapping[str, Any]) -> str:
         totals=_totals(run, report),
         faults=report["faults"],
         bill=_bill(run, report["bill"]),
+        declarations=report["declarations"],
         origin=[_case(run, case) for case in report["origin"]],
         chain=_chain(run, report),
         failed=run.expectations.failed,

@@ -74,6 +74,7 @@ class Run:
     bill_accounts: BillAccounts = field(default_factory=BillAccounts)
     chain_command: dict[str, Any] = field(default_factory=dict)
     origin: list[dict[str, str]] = field(default_factory=list)
+    declarations: dict[str, Any] = field(default_factory=dict)
     _chain: StoryChain | None = None
     _stage: Stage | None = None
     _relay: Relay | None = None

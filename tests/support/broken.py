@@ -28,14 +28,15 @@ def receipt_check() -> None:
 
 
 def second_transfer() -> None:
-    """The state machine forgets compare-and-swap: a transfer from an old head goes through."""
+    """The state machine forgets compare-and-swap: an offer from an old head goes through."""
     from protocols import title
 
     honest = title._move
 
     def careless(state: Any, operation: Any, at: Any) -> Any:
         if state is not None and operation.seq < state.seq:
-            state = replace(state, seq=operation.seq, possessor=operation.sender)
+            live = {"state": title.State.LIVE, "offer": None}
+            state = replace(state, seq=operation.seq, possessor=operation.sender, **live)
         return honest(state, operation, at)
 
     title._move = careless
