@@ -16,6 +16,7 @@ from node.exchange.service import ExchangeService
 from node.trust.service import TrustService
 from node.verification.service import VerificationService
 from protocols.member_list import Agreement, IssuerEntry
+from protocols.rights import is_official
 from schemas import registry
 from testnet.story.documents import build, load_story
 from tests.integration.release.road import operator, send
@@ -91,7 +92,9 @@ def _change(draft: MemberListDraft, _keys: Mapping[str, KeyStore]) -> MemberList
     start = datetime.now(UTC) - timedelta(days=1)
     types = tuple(key for key in registry.document_types() if key != UNRECOGNISED)
     every = registry.document_types()
-    carried = [key for key in every if "issuer" in registry.get(key).issuer_roles]
+    carried = [
+        key for key, kind in every.items() if is_official(kind) and "issuer" in kind.issuer_roles
+    ]
     desk = did_of("cn-cert")
     here = any(each.did == desk for each in draft.nodes)
     issuers = [IssuerEntry(desk, key, "CN", start) for key in carried if here]
