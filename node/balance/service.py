@@ -5,7 +5,7 @@ Routes: /v1/balances (operator), /px/1/balances (peers). Messages: urn:pratique:
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -99,9 +99,9 @@ class BalanceService:
         try:
             yield
         except TradeError:
-            await self.operate(
-                replace(order, action=Action.RELEASE, quantity=None), seconds=AFTER_SECONDS
-            )
+            undone = replace(order, action=Action.RELEASE, quantity=None)
+            with suppress(TradeError):  # what it fails with is told; a reserve can be released
+                await self.operate(undone, seconds=AFTER_SECONDS)
             raise
         # The certificate is signed: what it drew is gone, and told again until that is heard.
         await self.operate(replace(order, action=Action.WRITE_OFF), seconds=AFTER_SECONDS)

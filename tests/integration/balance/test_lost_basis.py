@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from node.cli.main import build
 from node.trust.founding import founding_file
+from protocols.evidence import archive
 from tests.integration.balance.certificate_network import (
     BACK,
     UCR,
@@ -121,8 +122,8 @@ async def _without_a_node(node: Node, digest: str, folder: Path) -> None:
     from node.documents import documents
 
     stored = await node.store.read(documents.require, bytes.fromhex(digest))
-    file, trust = folder / "onward.json", founding_file(node.home)
-    file.write_bytes(stored.file)
+    file, trust = folder / "onward.pev", founding_file(node.home)
+    file.write_bytes(archive.write({f"documents/001-{BACK}.vc": stored.file}))
     done = await asyncio.to_thread(
         CliRunner().invoke,
         build([]),
