@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from node.balance import asking
+from node.store import events
 from schemas.errors import ConflictError, MalformedError, RefusedError
 from tests.integration.balance.certificate_network import (
     arrived,
@@ -130,3 +131,24 @@ async def test_r23_a_back_to_back_certificate_over_more_than_is_left_is_not_issu
         shown = await balance(nodes["cn-cert"], digest)
         uses = {use["declaration"]: use["quantity"]["value"] for use in shown["uses"]}
         assert (uses, shown["balance"]["left"]) == ({"SG-B2B-1": "100", "SG-B2B-3": "60"}, "0")
+
+
+async def test_r23_a_register_that_is_not_the_issuer_tells_it_of_every_use(tmp_path: Path) -> None:
+    async with certificate_nodes(tmp_path) as nodes:
+        singapore, issuer = nodes["sg-customs"], nodes["cn-cert"]
+        kept = {"register": did_of("kr-cert"), "quantity": {"value": "160", "unit": "H87"}}
+        digest = await issue(issuer, certificate("CN-1", balance=kept), "sg-customs", "kr-cert")
+        await arrived(nodes, digest, "sg-customs", "kr-cert")
+        used = await operate(singapore, digest, "write-off", "SG-DEC-1", 60)
+        assert (used["outcome"], used["answer"]["register"]) == ("GRANTED", did_of("kr-cert"))
+
+        async def told() -> bool:
+            found = await issuer.store.read(
+                lambda conn: events.of(conn, document=bytes.fromhex(digest))
+            )
+            uses = [each for each in found if each.kind == "balance-written-off"]
+            return [each.actor for each in uses] == [did_of("sg-customs")]
+
+        assert await eventually(told)
+        # The issuer asks the register, like everybody else.
+        assert (await balance(issuer, digest))["balance"]["left"] == "100"
