@@ -9,6 +9,7 @@ that became final before this node could say so is found again and not made twic
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from node.title import law, partners
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from protocols.pint.checks import Judgement
     from protocols.pint.transactions import Transaction
     from protocols.title import Party, TitleState
+
+DECLINE_SECONDS = 8.0
 
 
 class Acceptance:
@@ -71,15 +74,22 @@ class Acceptance:
             return
         digest = offered_entry(judgement.entries[-1].jws)
         try:
-            held = await self._node.title.find(judgement.title, refresh=True)
-            if held is None or held.state.offer is None or held.state.offer.entry != digest:
-                return
-            # By its sequence number no offer is meant that was made since.
-            recipient = held.state.offer.recipient.did
-            order = Order(Kind.DECLINE_OFFER, by=recipient, seq=held.state.seq)
-            await self._node.title.operate(judgement.title, order)
+            # The signed refusal, which decides, waits no longer than this.
+            async with asyncio.timeout(DECLINE_SECONDS):
+                await self._decline(judgement.title, digest)
         except TradeError as error:
             self._node.telemetry.log.info("pint.not_declined", code=error.code)
+        except TimeoutError:
+            self._node.telemetry.log.info("pint.not_declined", code="title_pending")
+
+    async def _decline(self, title: bytes, digest: bytes) -> None:
+        held = await self._node.title.find(title, refresh=True)
+        if held is None or held.state.offer is None or held.state.offer.entry != digest:
+            return
+        # By its sequence number no offer is meant that was made since.
+        recipient = held.state.offer.recipient.did
+        order = Order(Kind.DECLINE_OFFER, by=recipient, seq=held.state.seq)
+        await self._node.title.operate(title, order)
 
     def _require_law(self, judgement: Judgement) -> None:
         """The law that the carrier named is one under which titles are taken here."""

@@ -118,6 +118,7 @@ class Receiving:
         except EnvelopeRefusedError as error:
             refused = answers.rejected(_last(looked), error.response, error.detail)
             await self._refused(looked, error)
+            await self.acceptance.decline(looked.judgement, error.code)
             return replies.signed(refused, platform_signer(self._node))
 
     def _at_once(self, conn: Connection, body: bytes, now: datetime) -> Reply | Looked:
