@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -16,8 +16,10 @@ from schemas.errors import MalformedError, RefusedError, TooLargeError
 
 if TYPE_CHECKING:
     from schemas.findings import Finding
+    from schemas.view import Examination
 
 MAX_FILE = 16 * 1024 * 1024
+CHED = "ched"
 TypeArgument: TypeAlias = Annotated[
     str, typer.Argument(help="A type's key, e.g. bill-of-lading.", show_default=False)
 ]
@@ -143,18 +145,27 @@ def validate(
         str | None,
         typer.Option("--at", help="The moment that matters (RFC 3339): windows, expiry."),
     ] = None,
+    held: Annotated[
+        list[Path] | None,
+        typer.Option("--held", help="An SPS certificate that came before; repeat it.", exists=True),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check one document against its profile and its rules; no signature, no node, no network."""
+    """Check one document against its profile and its rules; no signature, no node, no network.
+
+    An SPS certificate may be XML of either generation, base64 of it, an envelope of the IPPC hub,
+    or the JSON of a CHED, of which the form is asked only.
+    """
     from schemas import registry
     from schemas.findings import Severity
 
-    payload = _read(file)
-    key = document_type or registry.detect(payload)
+    payload = _unpacked(_read(file))
+    key = document_type or registry.detect(payload) or _ched(payload)
     if key is None:
         raise RefusedError("unknown_document_type", "the file is of no type we know; name its type")
-    examination = registry.examine(key, payload)
+    examination = _examined(key, payload)
     findings = [*examination.findings, *_on_the_day(key, payload, at)]
+    findings += _beside(examination, held or [])
     failed = any(one.severity is Severity.ERROR for one in findings)
     if as_json:
         output.print_json(
@@ -174,19 +185,63 @@ def validate(
     raise typer.Exit(output.ExitCode.FAILED if failed else output.ExitCode.OK)
 
 
-def _on_the_day(key: str, payload: bytes, at: str | None) -> tuple[Finding, ...]:
-    """What a ship certificate's standing is at a moment; other types do not ask the day here."""
+def _unpacked(payload: bytes) -> bytes:
+    """The certificate inside the hub's envelope or inside base64; anything else as it is."""
+    from interop import ephyto_hub
+    from schemas import strict_xml
+
+    start = payload.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    if start == b"<" and strict_xml.local_name(strict_xml.parse(payload)) == "Envelope":
+        return ephyto_hub.read_envelope(payload).certificate
+    if start in (b"<", b"{", b""):
+        return payload
+    return ephyto_hub.content_bytes(payload.decode("ascii", "replace"))
+
+
+def _ched(payload: bytes) -> str | None:
     from schemas import strict_json
+    from schemas.sps import ched
+
+    document = strict_json.loads_object(payload) if payload.lstrip()[:1] == b"{" else {}
+    return CHED if ched.recognises(document) else None
+
+
+def _examined(key: str, payload: bytes) -> Examination:
+    from schemas import registry
+    from schemas.sps import ched, official
+    from schemas.view import Examination
+
+    if key != CHED:
+        return registry.examine(key, payload)
+    fields, findings = ched.examine(payload)
+    return Examination(official.view_of(fields, key), findings)
+
+
+def _beside(examination: Examination, held: list[Path]) -> tuple[Finding, ...]:
+    """Rules about a certificate and those that came before it."""
+    from schemas import sps
+    from schemas.sps.pairs import pair_findings
+
+    facts = [sps.examine(_unpacked(_read(one)))[0]["facts"] for one in held]
+    return pair_findings(examination.view.facts, facts) if held else ()
+
+
+def _on_the_day(key: str, payload: bytes, at: str | None) -> tuple[Finding, ...]:
+    """What is wrong at a moment: a ship certificate's standing, an issue in the future (now)."""
+    from schemas import registry, sps, strict_json
     from schemas.documents.ship_certificate import TYPE
     from schemas.documents.ship_certificate.standing import standing
     from schemas.fields import instant
 
-    if at is None:
-        return ()
-    moment: datetime | None = instant(at)
+    moment = datetime.now(UTC) if at is None else instant(at)
     if moment is None:
         raise MalformedError("time_unreadable", "--at takes an RFC 3339 moment with its zone")
-    return standing(strict_json.loads_object(payload), moment) if key == TYPE.key else ()
+    if key == TYPE.key and at is not None:
+        return standing(strict_json.loads_object(payload), moment)
+    if key == CHED or registry.get(key).media_type != registry.XML:
+        return ()
+    known = sps.judge(payload)
+    return tuple(one for one in sps.judge(payload, at=moment) if one not in known)
 
 
 def convert(

@@ -41,6 +41,7 @@ from protocols.verify import appearance
 from schemas import cross, origin, registry, sps, strict_json, strict_xml
 from schemas.errors import TradeError
 from schemas.origin import examples as questions
+from schemas.sps import ched, official
 from schemas.sps.pairs import pair_findings
 from tests.support import pint_world
 from tests.support.mutated import mutated
@@ -48,6 +49,13 @@ from tests.support.mutated import mutated
 #: What one input may take: seconds of waiting, and bytes of address space for the whole process.
 DEADLINE = 10
 MEMORY = 2 * 1024**3
+CHED = (
+    b'{"spsExchangedDocument":{"id":{"value":"CHEDP.1"},"statusCode":{"value":"47"},"issueDateTime"'
+    b':{"dateTime":{"value":"2026-10-11T21:20:46Z"}}},"spsConsignment":{"exportSpsCountry":{"id":'
+    b'{"value":"NZ"}},"includedSpsConsignmentItem":[{"includedSpsTradeLineItem":[{"sequenceNumeric"'
+    b':{"value":1},"netWeightMeasure":{"unitCode":"KGM","value":2.5},"applicableSpsClassification":'
+    b'[{"systemID":{"value":"CN"},"classCode":{"value":"07099990"}}]}]}]}}'
+)
 AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
 
 
@@ -102,6 +110,7 @@ def _certificates() -> list[Reader]:
     return [
         Reader("sps", _certificate, seeds),
         Reader("strict_xml", strict_xml.parse, seeds),
+        Reader("ched", _ched, [CHED]),
         Reader("ephyto_hub.envelope", ephyto_hub.read_envelope, packed),
         Reader("ephyto_hub.content", _content, [*seeds, base64.b64encode(seeds[0])]),
     ]
@@ -115,6 +124,11 @@ def _certificate(data: bytes) -> None:
         pair_findings(facts, [facts])
         with suppress(TradeError):
             assert sps.examine(sps.write(facts))[0]["facts"]["status"] == facts["status"]
+
+
+def _ched(data: bytes) -> None:
+    fields, findings = ched.examine(data)
+    json.dumps([official.view_of(fields, "ched").to_json(), [one.to_json() for one in findings]])
 
 
 def _content(data: bytes) -> None:

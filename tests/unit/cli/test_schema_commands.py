@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from interop import ephyto_hub
 from interop.uncefact import TABLES
 from node.cli.main import build
-from schemas import registry
+from schemas import registry, sps
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
@@ -116,3 +118,37 @@ def test_a_file_of_no_known_type_is_refused(tmp_path: Path) -> None:
     assert isinstance(
         run("convert", str(file), "--to", "d23b", "--type", "aeo-status").exception, TradeError
     )
+
+
+def test_a_certificate_is_unpacked_from_base64_and_from_the_hubs_envelope(tmp_path: Path) -> None:
+    plain = registry.example("phytosanitary-certificate")
+    header = ephyto_hub.header_for(sps.examine(plain)[0])
+    for data in (base64.encodebytes(plain), ephyto_hub.envelope_bytes(header, plain)):
+        file = tmp_path / "packed"
+        file.write_bytes(data)
+        verdict = parsed("validate", str(file))
+        assert (verdict["type"], verdict["verdict"]) == ("phytosanitary-certificate", "PASSED")
+
+
+def test_a_certificate_of_tomorrow_fails_today_and_passes_then(tmp_path: Path) -> None:
+    file = written(tmp_path, "phytosanitary-certificate")
+    told = parsed("validate", file, "--at", "2026-10-01T00:00:00Z")["findings"]
+    assert [one["rule"] for one in told] == ["PHY-013"]
+    assert parsed("validate", file, "--at", "2026-10-14T00:00:00Z")["findings"] == []
+
+
+def test_certificates_held_before_are_looked_at_beside_a_new_one(tmp_path: Path) -> None:
+    file = written(tmp_path, "phytosanitary-certificate")
+    withdrawn = tmp_path / "withdrawn"
+    withdrawn.write_bytes(registry.example("phytosanitary-certificate").replace(b">70<", b">40<"))
+    told = parsed("validate", file, "--held", str(withdrawn))["findings"]
+    assert [one["rule"] for one in told] == ["PHY-012"]
+    assert parsed("validate", file, "--held", file)["findings"] == []
+
+
+def test_the_json_of_a_ched_is_asked_for_its_form(tmp_path: Path) -> None:
+    file = tmp_path / "ched"
+    file.write_text('{"spsExchangedDocument": {}, "spsConsignment": {}}')
+    verdict = parsed("validate", str(file))
+    assert (verdict["type"], verdict["verdict"]) == ("ched", "FAILED")
+    assert {one["rule"] for one in verdict["findings"]} == {"SCH-001"}
