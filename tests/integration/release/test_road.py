@@ -80,9 +80,6 @@ UNTOUCHED = {
     "registry_freezes",
     "registry_refusals",
     "registry_stops",
-    "review_applications",
-    "review_batches",
-    "review_people",
     "token_status_versions",
     "undecided_documents",
 }
