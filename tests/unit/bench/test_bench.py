@@ -18,7 +18,7 @@ from protocols import jws
 from protocols.digest import sha256
 from schemas import strict_json
 from schemas.errors import RefusedError, UnavailableError
-from testnet.bench import credentials, ebl, ledger, measuring, poison
+from testnet.bench import credentials, documents, ebl, ledger, measuring, poison
 from testnet.bench.measuring import LIMITS, Line, Measure
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def test_the_best_turn_of_each_counts_and_limits_take_turns_too() -> None:
 
 
 def test_the_raw_limits_are_measured_here() -> None:
-    found = measuring.raw_limits(0.01) | measuring.log_limits(0.01)
+    found = measuring.raw_limits(0.01) | measuring.log_limits(0.01) | documents.limits(0.01)
     assert set(found) == set(LIMITS)
     assert all(rate > 0 for rate in found.values())
 
