@@ -55,7 +55,7 @@ WORDS: Mapping[str, Word] = MappingProxyType(
         "receipted": Word("receipted", "回执", Shape.SQUARE, "move"),
         "received": Word("received", "收到", Shape.SQUARE, "move"),
         "validated": Word("verified", "已验证", Shape.RING, "good"),
-        "inconsistent": Word("papers disagree", "单证不一致", Shape.DIAMOND, "wait", loud=True),
+        "inconsistent": Word("papers disagree", "单证不一致", Shape.RING, "wait", loud=True),
         "quarantined": Word("not yet known", "待定", Shape.RING, "wait", loud=True),
         "refused": Word("refused", "拒绝", Shape.DIAMOND, "bad", loud=True),
         "revoked": Word("revoked", "撤销", Shape.DIAMOND, "bad", loud=True),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
+from node.http.peer_auth import is_secret
 from node.review.tables import review_applications, review_batches, review_people
 from node.store import dialect
 from protocols import times
@@ -301,8 +301,8 @@ def require_person(conn: Connection, name: str, secret: str) -> None:
         review_people.c.name == name, review_people.c.ended_at.is_(None)
     )
     held = conn.execute(query).scalar_one_or_none()
-    given = hashlib.sha256(secret.encode()).digest()
-    if held is None or not hmac.compare_digest(bytes(held), given):
+    given = hashlib.sha256(secret.encode()).hexdigest()
+    if held is None or not is_secret(given, bytes(held).hex()):
         raise ForbiddenError("reviewer_not_shown", "the name and the secret do not fit")
 
 

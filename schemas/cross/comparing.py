@@ -2,7 +2,8 @@
 
 Leading are the transport documents: every other paper is compared with each of them. Declarations
 come next: they are compared with what they are drawn up from. Two certificates are not compared
-with each other; both answer to the bill.
+with each other; both answer to the bill. A certificate of another journey, of an input that came
+before or of a part that went on, is about other goods and is not compared.
 """
 
 from __future__ import annotations
@@ -31,6 +32,14 @@ DECLARATIONS = ("export-declaration", "import-declaration")
 LEADING = (*TRANSPORT, *DECLARATIONS)
 # They are about all the goods of the consignment, and have to say the same of them.
 WHOLE = frozenset({*LEADING, "commercial-invoice", "packing-list", "arrival-notice"})
+# They follow goods from one Party to the next.
+ORIGIN = frozenset(
+    {
+        "preferential-certificate-of-origin",
+        "back-to-back-certificate-of-origin",
+        "origin-declaration",
+    }
+)
 # They are about an operator, a ship, a moment or a calculation: nothing to compare.
 SILENT = frozenset({"aeo-status", "logistics-event", "origin-evaluation", "ship-certificate"})
 
@@ -51,7 +60,21 @@ def pairs(papers: Sequence[Paper]) -> Iterator[tuple[Paper, Paper]]:
     )
     for at, one in enumerate(ranked):
         if one.statement.type in LEADING:
-            yield from ((one, other) for other in ranked[at + 1 :])
+            later = ranked[at + 1 :]
+            yield from ((one, other) for other in later if not _elsewhere(one, other))
+
+
+def _elsewhere(one: Paper, other: Paper) -> bool:
+    """Whether a proof of origin is for the way to where these goods leave, or on from where they
+    arrive: an input's certificate, a back-to-back certificate (RCEP Articles 3.4 and 3.19)."""
+    if other.statement.type not in ORIGIN:
+        return False
+    leading, told = one.statement.single, other.statement.single
+    joints = (("exportCountry", "importCountry"), ("importCountry", "exportCountry"))
+    return any(
+        here in leading and there in told and leading[here].value == told[there].value
+        for here, there in joints
+    )
 
 
 def _rank(paper: Paper) -> int:

@@ -120,3 +120,20 @@ def test_what_is_no_number_is_compared_as_it_stands() -> None:
     bill = said("bill-of-lading")
     odd = replace(bill, single={**bill.single, "gross": Said("much", "/x")}, type="delivery-order")
     assert [each.rule for each in cross.compare(bill, odd)] == []
+
+
+@pytest.mark.parametrize("country", ["exportCountry", "importCountry"])
+def test_a_proof_of_origin_of_another_journey_is_about_other_goods(country: str) -> None:
+    bill = cross.Paper(said("bill-of-lading"), "aa")
+    leaves, arrives = (
+        bill.statement.single[name].value for name in ("exportCountry", "importCountry")
+    )
+    ways = {
+        # Of an input, for import where it was worked up; or on from where the goods arrived.
+        "exportCountry": {"/exportCountry": "KR", "/importCountry": leaves},
+        "importCountry": {"/exportCountry": arrives, "/importCountry": "TH"},
+    }
+    key = "preferential-certificate-of-origin"
+    assert list(cross.pairs([bill, cross.Paper(said(key, ways[country]), "bb")])) == []
+    own = {"/exportCountry": leaves, "/importCountry": arrives}
+    assert len(list(cross.pairs([bill, cross.Paper(said(key, own), "bb")]))) == 1
