@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import Final
 
 PREFERRED: Final = 8471
-OTHERS: Final = range(20_000, 32_000)
+OTHERS = range(20_000, 32_000)
 ATTEMPTS: Final = 500
 
 
