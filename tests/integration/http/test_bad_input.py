@@ -248,7 +248,7 @@ async def story_of(node: Node) -> dict[str, int]:
     """How many rows every table has."""
 
     def count(conn: Any) -> dict[str, int]:
-        return {name: rows for name, rows in conn.execute(counting())}
+        return {name: int(rows) for name, rows in conn.execute(counting())}
 
     return await node.store.read(count)
 
