@@ -9,7 +9,7 @@ import cbor2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from protocols import data_integrity, did, envelope, jws, keys, secured, vcdm
+from protocols import base64url, data_integrity, did, envelope, jws, keys, secured, vcdm
 from protocols.data_integrity import Expected
 from protocols.fields import Fields
 from protocols.verify import proven
@@ -257,3 +257,11 @@ def test_bare_digests_and_multihashes_of_resources_are_compared() -> None:
         else:
             with pytest.raises(TradeError):
                 vcdm.require_resources(fields, {"https://a.example": body})
+
+
+def test_a_certificate_that_spells_the_letters_of_a_presentation_is_none() -> None:
+    certificate = '{"alg":"ES256","typ":"vc+jwt","x5c":["MIIBvp+jZZ"]}'
+    shown = '{"alg":"ES256","typ":"vp+jwt"}'
+    for header, is_presentation in ((certificate, False), (shown, True)):
+        data = f"{base64url.encode(header.encode())}.e30.AA".encode()
+        assert secured.is_compact_presentation(data) is is_presentation
