@@ -347,5 +347,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
         nodes = await stack.enter_async_context(running)
         for name, one in before.items():
             one.node = nodes[name]
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        # No connection is used twice: the node may be closing one that lay idle.
+        connector = aiohttp.TCPConnector(force_close=True)
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         yield World(nodes, made.members, before, session)
