@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from testnet.run import Run
 
+AFTER_OUTAGE: Final = 45.0
 #: Side → who declares, number, customs office, procedure.
 FILINGS: Final = {
     "export": ("cn-rail", f"CN9012-{INVOICES['C']}", "CN9012", "1000"),
@@ -30,7 +31,8 @@ async def from_one_data_set(run: Run) -> None:
     digest, number = made["export"]["digest"], FILINGS["export"][1]
     sent = Issued("cn-rail", digest, number, "export-declaration", "C")
     await stage.send(sent, ["kz-rail"])
-    await stage.arrived(sent, ["kz-rail"])
+    # What waited for that node while it was off goes first, after a back-off of up to 32 s.
+    await stage.arrived(sent, ["kz-rail"], deadline=AFTER_OUTAGE)
     made["import"] = await _declare(run, "import")
     sets = {side: declared["dataSet"] for side, declared in made.items()}
     same = sets["export"] == sets["import"]
