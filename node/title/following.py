@@ -60,8 +60,10 @@ class TitleHandler:
         return messages.read_news(message.body, members, vouch, freezes)
 
     def apply(self, conn: Connection, message: InboundMessage, prepared: TitleNews) -> None:
-        """Take it in; the sender needs no telling."""
-        rows.tell(conn, prepared.state.title, message.sender, prepared.state.seq)
+        """Take it in; the sender needs no telling, unless it does not know the manifest."""
+        title = prepared.state.title
+        if prepared.issuance is not None or rows.bill(conn, title) is None:
+            rows.tell(conn, title, message.sender, prepared.state.seq)
         self._follower.learn(conn, prepared)
 
 
@@ -148,6 +150,8 @@ class Follower:
         for held in named:
             if held.issuer == bill.carrier and checksum_of(held) == bill.checksum:
                 rows.link(conn, title, held.digest)
+                # A release may be waiting to know where this bill's title stands.
+                self._reconsider(conn, held.consignment)
                 return rows.bill(conn, title)
         return bill
 
