@@ -155,7 +155,7 @@ def header_for(fields: Mapping[str, Any]) -> EnvelopeHeader:
 
 def envelope_bytes(header: EnvelopeHeader, certificate: bytes) -> bytes:
     """The hub's Envelope with the certificate in base64, so that its bytes arrive unaltered."""
-    root = etree.Element(f"{{{ENTITIES}}}Envelope", nsmap={None: ENTITIES})  # type: ignore[dict-item]
+    root = etree.Element(f"{{{ENTITIES}}}Envelope", nsmap={None: ENTITIES})  # type: ignore[dict-item] # stubs: no default
     content = {"Content": base64.b64encode(certificate).decode("ascii")}
     for name, value in (header.members() | content).items():
         etree.SubElement(root, f"{{{ENTITIES}}}{name}").text = value

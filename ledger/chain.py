@@ -32,18 +32,18 @@ from protocols.evm_keys import checksum_text
 from schemas.errors import UnavailableError
 
 _RECURSION = sys.getrecursionlimit()
-from eth_typing import ChecksumAddress  # noqa: E402
-from hexbytes import HexBytes  # noqa: E402
-from web3 import AsyncWeb3  # noqa: E402
-from web3.exceptions import (  # noqa: E402
+from eth_typing import ChecksumAddress  # noqa: E402 the limit is read first
+from hexbytes import HexBytes  # noqa: E402 the limit is read first
+from web3 import AsyncWeb3  # noqa: E402 the limit is read first
+from web3.exceptions import (  # noqa: E402 the limit is read first
     BlockNotFound,
     TransactionNotFound,
     Web3Exception,
     Web3RPCError,
 )
-from web3.middleware import ExtraDataToPOAMiddleware  # noqa: E402
-from web3.providers.async_base import AsyncJSONBaseProvider  # noqa: E402
-from web3.types import RPCEndpoint, RPCResponse  # noqa: E402
+from web3.middleware import ExtraDataToPOAMiddleware  # noqa: E402 the limit is read first
+from web3.providers.async_base import AsyncJSONBaseProvider  # noqa: E402 the limit is read first
+from web3.types import RPCEndpoint, RPCResponse  # noqa: E402 the limit is read first
 
 # It raises the limit for the whole process; readers of nested input count on Python's own.
 sys.setrecursionlimit(_RECURSION)
@@ -95,7 +95,7 @@ class _Transport(AsyncJSONBaseProvider):
             raise _unreachable("the answer is not JSON-RPC") from None
         if not isinstance(answer, dict):
             raise _unreachable("the answer is not JSON-RPC")
-        told: RPCResponse = answer  # type: ignore[assignment]
+        told: RPCResponse = answer  # type: ignore[assignment] # a TypedDict by its keys
         return told
 
     async def _post(self, body: bytes) -> bytes:
@@ -265,7 +265,7 @@ class Endpoint:
 
 
 def _text(address: bytes) -> ChecksumAddress:
-    return ChecksumAddress(checksum_text(address))  # type: ignore[arg-type]
+    return ChecksumAddress(checksum_text(address))  # type: ignore[arg-type] # a HexStr by form
 
 
 def _number(value: object) -> int:

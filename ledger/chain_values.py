@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias
 
-import rlp  # type: ignore[import-untyped]
+import rlp  # type: ignore[import-untyped] # rlp has no types
 
 from ledger.receipt_trie import ReceiptTrie
 from protocols.evm_calls import Log

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-import rlp  # type: ignore[import-untyped]
+import rlp  # type: ignore[import-untyped] # rlp has no types
 
 from protocols.evm_keys import keccak256
 

@@ -109,7 +109,7 @@ def _structlog() -> Any:
     """structlog without its development console, which alone would load Rich (DESIGN §2)."""
     if "structlog" in sys.modules or "rich" in sys.modules:
         return import_module("structlog")
-    sys.modules["rich"] = None  # type: ignore[assignment]
+    sys.modules["rich"] = None  # type: ignore[assignment] # None bars an import
     try:
         return import_module("structlog")
     finally:

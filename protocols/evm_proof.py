@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-import rlp  # type: ignore[import-untyped]
-from rlp.exceptions import RLPException  # type: ignore[import-untyped]
+import rlp  # type: ignore[import-untyped] # rlp has no types
+from rlp.exceptions import RLPException  # type: ignore[import-untyped] # rlp has no types
 
 from protocols.evm_calls import Log
 from protocols.evm_keys import ADDRESS_BYTES, Signature, keccak256, recover

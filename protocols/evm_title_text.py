@@ -74,7 +74,7 @@ def to_text(signed: SignedEvmOperation) -> str:
         "from": checksum_text(op.sender),
         "entry": op.entry.hex(),
         "deadline": op.deadline,
-        "signatures": [made.to_bytes().hex() for made in signatures],  # type: ignore[union-attr]
+        "signatures": [made.to_bytes().hex() for made in signatures],  # type: ignore[union-attr] # none is joint
     }
     optional: dict[str, strict_json.JsonValue] = {
         "to": checksum_text(op.recipient) if op.recipient else None,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-import rlp  # type: ignore[import-untyped]
+import rlp  # type: ignore[import-untyped] # rlp has no types
 
 from protocols.evm_keys import ADDRESS_BYTES, keccak256
 

@@ -321,7 +321,7 @@ def restate(base: Registry, batch: BatchEntry, members: MemberList, state_of: St
     def before(title: bytes) -> TitleState | None:
         return last.previous[title] if title in last.previous else state_of(title)
 
-    run = Execution(replace(last.before, **moment), batch, members, before)  # type: ignore[arg-type]
+    run = Execution(replace(last.before, **moment), batch, members, before)  # type: ignore[arg-type] # all ints
     run.size = base.size
     run.judge_again(last)
     return run

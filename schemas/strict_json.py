@@ -73,7 +73,7 @@ def loads(
         value = _loads_strict(data)
     if not _is_small(value, data, max_depth, max_members):
         _check_size(value, max_depth, max_members)
-    return value  # type: ignore[no-any-return]
+    return value  # type: ignore[no-any-return] # orjson: Any
 
 
 def loads_object(

@@ -30,7 +30,7 @@ SECONDS = 300
 
 def run(*command: str | Path, folder: Path = CONTRACTS) -> str:
     """The output of a command; what it complains of goes to the terminal."""
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(  # noqa: S603 our own words
         [str(part) for part in command],
         cwd=folder,
         stdout=subprocess.PIPE,

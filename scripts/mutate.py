@@ -69,7 +69,7 @@ def _chosen(steps: list[Step], asked: argparse.Namespace) -> list[Step]:
         return [step for step in steps if step.number in asked.only]
     if asked.sample is None or asked.sample >= len(steps):
         return steps
-    return sorted(random.Random(asked.seed).sample(steps, asked.sample))  # noqa: S311
+    return sorted(random.Random(asked.seed).sample(steps, asked.sample))  # noqa: S311 a sample
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def running_node(home: Path, contexts: Path, resources: Path | None) -> Iterator
         import_context(home, url, contexts / file)
     log = home / "node.log"
     with log.open("w") as told:
-        node = subprocess.Popen(  # noqa: S603 - our own program
+        node = subprocess.Popen(  # noqa: S603 our own words - our own program
             [sys.executable, "-m", "node.cli.main", "node", "run", "--home", str(home)],
             cwd=ROOT, stderr=told,
         )  # fmt: skip
@@ -114,7 +114,7 @@ def import_context(home: Path, url: str, file: Path) -> None:
 def command(*arguments: str) -> None:
     """One command of the node's program; raises CalledProcessError when it fails."""
     run = [sys.executable, "-m", "node.cli.main", *arguments]
-    subprocess.run(run, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+    subprocess.run(run, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 our own words
 
 
 def wait_for(log: Path, node: subprocess.Popen[bytes]) -> str:
@@ -138,7 +138,7 @@ def call(url: str, body: dict[str, Any] | None = None) -> tuple[int, Any]:
         url, data, {"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(  # noqa: S310
+        with urllib.request.urlopen(  # noqa: S310 to loopback
             request, timeout=CALL_SECONDS, context=trusting
         ) as answer:
             return answer.status, json.load(answer)
@@ -158,7 +158,7 @@ def run_suite(place: Path, name: str, url: str, scratch: Path) -> dict[str, Any]
     run = ["npx", "mocha", "tests/", "--reporter", "json", "--reporter-option",
            f"output={report}", "--timeout", "15000", "--preserve-symlinks", "--exit"]  # fmt: skip
     with (scratch / f"{name}.log").open("w") as log:
-        subprocess.run(  # noqa: S603
+        subprocess.run(  # noqa: S603 our own words
             run, cwd=place, env=environment, stdout=log, stderr=log, timeout=RUN_SECONDS,
             check=False,
         )  # fmt: skip

@@ -13,9 +13,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import rlp  # type: ignore[import-untyped]
+import rlp  # type: ignore[import-untyped] # rlp has no types
 from eth_hash.auto import keccak
-from rlp.exceptions import RLPException  # type: ignore[import-untyped]
+from rlp.exceptions import RLPException  # type: ignore[import-untyped] # rlp has no types
 
 if TYPE_CHECKING:
     import sqlite3

@@ -368,11 +368,11 @@ _READERS: Final[Mapping[str, Callable[[DevEvm, list[Any]], Any]]] = {
 
 
 def _reader(name: str) -> Callable[[DevChain, list[Any]], Awaitable[Any]]:
-    return lambda chain, parameters: chain._read(name, parameters)  # noqa: SLF001
+    return lambda chain, parameters: chain._read(name, parameters)  # noqa: SLF001 its own table
 
 
 _METHODS: Final[Mapping[str, Callable[[DevChain, list[Any]], Awaitable[Any]]]] = {
     **{name: _reader(name) for name in _READERS},
-    "eth_sendRawTransaction": lambda chain, p: chain._send(p),  # noqa: SLF001
-    "evm_mine": lambda chain, p: chain._evm_mine(p),  # noqa: SLF001
+    "eth_sendRawTransaction": lambda chain, p: chain._send(p),  # noqa: SLF001 its own table
+    "evm_mine": lambda chain, p: chain._evm_mine(p),  # noqa: SLF001 its own table
 }

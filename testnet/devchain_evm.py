@@ -29,7 +29,7 @@ with warnings.catch_warnings():
     from eth.exceptions import PyEVMError
     from eth.vm.forks.cancun import CancunVM
     from eth_utils.exceptions import ValidationError
-    from rlp.exceptions import RLPException  # type: ignore[import-untyped]
+    from rlp.exceptions import RLPException  # type: ignore[import-untyped] # rlp has no types
 
 # py-evm raises the limit for the whole process; readers of nested input count on Python's own.
 sys.setrecursionlimit(_RECURSION)

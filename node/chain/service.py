@@ -54,7 +54,7 @@ def read_config(settings: ChainSettings, folder: Path) -> ChainConfig | None:
         chain_id=settings.id,
         finality=read_finality(settings.finality, settings.validators),
         fee=FeePolicy(
-            mode=settings.fee,  # type: ignore[arg-type]
+            mode=settings.fee,  # type: ignore[arg-type] # one of the three
             cap=int(settings.max_fee * GWEI),
             tip=int(settings.tip * GWEI),
             stuck_after=settings.stuck_after,

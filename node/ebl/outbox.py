@@ -87,7 +87,7 @@ def _postpone(
         return
     pause = min(settings.retry_cap, settings.retry_base * 2 ** min(call.tries, 30))
     # Jitter: nobody is called by everybody at once after an outage.
-    again = now + int(pause * 1000 * random.uniform(0.5, 1.0))  # noqa: S311
+    again = now + int(pause * 1000 * random.uniform(0.5, 1.0))  # noqa: S311 jitter
     values = {"tries": call.tries + 1, "again_at": again, "status": status, "answer": reason}
     rows.change_call(conn, call.number, values)
 

@@ -180,7 +180,7 @@ class ExchangeService:
         )
 
     def _queued(self, conn: Connection, peer: str) -> None:
-        wake: Callable[[], None] = lambda: self.senders.wake(peer)  # noqa: E731
+        wake: Callable[[], None] = lambda: self.senders.wake(peer)  # noqa: E731 typed by its name
         defer(conn, wake)
 
     async def _watch(self) -> None:

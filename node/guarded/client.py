@@ -327,7 +327,7 @@ class GuardedClient:
                 skip_auto_headers=("User-Agent",),
             )
             # A host that hangs up would be asked twice; aiohttp has no public switch for it.
-            self._session._retry_connection = False  # noqa: SLF001
+            self._session._retry_connection = False  # noqa: SLF001 no option
         return self._session
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ledger.witness import Cosigner
+    from node.http.routes import Handler
     from node.log.witness_service import Watched, WitnessService
     from protocols.checkpoint import SignedCheckpoint
 
@@ -85,8 +86,8 @@ class MirrorService:
             ),
         ]
 
-    def _get(self, rest: str, handler: object, auth: Auth, summary: str) -> Route:
-        return Route("GET", f"/mirror/1/{_HASH}/{rest}", handler, auth, summary, "witness")  # type: ignore[arg-type]
+    def _get(self, rest: str, handler: Handler, auth: Auth, summary: str) -> Route:
+        return Route("GET", f"/mirror/1/{_HASH}/{rest}", handler, auth, summary, "witness")
 
     def cosigner(self) -> Cosigner:
         """The mirror's key and name."""

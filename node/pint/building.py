@@ -120,9 +120,9 @@ class Parties:
         known = self._known.get(did)
         if known is not None:
             return known if known.platform == platform else replace(known, platform=platform)
-        return TransactionParty(name_of(self._members, did), platform, self._codes(did))
+        return TransactionParty(name_of(self._members, did), platform, self.codes(did))
 
-    def _codes(self, did: str) -> tuple[IdentifyingCode, ...]:
+    def codes(self, did: str) -> tuple[IdentifyingCode, ...]:
         """The DID, and what else the bill says of the party that has it."""
         own = IdentifyingCode(DID_PROVIDER, did, DID_LIST)
         found = [own]
@@ -169,7 +169,7 @@ def carrier_party(
 ) -> TransactionParty:
     """The carrier as ISSUE names it: on the platform on which it issues."""
     known = Parties(members, document)
-    return TransactionParty(name_of(members, did), platform, known._codes(did))  # noqa: SLF001
+    return TransactionParty(name_of(members, did), platform, known.codes(did))
 
 
 def transactions_in(chain: Sequence[str]) -> tuple[Transaction, ...]:

@@ -475,10 +475,10 @@ class SendingService:
 
 
 _STEPS = {
-    BUILDING: SendingService._building,  # noqa: SLF001
-    SENDING: SendingService._sending,  # noqa: SLF001
-    CONFIRMING: SendingService._confirming,  # noqa: SLF001
-    CANCELLING: SendingService._cancelling,  # noqa: SLF001
+    BUILDING: SendingService._building,  # noqa: SLF001 its own table
+    SENDING: SendingService._sending,  # noqa: SLF001 its own table
+    CONFIRMING: SendingService._confirming,  # noqa: SLF001 its own table
+    CANCELLING: SendingService._cancelling,  # noqa: SLF001 its own table
 }
 
 

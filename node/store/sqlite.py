@@ -187,7 +187,7 @@ class SqliteStore(Store):
 
 def _run(connection: Connection, job: _Job) -> None:
     """One job in its savepoint. What it raises is kept for its caller; the others go on."""
-    raw: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
+    raw: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment] # its driver
     raw.execute("SAVEPOINT job")
     job.deferred = begin_job(connection)
     try:
@@ -202,14 +202,14 @@ def _run(connection: Connection, job: _Job) -> None:
 
 def _leave_transaction(connection: Connection) -> None:
     """After a refused COMMIT (deferred constraint, full disk) SQLite stays in the transaction."""
-    raw: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
+    raw: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment] # its driver
     with suppress(sqlite3.Error):
         raw.rollback()
 
 
 def _require_transaction(connection: Connection) -> None:
     """SQLite undoes everything by itself on a full disk or an I/O error: then all have failed."""
-    raw: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
+    raw: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment] # its driver
     if not raw.in_transaction:
         raise DatabaseError("the store undid the transaction", None, OSError())
 

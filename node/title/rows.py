@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Select, delete, insert, or_, select, union, update
+from sqlalchemy import CompoundSelect, Connection, delete, insert, or_, select, union, update
 
 from node.documents.tables import documents, recipients
 from node.store import dialect
@@ -460,10 +460,10 @@ def text_of(conn: Connection, title: bytes, digest: bytes) -> str | None:
     return None
 
 
-def known_titles() -> Select[tuple[bytes]]:
+def known_titles() -> CompoundSelect[tuple[bytes]]:
     """Every title that concerns this node: a bill, a state, an operation or a key is here."""
     held = (bills.c.title, titles.c.title, submissions.c.title, keys.c.title)
-    return union(*(select(column) for column in held))  # type: ignore[return-value]
+    return union(*(select(column) for column in held))
 
 
 # -- notices -----------------------------------------------------------------------------------

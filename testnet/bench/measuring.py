@@ -189,7 +189,7 @@ def openssl_p256() -> tuple[float, float]:
     if program is None:
         raise UnavailableError("bench_openssl_missing", "the raw limit comes from openssl speed")
     command = [program, "speed", "-mr", "-seconds", str(_OPENSSL_SECONDS), "ecdsap256"]
-    done = subprocess.run(command, capture_output=True, timeout=60, check=False)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)  # noqa: S603 our own words
     found = _OPENSSL_LINE.search(done.stdout)
     if found is None:
         raise UnavailableError("bench_openssl_missing", "openssl speed told nothing about P-256")
