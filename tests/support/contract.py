@@ -126,7 +126,7 @@ def _content(api: str, schema: Mapping[str, Any], value: object) -> list[str]:
     name = _named(schema)
     if name is None and schema.get("type") == "array":
         item = _named(schema["items"]) or ""
-        return [fault for one in value for fault in faults(api, item, one)]  # type: ignore[attr-defined]
+        return [fault for one in value for fault in faults(api, item, one)]
     if name is None:
         return list(_inline(schema, value))
     # Only what has the form of signed content is opened.

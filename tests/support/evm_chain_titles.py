@@ -74,7 +74,7 @@ class ChainTitle:
             deadline=self.world.chain.now + 10**6,
         )
         return sign_operation(
-            replace(plain, **more),  # type: ignore[arg-type]
+            replace(plain, **more),
             self.world.domain,
             signer,
         )

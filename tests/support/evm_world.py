@@ -88,7 +88,7 @@ class EvmWorld:
                 assert self.govern(evm_calls.LIST, carrier=number, key=address(key)).ok
 
     def act(self, kind: int, **members: object) -> Act:
-        return Act(self.acts, kind, **members)  # type: ignore[arg-type]
+        return Act(self.acts, kind, **members)
 
     def signed_act(self, act: Act, count: int = 2) -> list[Signature]:
         return [item.sign_digest(act.digest(self.domain)) for item in self.governors[:count]]

@@ -71,7 +71,7 @@ def _rename(reached: Reached) -> None:
         reached("checkpoint.renamed" if target.name == "checkpoint" else "tile.renamed")
         return found
 
-    Path.replace = renamed  # type: ignore[method-assign, assignment]
+    Path.replace = renamed
 
 
 def _remove(reached: Reached) -> None:
@@ -83,7 +83,7 @@ def _remove(reached: Reached) -> None:
         if there:
             reached("partials.removed")
 
-    shutil.rmtree = removed  # type: ignore[assignment]
+    shutil.rmtree = removed
 
 
 _INSTALLERS = (

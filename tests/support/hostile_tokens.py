@@ -244,7 +244,7 @@ ATTACKS: dict[int, dict[str, tuple[Attack, str]]] = {
     },
     9: {
         f"{name} of part {at}": (
-            lambda f, at=at, change=change: f.part(at, change),  # type: ignore[misc]
+            lambda f, at=at, change=change: f.part(at, change),
             {
                 # Spaces are no part of a file's first line, and a line feed ends it.
                 ("white space", 0): "jws_malformed",
@@ -287,7 +287,7 @@ ATTACKS: dict[int, dict[str, tuple[Attack, str]]] = {
     },
     20: {
         f"{name} of {member.decode()}": (
-            lambda f, member=member, value=value: _timed(f, member, value),  # type: ignore[misc]
+            lambda f, member=member, value=value: _timed(f, member, value),
             "credential_malformed",
         )
         for member in (b"validFrom", b"validUntil")
@@ -312,7 +312,7 @@ ATTACKS: dict[int, dict[str, tuple[Attack, str]]] = {
     },
     24: {
         f"typ {typ}": (
-            lambda f, typ=typ: f.headed(typ=typ, cty=None),  # type: ignore[misc]
+            lambda f, typ=typ: f.headed(typ=typ, cty=None),
             "jws_typ_unexpected",
         )
         for typ in (

@@ -43,7 +43,7 @@ def _note_signatures(folder: Path) -> None:
         write_down(folder / SIGNED, f"{head.size} {head.root.hex()}")
         return text
 
-    LogPublisher.sign = signed  # type: ignore[method-assign]
+    LogPublisher.sign = signed
 
 
 async def _append(node: Node, folder: Path, chance: random.Random) -> None:

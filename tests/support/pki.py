@@ -72,19 +72,19 @@ def make(spec: Spec, by: Authority | None = None) -> Authority:
         x509.CertificateBuilder()
         .subject_name(named(spec.subject))
         .issuer_name(named(issuer))
-        .public_key(key.public_key())  # type: ignore[attr-defined]
+        .public_key(key.public_key())
         .serial_number(spec.serial)
         .not_valid_before(spec.start)
         .not_valid_after(spec.end)
     )
     issuing = by.key if by else key
     identifiers: list[tuple[x509.ExtensionType, bool]] = [
-        (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),  # type: ignore[attr-defined]
-        (x509.AuthorityKeyIdentifier.from_issuer_public_key(issuing.public_key()), False),  # type: ignore[attr-defined]
+        (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
+        (x509.AuthorityKeyIdentifier.from_issuer_public_key(issuing.public_key()), False),
     ]
     for value, critical in _extensions(spec) + identifiers:
         builder = builder.add_extension(value, critical)
-    signed = builder.sign(by.key if by else key, spec.digest)  # type: ignore[arg-type]
+    signed = builder.sign(by.key if by else key, spec.digest)
     return Authority(spec, signed.public_bytes(Encoding.DER), key)
 
 
@@ -220,9 +220,7 @@ class Server:
         )
         signed = tlv(0x31, *attributes)
         key = self.certificate.key
-        signature = key.sign(  # type: ignore[attr-defined]
-            signed + b"x" * break_signature, ec.ECDSA(hashes.SHA256())
-        )
+        signature = key.sign(signed + b"x" * break_signature, ec.ECDSA(hashes.SHA256()))
         loaded = x509.load_der_x509_certificate(self.certificate.der)
         signer = tlv(
             0x30,

@@ -58,7 +58,7 @@ class TimeServer:
         return f"http://127.0.0.1:{self.port}/stamp"
 
     async def handle(self, request: web.Request) -> web.Response:
-        from rfc3161_client import _rust  # type: ignore[attr-defined]
+        from rfc3161_client import _rust
 
         query = await request.read()
         self.queries.append(query)
@@ -343,7 +343,7 @@ def _refuses_changes(folder: Path, tmp_path: Path) -> None:
     told = renewing.renew(wish, pytest.fail, lambda *_: None)
     assert told["next"] == "--token"
     query = (work / "query.tsq").read_bytes()
-    from rfc3161_client import _rust  # type: ignore[attr-defined]
+    from rfc3161_client import _rust
 
     read = _rust.parse_timestamp_request(query)
     token = tmp_path / "answer"

@@ -109,7 +109,7 @@ async def test_the_log_is_anchored_and_its_proof_convinces_without_network(tmp_p
         await grow(node, 4)
         await anchored(node, 7)
         proof = read_anchor_proof(json.loads(json.dumps((await node.anchor.proof(2)).to_json())))
-        tree = node.log.publisher.tree  # type: ignore[union-attr]
+        tree = node.log.publisher.tree
         assert proof.size == early.size
         _, relayer = node.chain.require()
         pinned = PinnedChain(

@@ -44,7 +44,7 @@ async def rows_of(folder: Path) -> tuple[list[dict[str, Any]], dict[int, bytes],
 
 async def test_the_auditor_proves_an_anchor_and_finds_every_change(tmp_path: Path) -> None:
     rows, roots, contract = await rows_of(tmp_path)
-    [held] = anchor_accounts.take("node", rows, roots, contract)  # type: ignore[arg-type]
+    [held] = anchor_accounts.take("node", rows, roots, contract)
     assert (held.size, held.fault) == (3, "")
     [row] = rows
     changes: list[dict[str, Any]] = [
@@ -58,11 +58,11 @@ async def test_the_auditor_proves_an_anchor_and_finds_every_change(tmp_path: Pat
         {"header": row["header"].replace(row["header"][100:132], bytes(32))},
     ]
     for change in changes:
-        [judged] = anchor_accounts.take("node", [row | change], roots, contract)  # type: ignore[list-item]
+        [judged] = anchor_accounts.take("node", [row | change], roots, contract)
         assert judged.fault, change
-    [signed] = anchor_accounts.take("node", rows, {3: bytes(32)}, contract)  # type: ignore[arg-type]
+    [signed] = anchor_accounts.take("node", rows, {3: bytes(32)}, contract)
     assert signed.fault == "the log signed another root"
-    [placed] = anchor_accounts.take("node", rows, roots, bytes(20))  # type: ignore[arg-type]
+    [placed] = anchor_accounts.take("node", rows, roots, bytes(20))
     assert placed.fault
 
 

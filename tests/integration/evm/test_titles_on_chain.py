@@ -192,7 +192,7 @@ async def _kept_and_exported(world: World, title: bytes) -> None:
         bill_row.issuance,
         members,
         at,
-        documents,  # type: ignore[arg-type]
+        documents,
         NO_FREEZES,
     )
     assert told["state"] == "ENDED"

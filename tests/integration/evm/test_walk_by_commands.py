@@ -42,7 +42,7 @@ def devchain() -> Iterator[dict[str, Any]]:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())
     finally:
-        stop(process)  # type: ignore[arg-type]
+        stop(process)
         assert process.stdout is not None
         process.stdout.close()
 

@@ -269,7 +269,7 @@ def test_what_is_no_address_is_not_public() -> None:
 async def test_group_15_a_body_above_the_cap_is_not_read_to_its_end() -> None:
     endless = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + b"x" * 10_000_000
     for reply in (answer(b"x" * 1001), endless):
-        async with hostile_web(lambda _, r=reply: r) as web, guarded(at(web)) as client:  # type: ignore[misc]
+        async with hostile_web(lambda _, r=reply: r) as web, guarded(at(web)) as client:
             assert await refused(client) == "fetch_too_large"
 
 

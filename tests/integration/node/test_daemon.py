@@ -168,7 +168,7 @@ def _differences(connection: object) -> list[object]:
     for metadata in all_metadata():
         for table in metadata.sorted_tables:
             table.to_metadata(whole)
-    context = MigrationContext.configure(connection)  # type: ignore[arg-type]
+    context = MigrationContext.configure(connection)
     return list(compare_metadata(context, whole))
 
 

@@ -113,7 +113,7 @@ async def test_health_and_readiness_name_each_service(
         assert response.status == 200
     async with session.get("/readyz") as response:
         assert await response.json() == {"ready": True, "services": {"sample": "ready"}}
-    node.services[0].reason = "the disk is full"  # type: ignore[attr-defined]
+    node.services[0].reason = "the disk is full"
     async with session.get("/readyz") as response:
         assert response.status == 503
         assert (await response.json())["services"] == {"sample": "the disk is full"}

@@ -64,7 +64,7 @@ F = TypeVar("F", bound=Front)
 
 
 @asynccontextmanager
-async def front(kind: type[F] = Front) -> AsyncIterator[F]:  # type: ignore[assignment]
+async def front(kind: type[F] = Front) -> AsyncIterator[F]:
     """A front that listens; its node is set when it runs."""
     port = free_port()
     made = kind(port)

@@ -78,7 +78,7 @@ async def arrived(node: Node, digest: str) -> documents.StoredDocument:
 
 def secrets_of(file: bytes) -> list[bytes]:
     """What must not leave: the value, its disclosure, the salt in it."""
-    (text,) = forms.open_file(file).presentation.given.disclosures  # type: ignore[union-attr]
+    (text,) = forms.open_file(file).presentation.given.disclosures
     salt = json.loads(base64.urlsafe_b64decode(text + "=="))[0]
     return [CANARY.encode(), CANARY.encode().hex().encode(), text.encode(), salt.encode()]
 
@@ -215,9 +215,7 @@ async def test_issue_present_and_verify_by_command(
     private = ec.generate_private_key(ec.SECP256R1())
     key = pem(now / "holder.pem", private)
     jwk.write_text(json.dumps(dict(SoftwareSigner("cnf", private).public_jwk)))
-    (now / "list.json").write_bytes(
-        member_list.write_export([issuer.members.current.signed])  # type: ignore[union-attr]
-    )
+    (now / "list.json").write_bytes(member_list.write_export([issuer.members.current.signed]))
 
     async def run(code: int, *arguments: str) -> str:
         answer = await asyncio.to_thread(cli, *arguments)

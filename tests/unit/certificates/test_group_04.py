@@ -262,7 +262,7 @@ def test_group_04_an_unknown_critical_extension_is_refused() -> None:
                 x509.SubjectAlternativeName([x509.UniformResourceIdentifier(ISSUER)]), False
             )
         )
-        made = builder.sign(MIDDLE.key, hashes.SHA256())  # type: ignore[arg-type]
+        made = builder.sign(MIDDLE.key, hashes.SHA256())
         report = verify([made.public_bytes(x509_path.Encoding.DER), MIDDLE.der])
         if critical:
             refused(report, "certificate_critical_extension")
@@ -381,7 +381,7 @@ def test_an_anchor_in_the_list_is_read_strictly_and_told_of() -> None:
         {"valid_until": pki.START - timedelta(days=1)},
     ):
         with pytest.raises(MalformedError, match="member_list_malformed"):
-            members((replace(anchor(), **wrong),))  # type: ignore[arg-type]
+            members((replace(anchor(), **wrong),))
 
 
 @pytest.mark.parametrize("text", ["%%%%", "AAA", "QQ", "-_-_"])

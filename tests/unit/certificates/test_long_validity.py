@@ -257,14 +257,14 @@ DATA = b"what is stamped"
 
 
 def stamped(server: pki.Server = STAMPER, at: datetime = EARLY, **changes: object) -> bytes:
-    return server.stamp(DATA, at, **changes)  # type: ignore[arg-type]
+    return server.stamp(DATA, at, **changes)
 
 
 GOOD = stamped()
 
 
 def judged(response: bytes, *, at: datetime = NOW, **changes: object) -> timestamp.TimeStamp:
-    return timestamp.verify(response, DATA, [TIME_ROOT.der], at=at, **changes)  # type: ignore[arg-type]
+    return timestamp.verify(response, DATA, [TIME_ROOT.der], at=at, **changes)
 
 
 def test_group_25_a_good_stamp_tells_the_latest_moment_it_can_mean() -> None:
@@ -401,7 +401,7 @@ def test_group_26_any_changed_byte_gives_a_typed_error_or_changes_nothing_that_c
 
 @pytest.mark.parametrize("nonce", [1, 0xFEDC, 2**64 - 1])
 def test_a_query_is_one_that_others_read(nonce: int, tmp_path: Path) -> None:
-    from rfc3161_client import _rust  # type: ignore[attr-defined]
+    from rfc3161_client import _rust
 
     read = _rust.parse_timestamp_request(timestamp.request(DATA, nonce))
     assert (read.nonce, read.message_imprint.message) == (nonce, pki.sha256(DATA))
@@ -417,9 +417,7 @@ def test_group_25_openssl_answers_our_query_and_we_verify_its_answer(tmp_path: P
         pytest.skip("openssl is not installed")
     certificate = STAMPER.certificate
     pem = x509.load_der_x509_certificate(certificate.der).public_bytes(Encoding.PEM)
-    key = certificate.key.private_bytes(  # type: ignore[attr-defined]
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
+    key = certificate.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     for name, text in (("tsa.pem", pem), ("tsa.key", key), ("serial", b"01\n")):
         (tmp_path / name).write_bytes(text)
     (tmp_path / "tsa.cnf").write_text(

@@ -191,7 +191,7 @@ async def test_receipts_that_do_not_lead_to_the_header_are_a_lie() -> None:
     async def forged(block: Block) -> tuple[Any, ...]:
         return tuple(replace(r, encoded=r.encoded + b"!") for r in chain.blocks[1].receipts)
 
-    lying.receipts = forged  # type: ignore[method-assign]
+    lying.receipts = forged
     world = World(lying, ModelRpc(chain))
     proven = await world.client.prove(1, chain.blocks[1].block.hash)
     assert proven is not None

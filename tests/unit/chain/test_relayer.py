@@ -300,7 +300,7 @@ async def test_a_receipt_that_no_final_block_holds_makes_nothing_final(world: Wo
     transaction = world.rpc.sent[0].hash
     honest = world.chain.blocks[1].receipts[0]
     world.chain.mine(5)
-    world.rpc.receipt = lambda _: _answer(replace(honest, block_hash=b"x" * 32))  # type: ignore[method-assign]
+    world.rpc.receipt = lambda _: _answer(replace(honest, block_hash=b"x" * 32))
     with pytest.raises(UnavailableError):
         await world.relayer.turn()
     assert await world.state() != journal.FINAL

@@ -28,7 +28,7 @@ def test_a_document_beside_is_not_inside_as_well() -> None:
         claims = replace(CLAIMS, payload=PayloadInfo.of(beside, "application/xml"))
         file = credential.issue(claims, beside, KEY)
         members = strict_json.loads_object(jws.parse(file.credential, typ="vc+jwt").payload)
-        members["credentialSubject"]["document"] = document  # type: ignore[index,call-overload]
+        members["credentialSubject"]["document"] = document
         payload = strict_json.canonical(members)
         # The member goes to the end, where a spliced document stands.
         subject = payload.replace(b'"document":' + strict_json.canonical(document) + b",", b"", 1)

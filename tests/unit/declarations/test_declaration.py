@@ -64,7 +64,7 @@ def test_what_no_paper_says_is_named_and_nothing_is_made_up() -> None:
 
 def test_a_line_takes_from_the_next_paper_what_the_invoice_leaves_out() -> None:
     invoice = source("commercial-invoice")
-    del invoice.document["goods"][0]["originCountry"]  # type: ignore[index,call-overload]
+    del invoice.document["goods"][0]["originCountry"]
     drawn = declaration.draw([invoice, *papers(*GINGER[1:])], FILED)
     taken = {place: digest for place, digest, _ in drawn.origins}
     assert taken["/goods/0/originCountry"] == source("packing-list").digest
@@ -78,8 +78,8 @@ def test_a_preference_rests_on_a_proof_of_the_data_set() -> None:
     assert "a proof of origin" in caught.value.detail
     proof = source("preferential-certificate-of-origin")
     drawn = declaration.draw([*papers(), proof], claimed)
-    (line,) = drawn.document["goods"]  # type: ignore[misc]
-    assert line["preference"]["agreement"] == "RCEP"  # type: ignore[index,call-overload]
+    (line,) = drawn.document["goods"]
+    assert line["preference"]["agreement"] == "RCEP"
     assert drawn.document["exportDeclaration"] == {"type": EXPORT, "number": "CN-EX-1"}
 
 
@@ -88,4 +88,4 @@ def test_carriage_by_rail_is_of_mode_two_and_a_master_counts_by_its_last_leg() -
     note = declaration.draw([*rest, source("rail-consignment-note")], FILED).document
     assert note["transport"] == {"mode": "2", "portOfDischarge": "KZALA"}
     master = declaration.draw([*rest, source("master-transport-document")], FILED).document
-    assert master["transport"]["mode"] == "2"  # type: ignore[index,call-overload]
+    assert master["transport"]["mode"] == "2"

@@ -61,7 +61,7 @@ def toolkit_envelope(**changes: Any) -> bytes:
 
 def test_r7_switches_exist_on_test_networks_only() -> None:
     for members in (None, w.member_list(w.draft(test=False))):
-        held = Switches(lambda members=members: members)  # type: ignore[misc]
+        held = Switches(lambda members=members: members)
         with pytest.raises(ForbiddenError, match="test_switch_refused"):
             held.tell(peers=[SwitchedPeer(STRANGE)])
         assert not held.told

@@ -77,7 +77,7 @@ def test_an_anchor_without_its_receipt_is_named() -> None:
             first = replace(made.documents[0], anchor=b"{}")
             return replace(made, documents=(first,))
 
-        def seal(self, prepared):  # type: ignore[no-untyped-def]
+        def seal(self, prepared):
             from protocols.evidence.contents import Prepared, write_index
 
             kept = {k: v for k, v in prepared.members.items() if not k.startswith("receipts/")}

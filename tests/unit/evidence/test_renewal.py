@@ -245,7 +245,7 @@ def test_group_03_a_bundle_with_the_stamp_accepts_a_key_that_had_ended_by_the_ex
     held = made.contents()
     without = replace(held, documents=(replace(held.documents[0], entry=b"", proof=""),))
     plain = verify_bundle(made.seal(contents.prepare(without)), listed, now=SEEN)
-    assert "CRED-02 key_not_current" in plain.check("EVI-08").reason  # type: ignore[union-attr]
+    assert "CRED-02 key_not_current" in plain.check("EVI-08").reason
     stamp = certified.stamp(world.issued(), NOW)
     one = replace(without.documents[0], timestamp=stamp)
     with_stamp = made.seal(contents.prepare(replace(without, documents=(one,))))

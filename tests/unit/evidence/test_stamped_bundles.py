@@ -29,7 +29,7 @@ def test_evi_14_a_document_with_a_time_stamp_that_is_none_is_named() -> None:
     class Stamped(world.Export):
         """An export whose documents each have a response that is no time-stamp."""
 
-        def contents(self):  # type: ignore[no-untyped-def]
+        def contents(self):
             made = super().contents()
             documents = tuple(replace(each, timestamp=NO_STAMP) for each in made.documents)
             return replace(made, documents=documents)

@@ -161,7 +161,7 @@ def test_a_title_that_replaces_another_is_believed_by_its_event() -> None:
     issue = read_text(made.steps[0].operation)
     registry = made.entry.registry(MEMBERS.network)
     operation = registry.operation(issue, lambda key: account(1337, key))
-    replaced = replace(operation, issuance=replace(operation.issuance, replaces=sha256(b"old")))  # type: ignore[arg-type, type-var]
+    replaced = replace(operation, issuance=replace(operation.issuance, replaces=sha256(b"old")))
     assert replay(None, replaced, made.world.chain.now).replaces == sha256(b"old")
 
 

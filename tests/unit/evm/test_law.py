@@ -74,7 +74,7 @@ class Chain(EvmWorld):
         )
 
     def signed(self, *args: object, **kwargs: object) -> SignedEvmOperation:
-        return self.sign(self.operation(*args, **kwargs))  # type: ignore[arg-type]
+        return self.sign(self.operation(*args, **kwargs))
 
     def codes(self, *signed: SignedEvmOperation) -> list[str]:
         return [event.code if isinstance(event, Refused) else "" for event in self.send(*signed)]

@@ -318,7 +318,7 @@ def abi_types(name: contracts.Name, function: str) -> list[str]:
         kind = str(item["type"])
         if not kind.startswith("tuple"):
             return kind
-        inner = ",".join(one(part) for part in item["components"])  # type: ignore[attr-defined]
+        inner = ",".join(one(part) for part in item["components"])
         return f"({inner}){kind.removeprefix('tuple')}"
 
     found = next(

@@ -81,7 +81,7 @@ def test_the_toolkits_chains_are_taken_and_repeated_as_the_standard_says() -> No
         resent = body | {"envelopeTransferChain": again}
         assert judged(resent, platform).finished().duplicate_of == texts[-1]
         more = strict_json.loads_object(signed.parse(texts[-1]).payload)
-        more["transactions"].insert(0, transaction("TRNS", 0))  # type: ignore[union-attr, arg-type]
+        more["transactions"].insert(0, transaction("TRNS", 0))
         changed = signed.sign(strict_json.canonical(more), signer=w.CertifiedSigner())
         altered = body | {"envelopeTransferChain": [*texts[:-1], changed]}
         assert judged(altered, platform).finished().response is Response.DISE

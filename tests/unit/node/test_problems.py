@@ -61,7 +61,7 @@ def test_openapi_tells_bodies_parameters_and_who_may_call() -> None:
     route = Route(
         "POST",
         "/v1/things/{thing}/{path:a{2}b}",
-        handler,  # type: ignore[arg-type]
+        handler,
         Auth.OPERATOR,
         "Do a thing",
         "things",

@@ -11,7 +11,7 @@ from schemas.findings import Outcome
 from schemas.origin import evaluate, examples, read
 from schemas.origin.proofs import last_day
 
-P, F, I = Outcome.PASSED, Outcome.FAILED, Outcome.INDETERMINATE  # noqa: E741
+P, F, I = Outcome.PASSED, Outcome.FAILED, Outcome.INDETERMINATE  # noqa: E741 as the cases write them
 K, V = "aa" * 32, "bb" * 32
 GOOD = {K: P, V: P}
 AT_SEA = {"clause": "f", "registeredIn": "CN", "flag": "CN", "zone": "high-seas"}

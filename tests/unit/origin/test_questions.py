@@ -23,7 +23,7 @@ from schemas.origin import (
     reproduce,
 )
 
-P, F, I = Outcome.PASSED, Outcome.FAILED, Outcome.INDETERMINATE  # noqa: E741
+P, F, I = Outcome.PASSED, Outcome.FAILED, Outcome.INDETERMINATE  # noqa: E741 as the cases write them
 K, V = "aa" * 32, "bb" * 32
 GOOD = {K: P, V: P}
 BASES = (

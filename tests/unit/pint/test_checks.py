@@ -39,7 +39,7 @@ def failed(judgement: Judgement) -> tuple[str, str, str]:
     if answer:
         finished = judgement.finished()
         assert finished.response is answer
-        assert finished.last == judgement.envelope.last_checksum  # type: ignore[union-attr]
+        assert finished.last == judgement.envelope.last_checksum
         assert finished.reason
     return check.id, check.code, answer.value if answer else "400"
 
@@ -456,7 +456,7 @@ def test_r19_under_our_own_arbiter_the_manifest_makes_the_titles_id() -> None:
     assert (good.outcome, good.title) == (Outcome.READY, manifest.title())
     refusal = ("PINT-14", "pint_other_arbiter", "BENV")
     for other in ({"arbiter": network}, {"network": arbiter}, {"reference": "OTHER"}):
-        assert failed(judged_with(replace(manifest, **other))) == refusal  # type: ignore[arg-type]
+        assert failed(judged_with(replace(manifest, **other))) == refusal
     document_only = w.pack(document, w.chain_of(w.first(document)))
     policy = RegistryPolicy(frozenset({w.REGISTRY}), arbiters={w.REGISTRY: arbiter})
     assert judged(document_only, registries=policy) == refusal
@@ -759,7 +759,7 @@ def test_whatever_a_platform_signs_or_sends_is_answered(data: st.DataObject) -> 
     body = strict_json.loads_object(w.pack(document, [text]))
     if which == "manifest":
         manifest = strict_json.loads_object(
-            signed.parse(good["envelopeManifestSignedContent"]).payload  # type: ignore[arg-type]
+            signed.parse(good["envelopeManifestSignedContent"]).payload
         )
         _changed(data, manifest)
         payload = strict_json.canonical(manifest)

@@ -355,7 +355,7 @@ def test_an_announced_document_is_taken_and_any_other_is_inconclusive() -> None:
     for announced, checksum, content, code in cases:
         with pytest.raises(RefusedError, match=code) as raised:
             documents.take_document(announced, checksum, content)
-        assert raised.value.response is Response.INCD  # type: ignore[attr-defined]
+        assert raised.value.response is Response.INCD
     documents.require_all(manifest, {paper.checksum})
     with pytest.raises(RefusedError, match="pint_documents_missing"):
         documents.require_all(manifest, ())
@@ -432,7 +432,7 @@ def test_a_duplicate_counts_when_it_names_what_was_sent() -> None:
         text = answers.duplicate(LAST, accepted, ()).sign(w.signer_of("AWAY"))
         answer = _answered(200, answers.body_of(text))
         assert isinstance(answer, answers.Decided) == counts
-        assert not counts or answer.accepted  # type: ignore[union-attr]
+        assert not counts or answer.accepted
 
 
 def test_a_started_transfer_lists_what_is_missing() -> None:
@@ -563,7 +563,7 @@ def test_a_surrender_is_asked_with_the_chain_and_the_no_party() -> None:
     assert request.ending is Ending.PAPER
     body = request.to_json()
     valid("sur", "SurrenderRequestDetails", body)
-    assert body["endorsementChain"][1]["recipient"] == no_party().to_json()  # type: ignore[index, call-overload]
+    assert body["endorsementChain"][1]["recipient"] == no_party().to_json()
     assert surrender.read_request(encoded(body)) == request
     with pytest.raises(KeyError):
         surrender.request_of("s-1", relation, [w.ISSUE])

@@ -29,7 +29,7 @@ PAYLOAD = b'{"a":1}'
 
 
 def signer(authority: Authority, kid: str = "any-name") -> SoftwareSigner:
-    return SoftwareSigner(kid, authority.key)  # type: ignore[arg-type]
+    return SoftwareSigner(kid, authority.key)
 
 
 def ring(*anchors: AnchorEntry) -> MemberKeyring:

@@ -29,7 +29,7 @@ class Register:
     def record(self, action: A, actor: str, **members: object) -> PlatformRecord:
         head = self.state.head if self.state else None
         plain = PlatformRecord(EBL, action, actor, w.NOW, previous=head)
-        return replace(plain, **members)  # type: ignore[arg-type]
+        return replace(plain, **members)
 
     def say(self, action: A, actor: str, **members: object) -> bytes:
         return self.take(self.record(action, actor, **members))
@@ -237,7 +237,7 @@ def test_r19_a_bill_never_leaves_a_platform_but_by_its_own_and_the_receivers_wor
 def test_about_a_title_only_disputes_are_recorded_and_they_move_nothing() -> None:
     def said(action: A, actor: str, **members: object) -> PlatformRecord:
         plain = PlatformRecord(EBL, action, actor, w.NOW, answers=ENTRY)
-        return replace(plain, **members)  # type: ignore[arg-type]
+        return replace(plain, **members)
 
     def code(marks: Marks, record: PlatformRecord) -> str:
         with pytest.raises(TradeError) as caught:

@@ -43,7 +43,7 @@ def document(outcome: Outcome, code: str = "", check: str = "", subject: str = "
 
 def causes(before: list[Line], after: list[Line], **more: object) -> list[tuple[str, str]]:
     advised = Given(before, "r1", 1, frozenset({"aa"}))
-    found = replace(Given(after, "r1", 1), **more)  # type: ignore[arg-type]
+    found = replace(Given(after, "r1", 1), **more)
     return [(each.id, each.cause) for each in differences(advised, found)]
 
 

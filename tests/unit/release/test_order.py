@@ -253,4 +253,4 @@ def test_the_whole_way_from_documents_to_a_decision() -> None:
     )
     made = decide(facts, RULES, NOW)
     assert made.outcome is Outcome.HOLD
-    assert made.condition("REL-010").state is State.UNMET  # type: ignore[union-attr]
+    assert made.condition("REL-010").state is State.UNMET

@@ -27,7 +27,7 @@ def held(named: str, issuer: str = "did:web:nl-port.example", **facts: Any) -> A
     view = View(type=named, number="N-1", facts=facts)
     document = SimpleNamespace(claims=claims, view=view, digest=DIGEST)
     report = SimpleNamespace(checks=())
-    return reading.Held(document, report, SimpleNamespace(value=document))  # type: ignore[arg-type]
+    return reading.Held(document, report, SimpleNamespace(value=document))
 
 
 @pytest.mark.parametrize(

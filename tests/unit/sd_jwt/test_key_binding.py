@@ -29,7 +29,7 @@ BOUND = key_binding.bind(made(), ASKED, at=NOW, signer=HOLDER)
 
 
 def fault(given: SdJwt, asked: Challenge = ASKED, holder: object = HOLDER, **later: int) -> str:
-    key = holder.public() if holder is not None else None  # type: ignore[attr-defined]
+    key = holder.public() if holder is not None else None
     with pytest.raises(TradeError) as caught:
         key_binding.require(given, key, asked, NOW + timedelta(**later), "sha-256")
     return caught.value.code
@@ -44,10 +44,10 @@ def forged(header: object = None, signer_: object = HOLDER, **changes: object) -
         "sd_hash": sd_jwt.digest_of(made().presented),
         **changes,
     }
-    head = {"alg": signer_.algorithm, "typ": "kb+jwt"} if header is None else header  # type: ignore[attr-defined]
+    head = {"alg": signer_.algorithm, "typ": "kb+jwt"} if header is None else header
     parts = [base64url.encode(strict_json.canonical(each)) for each in (head, members)]
     text = ".".join(parts)
-    signature = base64url.encode(signer_.sign(text.encode()))  # type: ignore[attr-defined]
+    signature = base64url.encode(signer_.sign(text.encode()))
     return replace(made(), key_binding=f"{text}.{signature}")
 
 

@@ -159,7 +159,7 @@ def test_disclosures_within_disclosures_do_not_nest_without_end() -> None:
     ],
 )
 def test_a_disclosure_that_the_standard_rejects_is_rejected(items: object, code: str) -> None:
-    text = disclosure(*items)  # type: ignore[misc]
+    text = disclosure(*items)
     assert refused(signed({"g": 1, "_sd": [sd_jwt.digest_of(text)]}, text)) == code
 
 

@@ -97,7 +97,7 @@ def test_the_replacement_certificate_names_the_one_it_replaces() -> None:
     examination = registry.examine(second.document_type, second.payload)
     assert examination.errors == ()
     notes = examination.view.facts["notes"]
-    assert {"subject": "ADRPN", "content": first.number} in notes  # type: ignore[operator]
+    assert {"subject": "ADRPN", "content": first.number} in notes
 
 
 def test_the_decision_on_the_replacement_pins_it() -> None:
@@ -130,7 +130,7 @@ def test_digests_of_bill_title_and_inputs_are_taken_from_the_variation() -> None
     assert (facts["billDigest"], facts["title"]) == ("aa" * 32, "bb" * 32)
     origin = build(STORY, "B", "coo-rcep", NOW, inputs={"KR-2026-55107": "cc" * 32})
     inputs = registry.examine(origin.document_type, origin.payload).view.facts["inputs"]
-    assert inputs[0]["digest"] == "cc" * 32  # type: ignore[index, call-overload]
+    assert inputs[0]["digest"] == "cc" * 32
 
 
 def test_a_suspension_is_chained_to_the_grant() -> None:

@@ -31,7 +31,7 @@ from tests.support.title_world import (
 
 def issued(**kwargs: object) -> tuple[World, bytes]:
     world = World()
-    made = issue(**kwargs)  # type: ignore[arg-type]
+    made = issue(**kwargs)
     world.run(signed(made))
     return world, made.title
 
@@ -139,7 +139,7 @@ def test_t7_reading_gives_no_control() -> None:
     made = operation(Kind.TRANSFER, title, known.seq, "financier-2", "imp-a")
     assert code_of(world, signed(made)) == "title_not_possessor"
     with pytest.raises(TradeError, match="title_key_mismatch"):
-        signed(replace(made, sender=known.possessor), "financier-2")  # type: ignore[arg-type]
+        signed(replace(made, sender=known.possessor), "financier-2")
 
 
 OWNERS = ("bank", "imp-a")

@@ -174,9 +174,9 @@ def test_r22_a_wrong_state_root_is_refused() -> None:
     world.run(signed(issue()))
     batch, made, root = entries_of(world)
     reexecute(batch, made, root)
-    wrong = replace(decode(root), state_root=b"x" * 32)  # type: ignore[type-var]
+    wrong = replace(decode(root), state_root=b"x" * 32)
     with pytest.raises(RefusedError, match="state root is another"):
-        reexecute(batch, made, wrong.encode())  # type: ignore[attr-defined]
+        reexecute(batch, made, wrong.encode())
 
 
 def test_r22_an_operation_that_does_not_hold_makes_the_batch_invalid() -> None:
@@ -212,7 +212,7 @@ def test_r22_a_member_list_that_is_not_held_is_waited_for() -> None:
     ],
 )
 def test_r22_a_batch_that_does_not_follow_is_refused(changes: dict[str, object]) -> None:
-    batch = replace(open_batch(EMPTY_REGISTRY, MEMBERS, 5), **changes)  # type: ignore[arg-type]
+    batch = replace(open_batch(EMPTY_REGISTRY, MEMBERS, 5), **changes)
     with pytest.raises(RefusedError, match="registry_batch_invalid"):
         Execution(EMPTY_REGISTRY, batch, MEMBERS, {}.get)
 
@@ -221,7 +221,7 @@ def test_r22_a_batch_that_does_not_follow_is_refused(changes: dict[str, object])
     "changes", [{"at_ms": 10**15}, {"members_version": 2}, {"network": bytes(32)}]
 )
 def test_r22_time_and_member_list_never_go_back(changes: dict[str, object]) -> None:
-    base = replace(EMPTY_REGISTRY, **changes)  # type: ignore[arg-type]
+    base = replace(EMPTY_REGISTRY, **changes)
     batch = open_batch(EMPTY_REGISTRY, MEMBERS, times.to_ms(NOW))
     with pytest.raises(RefusedError, match="registry_batch_invalid"):
         Execution(base, batch, MEMBERS, {}.get)
@@ -241,7 +241,7 @@ def test_r6_an_expired_member_list_moves_no_title() -> None:
 def test_r1_an_operation_for_another_network_or_arbiter_is_refused() -> None:
     run = World().open()
     for name, code in (("network", "title_other_network"), ("arbiter", "title_other_arbiter")):
-        made = replace(issue(), **{name: b"x" * 32})  # type: ignore[arg-type]
+        made = replace(issue(), **{name: b"x" * 32})
         with pytest.raises(RefusedError, match=code):
             run.apply(signed(made))
 
@@ -263,7 +263,7 @@ def test_one_refused_operation_reverts_no_neighbour() -> None:
 
 def test_a_full_batch_takes_no_more() -> None:
     run = World().open()
-    run.applied = [None] * MAX_OPERATIONS  # type: ignore[list-item]
+    run.applied = [None] * MAX_OPERATIONS
     with pytest.raises(UnavailableError, match="registry_batch_full"):
         run.apply(signed(issue()))
 
@@ -394,7 +394,7 @@ def test_a_proof_with_other_members_is_malformed(
     proven: tuple[World, bytes, TitleProof], members: dict[str, object]
 ) -> None:
     with pytest.raises(MalformedError):
-        read_proof_json(proven[2].to_json() | members)  # type: ignore[operator]
+        read_proof_json(proven[2].to_json() | members)
 
 
 def test_a_proof_has_one_spelling(proven: tuple[World, bytes, TitleProof]) -> None:

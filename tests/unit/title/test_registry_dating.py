@@ -150,7 +150,7 @@ def test_r22_a_batch_that_none_saw_in_time_is_restated_and_what_expired_is_void(
 
 
 def possessor_at(conn: object, log: str) -> str:
-    state = registry_store.state_of(conn, log, TITLE)  # type: ignore[arg-type]
+    state = registry_store.state_of(conn, log, TITLE)
     assert state is not None
     assert state.possessor is not None
     return state.possessor.did

@@ -73,7 +73,7 @@ def ended(world: World, **changes: object) -> Freeze:
         state_root=world.registry.titles.root,
         successor=SUCCESSOR.id,
     )
-    return replace(plain, **changes)  # type: ignore[arg-type]
+    return replace(plain, **changes)
 
 
 def by_roots(freeze: Freeze, count: int = 2) -> SignedFreeze:

@@ -246,7 +246,7 @@ def test_r22_a_batch_that_does_not_hold_is_refused_and_leaves_nothing(
 ) -> None:
     one = mirror()
     one.add(witness, request(batches[:3]), view())
-    answer = one.add(witness, request(change(batches), 3), view())  # type: ignore[operator]
+    answer = one.add(witness, request(change(batches), 3), view())
     assert answer.refusal is not None
     assert answer.refusal.code == code
     assert log.size(witness, log=one.log) == 3

@@ -36,7 +36,7 @@ def step(
     state: TitleState | None, kind: Kind, who: str, to: str | None = None, **changes: object
 ) -> TitleState:
     made = operation(kind, TITLE, state.seq if state else 1, who, to)
-    return apply(state, replace(made, digest=bytes([1] * 32), **changes), NOW)  # type: ignore[arg-type]
+    return apply(state, replace(made, digest=bytes([1] * 32), **changes), NOW)
 
 
 def refused(
@@ -311,8 +311,8 @@ def test_r19_the_title_id_depends_on_every_part() -> None:
         "manifest_digest": b"m" * 32,
         "salt": b"s" * 32,
     }
-    ids = {title_id(**parts)}  # type: ignore[arg-type]
+    ids = {title_id(**parts)}
     for name, value in parts.items():
         other = value + "x" if isinstance(value, str) else b"x" * 32
-        ids.add(title_id(**(parts | {name: other})))  # type: ignore[arg-type]
+        ids.add(title_id(**(parts | {name: other})))
     assert len(ids) == len(parts) + 1

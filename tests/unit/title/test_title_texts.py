@@ -130,7 +130,7 @@ def test_a_state_reads_back_as_it_was_written(state: TitleState) -> None:
 
 
 def changed(made: Operation, **members: object) -> bytes:
-    body = strict_json.loads_object(operation_bytes(made)) | members  # type: ignore[operator]
+    body = strict_json.loads_object(operation_bytes(made)) | members
     return strict_json.canonical({name: v for name, v in body.items() if v is not ...})
 
 
@@ -276,7 +276,7 @@ def test_a_manifest_names_its_title() -> None:
     ],
 )
 def test_a_manifest_with_other_members_is_malformed(members: dict[str, object]) -> None:
-    body = strict_json.loads_object(manifest().to_bytes()) | members  # type: ignore[operator]
+    body = strict_json.loads_object(manifest().to_bytes()) | members
     text = jws.sign(strict_json.canonical(body), typ=ISSUANCE_TYP, signer=ecdsa("nhl", "title"))
     with pytest.raises(MalformedError, match="issuance_manifest_malformed"):
         read_manifest(text)
@@ -330,7 +330,7 @@ def test_a_refusal_with_unknown_members_is_malformed() -> None:
 
 @pytest.mark.parametrize("name", ["purpose", "offer", "ending"])
 def test_a_state_with_strange_members_is_malformed(name: str) -> None:
-    body = state_json(TitleState(**_plain())) | {name: {"x": 1}}  # type: ignore[operator]
+    body = state_json(TitleState(**_plain())) | {name: {"x": 1}}
     with pytest.raises(MalformedError, match="title_state_malformed"):
         read_state_bytes(strict_json.canonical(body))
 

@@ -78,7 +78,7 @@ ASKED_ELSEWHERE = {"cred_15_certificates", "cred_16_countersignature"}
 
 @pytest.mark.parametrize("step", [one for one in STEPS if one.__name__ not in ASKED_ELSEWHERE])
 def test_every_step_stands_in_every_report(step: object) -> None:
-    number = step.__name__.partition("_")[2][:2]  # type: ignore[attr-defined]
+    number = step.__name__.partition("_")[2][:2]
     report, _ = verify(b"nothing~", challenge=Challenge("a", "n"))
     assert report.check(f"CRED-{number}") is not None
 
@@ -572,7 +572,7 @@ def test_only_the_verifier_makes_a_verified_value_and_it_cannot_be_changed_or_co
     with pytest.raises(TypeError):
         Verified(verified.value, report, seal=object())
     with pytest.raises(TypeError):
-        verified._value = None  # type: ignore[assignment]
+        verified._value = None
     with pytest.raises(TypeError):
         del verified._value
     with pytest.raises(TypeError):
