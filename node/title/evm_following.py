@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from node.runtime import Node
     from node.title.following import Follower
     from node.title.news import TitleNews
-    from protocols.evm_holder_keys import HolderKey
-    from protocols.member_list import MemberList
     from protocols.members.arbiters import ArbiterEntry
 
 RANGES_AT_ONCE: Final = 50
@@ -160,7 +158,8 @@ class EvmFollower:
             raise NotFoundError("title_never_issued", "no final block tells of that title")
         steps = [await self._step(entry, client, move) for move in moves]
         members = partners.members_of(self._node)
-        keys = await self._node.store.read(self._keys, members, title, steps)
+        operations = [read_text(step.operation).operation for step in steps]
+        keys = await self._node.store.read(forms.statements_naming, members, operations)
         proof = EvmTitleProof(entry.id, tuple(steps), keys)
         known, ended = (
             of_known([move.block_hash for move in moves]),
@@ -169,19 +168,6 @@ class EvmFollower:
         news = chain_news(proof, members, known, ended)
         await self._compare(entry, client, news)
         return news
-
-    def _keys(
-        self, conn: Connection, members: MemberList, title: bytes, steps: Sequence[Step]
-    ) -> tuple[str, ...]:
-        """The statements about addresses that the title names; a stranger's carrier is none."""
-        named = set[bytes]()
-        for step in steps:
-            operation = read_text(step.operation).operation
-            named |= {operation.sender, operation.recipient or b"", operation.holder or b""}
-        statements: list[HolderKey] = forms.statements_of(conn, members, title)
-        addresses = {statement.address for statement in statements} & named
-        texts = rows.statements_about(conn, title, sorted(addresses))
-        return tuple(texts)
 
     async def _step(self, entry: ArbiterEntry, client: ChainClient, move: Move) -> Step:
         if move.step is not None:

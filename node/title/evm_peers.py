@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from node.title import forms, partners, rows
+from node.title import forms, partners
 from node.title.arbiter import Handed
 from node.title.news import CODE, check_news
 from protocols import times
 from protocols.evm_refusal import read_refusal, verify_refusal
-from protocols.evm_title_proof import no_voucher, read_proof_json
+from protocols.evm_title_proof import no_voucher
 from protocols.evm_title_text import read_text
 from protocols.fields import Fields
 from protocols.title_json import state_json
@@ -29,14 +29,11 @@ from schemas.catalogue import explain
 from schemas.errors import ConflictError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-
-    from sqlalchemy import Connection
+    from collections.abc import AsyncIterator
 
     from node.runtime import Node
     from node.title.news import TitleNews
     from protocols.evm_proof import Header
-    from protocols.evm_title import EvmOperation
     from protocols.members.arbiters import ArbiterEntry
     from protocols.seams import Answer
     from protocols.title import TitleState
@@ -133,7 +130,8 @@ class EvmPeers:
     async def hand_in(self, entry: ArbiterEntry, digest: bytes, text: str) -> Handed | None:
         """Have an operation relayed; None when nobody takes it."""
         one = read_text(text).operation
-        keys = await self._node.store.read(self._statements, [one])
+        members = partners.members_of(self._node)
+        keys = await self._node.store.read(forms.statements_naming, members, [one])
         body = orjson.dumps({"arbiter": entry.id.hex(), "operation": text, "keys": keys})
         async for did, answer in self._answers("POST", OPERATIONS, body):
             if answer.status != 200:
@@ -183,8 +181,9 @@ class EvmPeers:
     async def _news(self, entry: ArbiterEntry, did: str, body: bytes) -> TitleNews | None:
         """News that is proven here; what is not is kept as the word of that peer."""
         try:
-            fields = await self._named(body)
             members, freezes = partners.members_of(self._node), partners.freezes_of(self._node)
+            told_here = Fields(strict_json.loads_object(body), CODE)
+            fields = await self._node.store.read(forms.with_names, members, told_here)
             if entry.finality == "qbft":
                 return check_news(fields, entry.id, members, no_voucher, freezes)
             told = check_news(fields, entry.id, members, _as_told, freezes)
@@ -196,26 +195,6 @@ class EvmPeers:
         while len(self._words) > MAX_WORDS:
             self._words.popitem(last=False)
         return None
-
-    async def _named(self, body: bytes) -> Fields:
-        """The answer, its proof with the statements that are known here beside the peer's."""
-        members = strict_json.loads_object(body)
-        fields = Fields(members, CODE)
-        proof = read_proof_json(dict(fields.child("proof").members))
-        operations = [read_text(step.operation).operation for step in proof.steps]
-        own: tuple[str, ...] = await self._node.store.read(self._statements, operations)
-        keys = tuple(dict.fromkeys((*proof.keys, *own)))
-        return Fields({**members, "proof": replace(proof, keys=keys).to_json()}, CODE)
-
-    def _statements(self, conn: Connection, operations: Sequence[EvmOperation]) -> tuple[str, ...]:
-        """What is known here of whose addresses these are."""
-        named = set[bytes]()
-        for one in operations:
-            named |= {one.sender, one.recipient or b"", one.holder or b""}
-        title = operations[0].title
-        known = forms.statements_of(conn, partners.members_of(self._node), title)
-        addresses = {statement.address for statement in known} & named
-        return tuple(rows.statements_about(conn, title, sorted(addresses)))
 
 
 def _as_told(_header: Header) -> None:

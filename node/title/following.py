@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from ledger import log, registry_freezes
 from node.documents import documents
 from node.store import events
-from node.title import disputing, partners, rows
+from node.title import disputing, forms, partners, rows
 from node.title import news as messages
 from protocols import leaf
+from protocols.fields import Fields
 from protocols.leaf import LeafKind
 from protocols.registry import arbiter_of
 from protocols.title_operation import document_checksum, read_operation
@@ -57,7 +58,9 @@ class TitleHandler:
         node = self._follower.node
         vouch = await node.title.evm.voucher(message.body)
         members, freezes = partners.members_of(node), partners.freezes_of(node)
-        return messages.read_news(message.body, members, vouch, freezes)
+        told = Fields(strict_json.loads_object(message.body), messages.CODE)
+        news = await node.store.read(forms.with_names, members, told)
+        return messages.check_news(news, news.digest("arbiter"), members, vouch, freezes)
 
     def apply(self, conn: Connection, message: InboundMessage, prepared: TitleNews) -> None:
         """Take it in; the sender needs no telling, unless it does not know the manifest."""

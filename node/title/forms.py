@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from node.title import rows
 from protocols.evm_holder_keys import HolderKey, party_of, read_statement
+from protocols.evm_title_proof import is_chain_proof, read_proof_json
 from protocols.evm_title_text import is_text, read_text
+from protocols.fields import Fields
 from protocols.title_operation import read_operation
 from schemas.errors import RefusedError, TradeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
 
-    from protocols.evm_title import SignedEvmOperation
+    from protocols.evm_title import EvmOperation, SignedEvmOperation
     from protocols.member_list import MemberList
     from protocols.members.arbiters import ArbiterEntry
     from protocols.title import Operation
@@ -74,3 +77,31 @@ def statements_of(conn: Connection, members: MemberList, title: bytes) -> list[H
                 continue
             break
     return found
+
+
+def statements_naming(
+    conn: Connection, members: MemberList, operations: Sequence[EvmOperation]
+) -> tuple[str, ...]:
+    """What is known here of whose addresses a title's operations name; a stranger's is not."""
+    named = set[bytes]()
+    for operation in operations:
+        named |= {operation.sender, operation.recipient or b"", operation.holder or b""}
+    title = operations[0].title
+    addresses = {known.address for known in statements_of(conn, members, title)} & named
+    return tuple(rows.statements_about(conn, title, sorted(addresses)))
+
+
+def with_names(conn: Connection, members: MemberList, news: Fields) -> Fields:
+    """News of a title; to a chain's proof are added the statements that are known here.
+
+    Whoever is quicker on the chain may tell of a title before it was told who stands behind the
+    addresses, which the carrier knows from the start.
+    """
+    told = dict(news.child("proof").members)
+    if not is_chain_proof(told):
+        return news
+    proof = read_proof_json(told)
+    operations = [read_text(step.operation).operation for step in proof.steps]
+    keys = dict.fromkeys((*proof.keys, *statements_naming(conn, members, operations)))
+    named = replace(proof, keys=tuple(keys)).to_json()
+    return Fields({**news.members, "proof": named}, news.code)

@@ -79,14 +79,6 @@ def registry_with(members: MemberList, arbiter: bytes) -> tuple[RegistryEntry, A
     raise RefusedError("title_arbiter_unknown", "no listed registry has that arbiter id")
 
 
-def read_news(
-    body: bytes, members: MemberList, vouch: Vouch = no_voucher, freezes: Freezes = NO_FREEZES
-) -> TitleNews:
-    """News from a message's body, checked; raises as `check_news` and MalformedError json_*."""
-    fields = Fields(strict_json.loads_object(body), CODE)
-    return check_news(fields, fields.digest("arbiter"), members, vouch, freezes)
-
-
 def check_news(
     fields: Fields,
     arbiter: bytes,

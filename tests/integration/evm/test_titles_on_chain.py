@@ -12,11 +12,14 @@ import pytest
 from sqlalchemy import Connection, update
 
 from ledger import evm_title
+from node.exchange.message import InboundMessage
 from node.fsck import Context
 from node.fsck.chain_titles import chain_titles
 from node.title import rows
+from node.title.following import TitleHandler
 from node.title.freezing import Wish
 from node.title.making import IssueOrder, Order
+from node.title.news import CODE, MEDIA_TYPE, TYPE, check_news
 from node.title.tables import titles
 from protocols import evm_title_proof
 from protocols.evidence import reading
@@ -28,6 +31,7 @@ from protocols.members.arbiters import read_arbiter
 from protocols.registry_freeze import NO_FREEZES
 from protocols.title import Ending, Kind, State
 from protocols.title_json import state_bytes
+from schemas import strict_json
 from schemas.errors import (
     ConflictError,
     ForbiddenError,
@@ -131,7 +135,42 @@ async def test_the_whole_life_of_a_bill_is_the_same_at_every_node(tmp_path: Path
             held = await nodes[name].title.require(title)
             assert (held.state.state, held.state.ending) == (State.ENDED, Ending.DELIVERED)
         await _shown_and_proven(world, title)
+        await _named_by_who_knows(world, title)
         await _kept_and_exported(world, title)
+
+
+async def _named_by_who_knows(world: World, title: bytes) -> None:
+    """Whoever is quicker on the chain tells the carrier of the title before it was told whose the
+    carrier's address is: the carrier knows, and what it tells on names it."""
+    carrier = world.nodes[CARRIER]
+    whole = strict_json.loads_object(
+        await carrier.store.read(carrier.title.follower.message, title)
+    )
+    proof = dict(Fields(whole, CODE).child("proof").members)
+    told = strict_json.canonical(whole | {"proof": proof | {"keys": []}})
+    members = carrier.members.current
+    assert members is not None
+    bare = Fields(strict_json.loads_object(told), CODE)
+    with pytest.raises(RefusedError) as refused:
+        check_news(bare, world.entry.id, members, lambda _: None)
+    assert refused.value.code == "title_manifest_foreign"
+    message = InboundMessage(
+        sender=did_of("nl-port"),
+        id="news",
+        digest=bytes(32),
+        type=TYPE,
+        stream=None,
+        seq=None,
+        body=told,
+        content_type=MEDIA_TYPE,
+        manifest="",
+        received_at=0,
+        document=None,
+        leaf=bytes(32),
+    )
+    news = await TitleHandler(carrier.title.follower).prepare(message)
+    assert news.state.issuer.did == did_of(CARRIER)
+    assert news.manifest is not None
 
 
 async def _shown_and_proven(world: World, title: bytes) -> None:

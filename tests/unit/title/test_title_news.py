@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from node.title.news import read_news
+from node.title.news import CODE, TitleNews, check_news
 from protocols import base64url, jws
+from protocols.fields import Fields
 from protocols.title import Kind
 from protocols.title_operation import read_operation, sign_manifest
 from schemas import strict_json
@@ -40,6 +41,11 @@ def news(**changes: object) -> bytes:
     return strict_json.canonical({**body, **changes})
 
 
+def read_news(body: bytes) -> TitleNews:
+    fields = Fields(strict_json.loads_object(body), CODE)
+    return check_news(fields, fields.digest("arbiter"), MEMBERS)
+
+
 def told() -> dict:
     return strict_json.loads_object(news())
 
@@ -58,12 +64,12 @@ def with_kid(text: str, kid: str) -> str:
 
 def code_of(body: bytes) -> str:
     with pytest.raises((RefusedError, UnavailableError)) as caught:
-        read_news(body, MEMBERS)
+        read_news(body)
     return caught.value.code
 
 
 def test_honest_news_is_read() -> None:
-    found = read_news(news(), MEMBERS)
+    found = read_news(news())
     assert found.state.possessor == read_operation(told()["history"][1]).operation.recipient
     assert found.manifest == manifest()
 
