@@ -163,8 +163,9 @@ async def double_transfer(run: Run, bill: Issued) -> None:
     answers = await asyncio.gather(*(_or_refusal(rivals[to], after) for to, after in acts))
     won = [to for to, answer in zip(order, answers, strict=True) if "refusal" not in answer]
     lost = [answer for answer in answers if "refusal" in answer]
-    if lost and not lost[0]["refusal"]:
-        # Its own node knew of the other offer by then: it asks the arbiter itself.
+    if lost and lost[0].get("code") != "title_seq_conflict":
+        # Its own node knew of the other offer by then, and refused it or built on it: what the
+        # exporter signed on the old head is put before the arbiter itself.
         (late,) = (to for to in order if to not in won)
         lost = [await _or_refusal(_relay(run, "nl-port", _offer(run, shown, late)), 0.0)]
     chosen = await _chosen(run, title, PLATFORMS)

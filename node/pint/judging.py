@@ -6,9 +6,10 @@ envelope that is refused leaves nothing behind that could stand in the way of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -21,7 +22,7 @@ from node.title import partners
 from node.tracking.policy import registry_policy
 from protocols import base64url
 from protocols.pint import signed
-from protocols.pint.checks import Judgement, judge
+from protocols.pint.checks import Judgement, judge_all
 from protocols.pint.envelope import read_envelope
 from protocols.pint.receiver import Receiver
 from schemas.errors import TradeError
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from protocols.pint.history import KnownChain
     from protocols.pint.parties import TransactionParty
     from protocols.pint.platforms import Keyring
+    from protocols.pint.receiver import RegistryPolicy
 
 MAX_CODE = 4
 
@@ -81,28 +83,48 @@ def look(conn: Connection, node: Node, body: bytes, at: datetime) -> Looked:
     Raises UnavailableError `member_list_missing`, `pint_list_expired`, NotFoundError
     `pint_not_a_platform`.
     """
-    dialect = _dialect(node, body)
-    envelope = _read(body)
-    about = _about(envelope)
-    known = rows.known_chain(conn, about.document)
-    accounts = _Accounts(conn, node, about.document)
-    judgement = judge(
-        body,
-        Receiver(
-            platform=platform_code(node),
-            keyring=keyring(node),
-            now=at,
-            known=lambda wanted: known if wanted == about.document else None,
-            registries=registry_policy(node),
-            accepts=lambda party: accounts.of(party) is not None,
-            is_bank=lambda party: is_bank(node, party),
-            held=_Held(conn, about),
-            verified=frozenset(map(signed.checksum, known.texts if known else ())),
-            dialect=dialect,
-        ),
-        envelope,
+    return look_all(conn, node, [body], at)[0]
+
+
+def look_all(conn: Connection, node: Node, bodies: Sequence[bytes], at: datetime) -> list[Looked]:
+    """As `look`, over bodies of which none knows of the others."""
+    code, keys, policy = platform_code(node), keyring(node), registry_policy(node)
+    seen = [_Seen(conn, node, body) for body in bodies]
+    judgements = judge_all(
+        (one.body, one.receiver(code, keys, policy, at), one.envelope) for one in seen
     )
-    return Looked(judgement, known, accounts.found)
+    return [
+        Looked(judgement, one.known, one.accounts.found)
+        for judgement, one in zip(judgements, seen, strict=True)
+    ]
+
+
+class _Seen:
+    """One body before it is judged: what the store knows of the bill that it is about."""
+
+    def __init__(self, conn: Connection, node: Node, body: bytes) -> None:
+        self._conn, self._node, self.body = conn, node, body
+        self.envelope = _read(body)
+        self.about = _about(self.envelope)
+        self.known = rows.known_chain(conn, self.about.document)
+        self.accounts = _Accounts(conn, node, self.about.document)
+
+    def receiver(
+        self, code: str, keys: Keyring, policy: RegistryPolicy, at: datetime
+    ) -> Receiver:
+        known = self.known
+        return Receiver(
+            platform=code,
+            keyring=keys,
+            now=at,
+            known=lambda wanted: known if wanted == self.about.document else None,
+            registries=policy,
+            accepts=lambda party: self.accounts.of(party) is not None,
+            is_bank=partial(is_bank, self._node),
+            held=_Held(self._conn, self.about),
+            verified=frozenset(map(signed.checksum, known.texts if known else ())),
+            dialect=_dialect(self._node, self.body),
+        )
 
 
 class _Held(AbstractSet[bytes]):
