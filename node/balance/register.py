@@ -82,7 +82,7 @@ def _kept(conn: Connection, node: Node, digest: bytes) -> tuple[Balance, StoredD
     Raises NotFoundError `document_not_here`, RefusedError `balance_not_kept`.
     """
     stored = documents.require(conn, digest)
-    found = rows.get(conn, digest)
+    found = rows.get(conn, digest, hold=True)
     if found is not None:
         return found, stored
     if stored.origin != ISSUED and stored.verdict != Verdict.PASSED.value:

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 MAX_REQUESTS = 1_000
 
 
-def get(conn: Connection, certificate: bytes) -> Balance | None:
-    """The balance kept here of that certificate, its row held until the transaction ends."""
+def get(conn: Connection, certificate: bytes, *, hold: bool = False) -> Balance | None:
+    """The balance kept here of that certificate.
+
+    hold: nobody else changes it until the (writing) transaction ends
+    """
     query = select(balance_registers).where(balance_registers.c.certificate == certificate)
-    row = conn.execute(dialect.locked(conn, query)).one_or_none()
+    row = conn.execute(dialect.locked(conn, query) if hold else query).one_or_none()
     if row is None:
         return None
     uses = select(balance_uses).where(balance_uses.c.certificate == certificate)
@@ -50,7 +53,7 @@ def open_(conn: Connection, certificate: bytes, quantity: Quantity) -> Balance:
         "seq": 0,
     }
     dialect.insert_or_ignore(conn, balance_registers, values)
-    found = get(conn, certificate)
+    found = get(conn, certificate, hold=True)
     assert found is not None
     return found
 

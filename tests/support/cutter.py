@@ -1,4 +1,4 @@
-"""A wire to a server on loopback that can be cut and joined again."""
+"""A wire to a server on loopback that can be cut, can hang, and can be joined again."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Self
 
 
 class Cutter:
-    """Listens on a free port and passes bytes on to `port` until it is cut."""
+    """Listens on a free port and passes bytes on to `port` until it is cut or hangs."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._cut = False
+        self._asks, self._answers = asyncio.Event(), asyncio.Event()
+        self.join()
         self._open: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
 
@@ -24,6 +26,7 @@ class Cutter:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        self.join()
         self.cut()
         await asyncio.sleep(0)
 
@@ -34,9 +37,20 @@ class Cutter:
             writer.close()
         self._open.clear()
 
+    def hang(self, *, answers_only: bool = False) -> None:
+        """Connections stay open and new ones are taken, but nothing passes any more.
+
+        answers_only: the server still gets what it is asked; nobody hears from it
+        """
+        self._answers.clear()
+        if not answers_only:
+            self._asks.clear()
+
     def join(self) -> None:
-        """Passes bytes on again."""
+        """Passes bytes on again, also those that were held back."""
         self._cut = False
+        self._asks.set()
+        self._answers.set()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._cut:
@@ -44,12 +58,17 @@ class Cutter:
             return
         there_reader, there = await asyncio.open_connection("127.0.0.1", self._port)
         self._open |= {writer, there}
-        await asyncio.gather(self._pass(reader, there), self._pass(there_reader, writer))
+        await asyncio.gather(
+            self._pass(reader, there, self._asks), self._pass(there_reader, writer, self._answers)
+        )
         self._open -= {writer, there}
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flowing: asyncio.Event
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
+                await flowing.wait()
                 writer.write(data)
                 await writer.drain()
         writer.close()

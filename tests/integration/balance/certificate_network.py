@@ -8,6 +8,7 @@ import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from typer.testing import CliRunner
@@ -26,8 +27,7 @@ from tests.integration.release.road import eventually, operator, send, verdict
 from tests.support.network import Member, did_of, make_network, running_network
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from click.testing import Result
 
@@ -115,23 +115,29 @@ def _head(number: str, country: str, to: str) -> dict[str, Any]:
     }
 
 
-def network(tmp_path: Path, *, port: bool = False) -> Made:
+def network(
+    tmp_path: Path,
+    *,
+    port: bool = False,
+    settings: Callable[[str], Mapping[str, Any]] = lambda _name: {},
+) -> Made:
     """The four homes and their list: everybody takes everybody's certificates.
 
     port: one node more, which is no authority
+    settings: sections of a node's settings beside those that all have, by its name
     """
-    member = Member(settings=FAST)
-    return make_network(
-        tmp_path,
-        {
-            "kr-cert": replace(member, roles=("issuer",), country="KR"),
-            "cn-cert": replace(member, roles=("issuer",), country="CN"),
-            "sg-customs": replace(member, roles=("customs",), country="SG"),
-            "vn-customs": replace(member, roles=("customs",), country="VN"),
-            **({"port": replace(member, roles=("port",), country="SG")} if port else {}),
-        },
-        change=_change,
-    )
+    roles = {
+        "kr-cert": ("issuer", "KR"),
+        "cn-cert": ("issuer", "CN"),
+        "sg-customs": ("customs", "SG"),
+        "vn-customs": ("customs", "VN"),
+        **({"port": ("port", "SG")} if port else {}),
+    }
+    members = {
+        name: Member((role,), country, settings={**FAST, **settings(name)})
+        for name, (role, country) in roles.items()
+    }
+    return make_network(tmp_path, members, change=_change)
 
 
 def _change(draft: MemberListDraft, _keys: Mapping[str, KeyStore]) -> MemberListDraft:
@@ -152,10 +158,10 @@ def _change(draft: MemberListDraft, _keys: Mapping[str, KeyStore]) -> MemberList
 
 @asynccontextmanager
 async def certificate_nodes(
-    tmp_path: Path, *, port: bool = False
+    where: Path | Made, *, port: bool = False
 ) -> AsyncIterator[dict[str, Node]]:
-    """The four nodes, running."""
-    made = network(tmp_path, port=port)
+    """The four nodes, running. where: their homes, or the folder in which to make them."""
+    made = network(where, port=port) if isinstance(where, Path) else where
     async with running_network(made, services=SERVICES) as running:
         yield running
 

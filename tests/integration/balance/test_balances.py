@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,21 +19,39 @@ from tests.integration.balance.certificate_network import (
     certificate_nodes,
     command,
     issue,
+    network,
     operate,
 )
 from tests.integration.release.road import eventually, operator
 from tests.support.network import did_of
+from tests.support.postgres import create_database
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from node.runtime import Node
+    from tests.support.network import Made
+
+_numbers = count()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def homes(request: pytest.FixtureRequest, tmp_path: Path) -> Made:
+    """The nodes' homes, each with a store of its own."""
+    if request.param == "sqlite":
+        return network(tmp_path)
+    server = request.getfixturevalue("postgres_server")
+
+    def store(name: str) -> dict[str, Any]:
+        return {"store": {"url": create_database(server, f"{name}-{next(_numbers)}")}}
+
+    return network(tmp_path, settings=store)
 
 
 async def test_r23_double_use_at_two_ports_is_one_write_off_and_one_signed_refusal(
-    tmp_path: Path,
+    homes: Made,
 ) -> None:
-    async with certificate_nodes(tmp_path) as nodes:
+    async with certificate_nodes(homes) as nodes:
         singapore, viet_nam = nodes["sg-customs"], nodes["vn-customs"]
         digest = await issue(nodes["cn-cert"], certificate("CN-1"), "sg-customs", "vn-customs")
         await arrived(nodes, digest, "sg-customs", "vn-customs")
@@ -54,10 +73,16 @@ async def test_r23_double_use_at_two_ports_is_one_write_off_and_one_signed_refus
         shown = await balance(nodes["cn-cert"], digest)
         assert (shown["balance"]["left"], shown["balance"]["writtenOff"]) == ("0", "160")
         assert [use["state"] for use in shown["uses"]] == ["WRITTEN_OFF"]
-        await _refusals(nodes, digest)
 
 
-async def _refusals(nodes: dict[str, Node], used: str) -> None:
+async def test_r23_quantities_are_reserved_written_off_and_released_but_never_beyond(
+    homes: Made,
+) -> None:
+    async with certificate_nodes(homes) as nodes:
+        await _walk(nodes)
+
+
+async def _walk(nodes: dict[str, Node]) -> None:
     singapore, issuer = nodes["sg-customs"], nodes["cn-cert"]
     digest = await issue(issuer, certificate("CN-2"), "sg-customs", "kr-cert")
     await arrived(nodes, digest, "sg-customs", "kr-cert")
@@ -78,12 +103,14 @@ async def _refusals(nodes: dict[str, Node], used: str) -> None:
     assert await code(singapore, "reserve", "D-2", 61) == "balance_used"
     assert (await operate(singapore, digest, "write-off", "D-1", 40))["answer"]["left"] == "120"
     assert await code(singapore, "release", "D-1") == "balance_written_off"
+    assert (await operate(singapore, digest, "reserve", "D-4", 120))["answer"]["left"] == "0"
+    assert (await operate(singapore, digest, "release", "D-4"))["answer"]["left"] == "120"
     await operator(issuer).apost(f"/v1/documents/{digest}/revoke", {"reason": "issued in error"})
     assert await code(singapore, "reserve", "D-3", 1) == "balance_revoked"
     quantity = {"value": "1", "unit": "NONE"}
     order = {"action": "reserve", "declaration": "D", "quantity": quantity}
     with pytest.raises(MalformedError) as other:
-        await operator(singapore).apost(f"/v1/balances/{used}", order)
+        await operator(singapore).apost(f"/v1/balances/{digest}", order)
     assert other.value.code == "balance_request_malformed"
 
 
