@@ -188,9 +188,13 @@ class EvidenceService:
         return Gathered(stored, trust_rows.signed_lists(conn), titles, history, changed)
 
     async def _statuses(self, stored: list[StoredDocument]) -> tuple[str, ...]:
-        """Every status list the documents depend on, as fresh as can be had."""
+        """Every status list the documents depend on, as fresh as can be had.
+
+        One that is held and nearly stale would be stale when the witnesses have seen the export.
+        """
         pairs = dict.fromkeys((each.issuer, url) for each in stored for url in each.status_lists)
-        calls = [self._node.documents.status_for(issuer, url) for issuer, url in pairs]
+        status_for = self._node.documents.status_for
+        calls = [status_for(issuer, url, refresh=True) for issuer, url in pairs]
         try:
             async with asyncio.timeout(STATUS_SECONDS):
                 answers = await asyncio.gather(*calls)

@@ -22,6 +22,7 @@ from node.inquiries.service import InquiryService
 from node.trust.service import TrustService
 from node.verification.service import VerificationService
 from protocols.member_list import Agreement, IssuerEntry
+from protocols.members import policies
 from schemas import registry
 from tests.integration.release.road import eventually, operator, send, verdict
 from tests.support.network import Member, did_of, make_network, running_network
@@ -119,11 +120,13 @@ def network(
     tmp_path: Path,
     *,
     port: bool = False,
+    witnessed: bool = False,
     settings: Callable[[str], Mapping[str, Any]] = lambda _name: {},
 ) -> Made:
     """The four homes and their list: everybody takes everybody's certificates.
 
     port: one node more, which is no authority
+    witnessed: everybody witnesses everybody's log
     settings: sections of a node's settings beside those that all have, by its name
     """
     roles = {
@@ -137,7 +140,13 @@ def network(
         name: Member((role,), country, settings={**FAST, **settings(name)})
         for name, (role, country) in roles.items()
     }
-    return make_network(tmp_path, members, change=_change)
+    return make_network(tmp_path, members, change=_witnessed if witnessed else _change)
+
+
+def _witnessed(draft: MemberListDraft, keys: Mapping[str, KeyStore]) -> MemberListDraft:
+    logs = tuple(log for node in draft.nodes if (log := policies.log_of(node)))
+    draft = replace(_change(draft, keys), logs=logs)
+    return policies.with_witnesses(draft, [node.did for node in draft.nodes])
 
 
 def _change(draft: MemberListDraft, _keys: Mapping[str, KeyStore]) -> MemberListDraft:

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from typer.testing import CliRunner
-
-from node.cli.main import build
-from node.trust.founding import founding_file
-from protocols.evidence import archive
 from tests.integration.balance.certificate_network import (
     BACK,
     UCR,
@@ -96,7 +89,6 @@ async def test_r25_a_revoked_input_flags_the_chain_on_four_nodes_and_reopens_the
         assert await eventually(feedback)
         await _still_good_but_warned(viet_nam, onward)
         await _sent_later(nodes, packs)
-        await _without_a_node(viet_nam, onward, tmp_path)
 
 
 async def _still_good_but_warned(node: Node, digest: str) -> None:
@@ -115,24 +107,6 @@ async def _still_good_but_warned(node: Node, digest: str) -> None:
     assert (shown.exit_code, "Basis lost" in shown.output) == (0, True)
     found = await operator(node).aget("/v1/basis-lost")
     assert [one["document"] for one in found["items"]] == [digest]
-
-
-async def _without_a_node(node: Node, digest: str, folder: Path) -> None:
-    """A verifier with nothing but the file and the list learns of it at its next online check."""
-    from node.documents import documents
-
-    stored = await node.store.read(documents.require, bytes.fromhex(digest))
-    file, trust = folder / "onward.pev", founding_file(node.home)
-    file.write_bytes(archive.write({f"documents/001-{BACK}.vc": stored.file}))
-    done = await asyncio.to_thread(
-        CliRunner().invoke,
-        build([]),
-        ["basis", "check", str(file), "--trust", str(trust), "--json"],
-    )
-    assert done.exit_code == 1, done.output
-    [found] = json.loads(done.stdout)["documents"]
-    assert (found["standing"], found["digest"]) == ("IN_FORCE", digest)
-    assert found["basisLost"][0]["path"][0] == digest
 
 
 def _question(file: bytes) -> Any:
