@@ -15,7 +15,7 @@ from protocols.member_list import LogEntry, MemberList
 from schemas.findings import Outcome
 from tests.support import evidence_world as world
 from tests.support.title_world import NOW, did, ecdsa
-from tests.unit.evidence.test_bundle import GOOD, MEMBERS, rebuilt, sealed, wrong
+from tests.unit.evidence.bundles import GOOD, MEMBERS, rebuilt, sealed, wrong
 
 LATER = NOW + timedelta(minutes=2)
 
