@@ -8,8 +8,11 @@ from typing import Any
 
 import orjson
 import pytest
+from sqlalchemy import StaticPool, create_engine
 
+from node.title import rows, tables
 from node.title.evm_peers import EvmPeers
+from protocols.evm_holder_keys import read_statement
 from protocols.evm_keys import SoftwareEvmSigner
 from protocols.evm_title_proof import EvmTitleProof, Step
 from protocols.evm_title_text import read_text, to_text
@@ -48,9 +51,17 @@ class Peer:
         return Answer(status, orjson.dumps(self.body))
 
 
-def peers(peer: Peer, entry: ArbiterEntry = SEALED) -> EvmPeers:
+def peers(peer: Peer, entry: ArbiterEntry = SEALED, known: tuple[str, ...] = ()) -> EvmPeers:
+    """A node without a chain that knows these statements of whose an address is."""
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    tables.keys.create(engine)
+    with engine.begin() as conn:
+        for text in known:
+            rows.put_statement(conn, read_statement(text, moved().entry.arbiter, MEMBERS), text)
+
     async def read(function: Any, *arguments: Any) -> Any:
-        return ()
+        with engine.connect() as conn:
+            return function(conn, *arguments)
 
     silent = SimpleNamespace(debug=lambda *_, **__: None, warning=lambda *_, **__: None)
     node: Any = SimpleNamespace(
@@ -83,6 +94,15 @@ async def test_r21_what_a_quorum_of_listed_validators_sealed_is_final_here() -> 
     assert news is not None
     assert (news.state.seq, news.state.possessor.did) == (3, did("bank"))
     assert asked.word(TITLE, 0) is None
+
+
+async def test_whom_the_peer_cannot_name_is_named_by_what_is_known_here() -> None:
+    proof = proof_by(VALIDATORS[:3])
+    nameless = answer(replace(proof, keys=()))
+    for known, possessor in (((), "did:pkh:"), (proof.keys, did("bank"))):
+        news = await peers(Peer(200, nameless), known=known).fetch(SEALED, TITLE)
+        assert news is not None
+        assert news.state.possessor.did.startswith(possessor)
 
 
 @pytest.mark.parametrize("signers", [VALIDATORS[:2], ()])
