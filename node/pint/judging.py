@@ -109,9 +109,7 @@ class _Seen:
         self.known = rows.known_chain(conn, self.about.document)
         self.accounts = _Accounts(conn, node, self.about.document)
 
-    def receiver(
-        self, code: str, keys: Keyring, policy: RegistryPolicy, at: datetime
-    ) -> Receiver:
+    def receiver(self, code: str, keys: Keyring, policy: RegistryPolicy, at: datetime) -> Receiver:
         known = self.known
         return Receiver(
             platform=code,

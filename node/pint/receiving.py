@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ledger import log
+from ledger.log import Fact
 from node.pint import judging, replies, rows, views
 from node.pint.accepting import Acceptance
 from node.pint.keys import platform_signer
@@ -34,8 +35,7 @@ from schemas import strict_json
 from schemas.errors import NotFoundError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from datetime import datetime
+    from collections.abc import AsyncIterator, Sequence
 
     from sqlalchemy import Connection
 
@@ -105,11 +105,10 @@ class Receiving:
         raise UnavailableError("pint_busy", "the bill changes all the time; ask again")
 
     async def _try(self, body: bytes) -> Reply:
-        now = self._node.clock.now()
         if len(body) > MAX_AT_ONCE:
             looked = await self._look(body)
         else:
-            found = await self._node.store.write(self._at_once, body, now)
+            found = await self._node.store.write_together(self._at_once, body)
             if isinstance(found, replies.Reply):
                 return found
             looked = found
@@ -121,28 +120,49 @@ class Receiving:
             await self.acceptance.decline(looked.judgement, error.code)
             return replies.signed(refused, platform_signer(self._node))
 
-    def _at_once(self, conn: Connection, body: bytes, now: datetime) -> Reply | Looked:
+    def _at_once(self, conn: Connection, bodies: Sequence[bytes]) -> list[Reply | Looked]:
         """What waits for nothing, no document and no registry, is kept as soon as it is judged.
 
-        One transaction sees the bill and takes it over, so many envelopes share a commit and none
-        is looked at twice. All else is only looked at.
+        One transaction sees the bills and takes them over, so many envelopes share a commit and
+        none is looked at twice. All else is only looked at.
         """
-        looked = judging.look(conn, self._node, body, now)
+        looks = judging.look_all(conn, self._node, bodies, self._node.clock.now())
+        told: list[Reply | Looked] = [*looks]
+        # Of one bill only the first: it changes what the others were compared with.
+        first: dict[bytes, int] = {}
+        for place, looked in enumerate(looks):
+            if self._waits_for_nothing(looked):
+                first.setdefault(looked.document, place)
+        if places := list(first.values()):
+            done = self._finish(conn, [(looks[place], bodies[place]) for place in places])
+            for place, reply in zip(places, done, strict=True):
+                told[place] = reply
+        return told
+
+    def _waits_for_nothing(self, looked: Looked) -> bool:
         judgement = looked.judgement
         if judgement.outcome is not Outcome.READY or judgement.registry is not None:
-            return looked
+            return False
         assert judgement.manifest is not None
         # Somebody else's acceptance of this very bill may be under way at an arbiter.
-        if judgement.manifest.additional or looked.document in self._locks:
-            return looked
-        return self._finish(conn, looked, body)
+        return not judgement.manifest.additional and looked.document not in self._locks
 
-    def _finish(self, conn: Connection, looked: Looked, body: bytes) -> Reply:
-        """RECE, signed and kept; it may be told once the transaction is durable."""
-        finished = looked.judgement.received()
-        text = finished.sign(platform_signer(self._node))
-        self._keep(conn, looked, _transfer(looked, body, rows.RECEIVED, text))
-        return replies.told(text, finished.status, finished.response.value)
+    def _finish(self, conn: Connection, taken: Sequence[tuple[Looked, bytes]]) -> list[Reply]:
+        """RECE of each, signed and kept; it may be told once the transaction is durable."""
+        signer = platform_signer(self._node)
+        finished = [looked.judgement.received() for looked, _ in taken]
+        texts = [one.sign(signer) for one in finished]
+        self._keep(
+            conn,
+            [
+                (looked, _transfer(looked, body, rows.RECEIVED, text))
+                for (looked, body), text in zip(taken, texts, strict=True)
+            ],
+        )
+        return [
+            replies.told(text, one.status, one.response.value)
+            for one, text in zip(finished, texts, strict=True)
+        ]
 
     async def _look(self, body: bytes) -> Looked:
         now = self._node.clock.now()
@@ -200,7 +220,7 @@ class Receiving:
         """R20: durable, accepted at the arbiter, kept, and then told. The bill is locked."""
         if looked.judgement.registry is not None:
             await self._take(looked, body)
-        return await self._node.store.write(self._finish, looked, body)
+        return (await self._node.store.write(self._finish, [(looked, body)]))[0]
 
     async def _take(self, looked: Looked, body: bytes) -> None:
         """Where a registry guards the bill: nothing is accepted there that is not durable here."""
@@ -211,17 +231,23 @@ class Receiving:
             await self._node.store.write(rows.drop_transfer, transfer.reference)
             raise
 
-    def _keep(self, conn: Connection, looked: Looked, transfer: dict[str, Any]) -> None:
-        """Bill, chain, answer and event, together or not at all (R8)."""
-        judgement, now = looked.judgement, self._node.clock.now_ms()
-        self._keep_chain(conn, looked, now)
-        rows.put_received(conn, transfer, now)
-        issuance = self._issuance(judgement)
-        if judgement.title is not None:
-            title_rows.put_bill(conn, read_manifest(issuance)[1], issuance, None, now)
-        self._tell(conn, looked, now)
-        for watcher in self._watchers:
-            watcher(conn, Received(looked.document, looked.sender, judgement))
+    def _keep(self, conn: Connection, taken: Sequence[tuple[Looked, dict[str, Any]]]) -> None:
+        """Bill, chain, answer and event, together or not at all (R8).
+
+        Table by table, as the statements of one table are in the processor's caches then.
+        """
+        now = self._node.clock.now_ms()
+        for looked, _ in taken:
+            self._keep_chain(conn, looked, now)
+        for _, transfer in taken:
+            rows.put_received(conn, transfer, now)
+        self._tell(conn, [looked for looked, _ in taken], now)
+        for looked, _ in taken:
+            judgement, issuance = looked.judgement, self._issuance(looked.judgement)
+            if judgement.title is not None:
+                title_rows.put_bill(conn, read_manifest(issuance)[1], issuance, None, now)
+            for watcher in self._watchers:
+                watcher(conn, Received(looked.document, looked.sender, judgement))
 
     def _keep_chain(self, conn: Connection, looked: Looked, now: int) -> None:
         envelope, document = looked.judgement.envelope, looked.document
@@ -273,24 +299,29 @@ class Receiving:
             return rows.SENT
         return rows.HERE if state.surrender is None else rows.SURRENDERED
 
-    def _tell(self, conn: Connection, looked: Looked, now: int) -> None:
-        judgement, last = looked.judgement, looked.judgement.entries[-1].last
-        kind = "pint-received" if judgement.moves_possession else "pint-notified"
-        detail = {
-            "bill": looked.document.hex(),
-            "title": judgement.title.hex() if judgement.title else None,
-            "action": last.action.value,
-            "from": looked.sender,
-            "entry": looked.entry.hex(),
-        }
-        leaf = None
-        if judgement.title is None:
-            # No final operation of an arbiter leaves a leaf for it: our own log says when (R8).
-            about = subject_of(looked.document)
-            commit = commit_of(looked.document, judgement.entries[-1].jws.checksum)
-            leaf = log.remember(conn, LeafKind.TITLE_OPERATION_SEEN, about, commit, now).hash
-        actor = last.actor.did
-        events.record(conn, kind=kind, at=now, actor=actor, leaf=leaf, detail=detail)
+    def _tell(self, conn: Connection, taken: Sequence[Looked], now: int) -> None:
+        # No final operation of an arbiter leaves a leaf for a bill that is under none: our own log
+        # says when it came (R8).
+        untold = [looked for looked in taken if looked.judgement.title is None]
+        added = log.remember_all(conn, [_fact(looked) for looked in untold], now)
+        leaves = {one.document: leaf.hash for one, leaf in zip(untold, added, strict=True)}
+        for looked in taken:
+            judgement, last = looked.judgement, looked.judgement.entries[-1].last
+            detail = {
+                "bill": looked.document.hex(),
+                "title": judgement.title.hex() if judgement.title else None,
+                "action": last.action.value,
+                "from": looked.sender,
+                "entry": looked.entry.hex(),
+            }
+            events.record(
+                conn,
+                kind="pint-received" if judgement.moves_possession else "pint-notified",
+                at=now,
+                actor=last.actor.did,
+                leaf=leaves.get(looked.document),
+                detail=detail,
+            )
 
     async def _refused(self, looked: Looked, error: EnvelopeRefusedError) -> None:
         """Told to the operator; of the envelope itself nothing stays (never a poisoned state)."""
@@ -404,6 +435,13 @@ def _transfer(looked: Looked, body: bytes, state: str, answer: str | None = None
         "state": state,
         "answer": answer,
     }
+
+
+def _fact(looked: Looked) -> Fact:
+    """The leaf of a bill that came, by its last entry's text."""
+    about, document = subject_of(looked.document), looked.document
+    commit = commit_of(document, looked.judgement.entries[-1].jws.checksum)
+    return Fact(LeafKind.TITLE_OPERATION_SEEN, about, commit)
 
 
 def _last(looked: Looked) -> bytes:

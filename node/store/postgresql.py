@@ -8,15 +8,14 @@ control. Several processes may share the database, so a job that loses against a
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from typing_extensions import override
 
 from node.store.engine import postgresql_engine
-from node.store.store import Store, begin_job, unavailable
+from node.store.store import Job, Store, call, in_calls, unavailable
 from schemas.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -32,15 +31,6 @@ T = TypeVar("T")
 _LOST = frozenset({"40001", "40P01", "55P03", "57014"})
 
 
-@dataclass(slots=True)
-class _Job:
-    call: Callable[[Connection], Any]
-    future: asyncio.Future[Any]
-    value: Any = None
-    error: BaseException | None = None
-    deferred: list[Callable[[], None]] = field(default_factory=list)
-
-
 class PostgresqlStore(Store):
     """PostgreSQL, perhaps shared with other processes of the same node."""
 
@@ -48,7 +38,7 @@ class PostgresqlStore(Store):
         """See `Store`. Nothing is connected before `start`."""
         super().__init__(url, settings)
         self._engine: AsyncEngine | None = None
-        self._queue: asyncio.Queue[_Job | None] | None = None
+        self._queue: asyncio.Queue[Job | None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -79,14 +69,10 @@ class PostgresqlStore(Store):
             self._engine = None
 
     @override
-    async def write(
-        self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    def _hand_in(self, job: Job) -> None:
         if self._queue is None:
             raise UnavailableError("store_unavailable", "the store is closed")
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait(_Job(lambda connection: job(connection, *args, **kwargs), future))
-        return await future
+        self._queue.put_nowait(job)
 
     @override
     async def read(
@@ -116,8 +102,8 @@ class PostgresqlStore(Store):
                 break
 
     async def _gather(
-        self, queue: asyncio.Queue[_Job | None], first: _Job, *, expected: int
-    ) -> tuple[list[_Job], bool]:
+        self, queue: asyncio.Queue[Job | None], first: Job, *, expected: int
+    ) -> tuple[list[Job], bool]:
         """As in the SQLite store: alone no wait; else until as many as last time have come."""
         group = [first]
         closing = self._take_waiting(queue, group)
@@ -126,7 +112,7 @@ class PostgresqlStore(Store):
             closing = self._take_waiting(queue, group)
         return group, closing
 
-    def _take_waiting(self, queue: asyncio.Queue[_Job | None], group: list[_Job]) -> bool:
+    def _take_waiting(self, queue: asyncio.Queue[Job | None], group: list[Job]) -> bool:
         while len(group) < self.settings.group_cap and not queue.empty():
             job = queue.get_nowait()
             if job is None:
@@ -134,12 +120,12 @@ class PostgresqlStore(Store):
             group.append(job)
         return False
 
-    async def _commit(self, group: list[_Job]) -> None:
+    async def _commit(self, group: list[Job]) -> None:
         assert self._engine is not None
         try:
             async with self._engine.begin() as connection:
-                for job in group:
-                    await _run(connection, job)
+                for jobs in in_calls(group):
+                    await _run(connection, jobs)
         except (DBAPIError, OSError, TimeoutError) as error:
             for job in group:
                 job.error = job.error or unavailable(error)
@@ -147,28 +133,34 @@ class PostgresqlStore(Store):
         for job in group:
             if job.error is None:
                 deferred += job.deferred
-            _resolve(job)
+            job.resolve()
         self._committed(deferred)
 
 
-async def _run(connection: AsyncConnection, job: _Job) -> None:
-    """One job in its savepoint; a broken connection fails the whole group."""
+async def _run(connection: AsyncConnection, jobs: list[Job]) -> None:
+    """The jobs of one call; a broken connection fails the whole group."""
+    error = await _error_of(connection, jobs)
+    if error is None:
+        return
+    if len(jobs) == 1:
+        jobs[0].error = unavailable(error) if _is_fault(error) else error
+        return
+    for job in jobs:
+        await _run(connection, [job])
+
+
+async def _error_of(connection: AsyncConnection, jobs: list[Job]) -> Exception | None:
+    """What a call raised, which is undone then: it has a savepoint of its own."""
     savepoint = await connection.begin_nested()
     try:
-        job.value = await connection.run_sync(_call, job)
+        await connection.run_sync(call, jobs)
         await savepoint.commit()
-    except BaseException as error:
-        job.error = unavailable(error) if _is_fault(error) else error
+    except Exception as error:
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             raise
         await savepoint.rollback()
-        if not isinstance(error, Exception):
-            raise
-
-
-def _call(connection: Connection, job: _Job) -> Any:
-    job.deferred = begin_job(connection)
-    return job.call(connection)
+        return error
+    return None
 
 
 def _is_fault(error: BaseException) -> bool:
@@ -178,12 +170,3 @@ def _is_fault(error: BaseException) -> bool:
     return isinstance(error, DBAPIError) and (
         error.connection_invalidated or getattr(error.orig, "sqlstate", "") in _LOST
     )
-
-
-def _resolve(job: _Job) -> None:
-    if job.future.done():
-        return
-    if job.error is not None:
-        job.future.set_exception(job.error)
-    else:
-        job.future.set_result(job.value)

@@ -10,17 +10,16 @@ import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import DatabaseError, OperationalError
 from typing_extensions import override
 
 from node.store.engine import sqlite_reader, sqlite_writer
-from node.store.store import Store, begin_job, unavailable
+from node.store.store import Job, Store, call, in_calls, unavailable
 from schemas.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -35,25 +34,13 @@ T = TypeVar("T")
 _SLICES = 8
 
 
-@dataclass(slots=True)
-class _Job:
-    """One write on its way: the call, who waits for it, and what came out."""
-
-    call: Callable[[Connection], Any]
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
-    value: Any = None
-    error: BaseException | None = None
-    deferred: list[Callable[[], None]] = field(default_factory=list)
-
-
 class SqliteStore(Store):
     """SQLite, owned by this process."""
 
     def __init__(self, url: str, settings: StoreSettings) -> None:
         """See `Store`. The file is opened by `start`."""
         super().__init__(url, settings)
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._reader: Engine | None = None
@@ -92,15 +79,10 @@ class SqliteStore(Store):
             await loop.run_in_executor(None, thread.join)
 
     @override
-    async def write(
-        self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    def _hand_in(self, job: Job) -> None:
         if self._thread is None:
             raise UnavailableError("store_unavailable", "the store is closed")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Job(lambda connection: job(connection, *args, **kwargs), loop, future))
-        return await future
+        self._queue.put(job)
 
     @override
     async def read(
@@ -143,7 +125,7 @@ class SqliteStore(Store):
             connection.close()
             engine.dispose()
 
-    def _gather(self, first: _Job, *, expected: int) -> tuple[list[_Job], bool]:
+    def _gather(self, first: Job, *, expected: int) -> tuple[list[Job], bool]:
         """The jobs that are committed together, and whether the store is closing after them.
 
         expected: how many came last time. Alone, a job does not wait; under load the group waits
@@ -161,7 +143,7 @@ class SqliteStore(Store):
                 break
         return group, closing
 
-    def _take_waiting(self, group: list[_Job]) -> bool:
+    def _take_waiting(self, group: list[Job]) -> bool:
         while len(group) < self.settings.group_cap:
             try:
                 job = self._queue.get_nowait()
@@ -172,12 +154,11 @@ class SqliteStore(Store):
             group.append(job)
         return False
 
-    def _commit(self, connection: Connection, group: list[_Job]) -> None:
+    def _commit(self, connection: Connection, group: list[Job]) -> None:
         try:
             with connection.begin():
-                for job in group:
-                    _run(connection, job)
-                    _require_transaction(connection)
+                for jobs in in_calls(group):
+                    _run(connection, jobs)
         except (DatabaseError, sqlite3.Error) as error:
             for job in group:
                 job.error = job.error or unavailable(error)
@@ -185,19 +166,33 @@ class SqliteStore(Store):
         _answer(group, self._committed)
 
 
-def _run(connection: Connection, job: _Job) -> None:
-    """One job in its savepoint. What it raises is kept for its caller; the others go on."""
+def _run(connection: Connection, jobs: list[Job]) -> None:
+    """The jobs of one call. What one alone raises is kept for its caller; the others go on."""
+    error = _error_of(connection, jobs)
+    _require_transaction(connection)
+    if error is None:
+        return
+    if len(jobs) == 1:
+        jobs[0].error = unavailable(error) if _is_fault(error) else error
+        return
+    for job in jobs:
+        _run(connection, [job])
+
+
+def _error_of(connection: Connection, jobs: list[Job]) -> BaseException | None:
+    """What a call raised, which is undone then: it has a savepoint of its own."""
     raw: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment] # its driver
+    raised: BaseException | None = None
     raw.execute("SAVEPOINT job")
-    job.deferred = begin_job(connection)
     try:
-        job.value = job.call(connection)
+        call(connection, jobs)
     except BaseException as error:  # noqa: BLE001 - handed to the caller, which waits for it
-        job.error = unavailable(error) if _is_fault(error) else error
+        raised = error
         if raw.in_transaction:
             raw.execute("ROLLBACK TO job")
     if raw.in_transaction:
         raw.execute("RELEASE job")
+    return raised
 
 
 def _leave_transaction(connection: Connection) -> None:
@@ -219,27 +214,22 @@ def _is_fault(error: BaseException) -> bool:
     return isinstance(error, OperationalError)
 
 
-def _answer(group: list[_Job], committed: Callable[[list[Callable[[], None]]], None]) -> None:
-    loops: dict[int, list[_Job]] = {}
+def _answer(group: list[Job], committed: Callable[[list[Callable[[], None]]], None]) -> None:
+    loops: dict[int, list[Job]] = {}
     for job in group:
-        loops.setdefault(id(job.loop), []).append(job)
+        loops.setdefault(id(job.future.get_loop()), []).append(job)
     for jobs in loops.values():
         try:
-            jobs[0].loop.call_soon_threadsafe(_resolve, jobs, committed)
+            jobs[0].future.get_loop().call_soon_threadsafe(_resolve, jobs, committed)
         except RuntimeError:
             # The loop is gone and nobody waits any more; what was committed stays committed.
             continue
 
 
-def _resolve(jobs: list[_Job], committed: Callable[[list[Callable[[], None]]], None]) -> None:
+def _resolve(jobs: list[Job], committed: Callable[[list[Callable[[], None]]], None]) -> None:
     deferred: list[Callable[[], None]] = []
     for job in jobs:
         if job.error is None:
             deferred += job.deferred
-        if job.future.done():
-            continue
-        if job.error is not None:
-            job.future.set_exception(job.error)
-        else:
-            job.future.set_result(job.value)
+        job.resolve()
     committed(deferred)

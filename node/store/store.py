@@ -1,28 +1,79 @@
 """Reading and writing: jobs are synchronous functions `(Connection, values) -> value`.
 
 Writes of many callers are committed together (one fdatasync for all) but fail alone: each runs
-inside its own savepoint (R8). A caller is answered only after the COMMIT, so whoever got an
-answer got a durable one (R9). A failed COMMIT fails every job in its group with
-`store_unavailable`: nobody knows more, and nothing is refused for it (R13).
+inside its own savepoint, or again in its own after the one it shared was undone (R8). A caller is
+answered only after the COMMIT, so whoever got an answer got a durable one (R9). A failed COMMIT
+fails every job in its group with `store_unavailable`: nobody knows more, and nothing is refused for
+it (R13).
 """
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from schemas.errors import SettingsError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sqlalchemy import Connection
 
     from node.settings import StoreSettings
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Item = TypeVar("Item")
+#: A job over several items, which gives as many values in their order.
+Together: TypeAlias = Callable[["Connection", Sequence[Item]], Sequence[T]]
 _DEFERRED = "pratique.deferred"
+MOST_TOGETHER = 64
+
+
+@dataclass(slots=True)
+class Job:
+    """One write on its way: the call, who waits for it, and what came out.
+
+    together: what does the job's item and its neighbours' at once, where that was asked for
+    """
+
+    call: Callable[[Connection], Any]
+    future: asyncio.Future[Any]
+    together: Together[Any, Any] | None = None
+    item: Any = None
+    value: Any = None
+    error: BaseException | None = None
+    deferred: list[Callable[[], None]] = field(default_factory=list)
+
+    def resolve(self) -> None:
+        """Answer the caller, unless it waits no more."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.value)
+
+
+def in_calls(group: Iterable[Job]) -> Iterator[list[Job]]:
+    """The jobs of a group in order: neighbours that are done at once, all others alone."""
+    for together, neighbours in groupby(group, key=lambda job: job.together):
+        jobs, most = list(neighbours), 1 if together is None else MOST_TOGETHER
+        yield from (jobs[at : at + most] for at in range(0, len(jobs), most))
+
+
+def call(connection: Connection, jobs: Sequence[Job]) -> None:
+    """Do the jobs of one call; then each has its value."""
+    first = jobs[0]
+    first.deferred = connection.info[_DEFERRED] = []
+    if first.together is None or len(jobs) == 1:
+        first.value = first.call(connection)
+        return
+    values = first.together(connection, [job.item for job in jobs])
+    for job, value in zip(jobs, values, strict=True):
+        job.value = value
 
 
 class Store(ABC):
@@ -48,6 +99,9 @@ class Store(ABC):
         """Finishes what was handed in and closes the connections."""
 
     @abstractmethod
+    def _hand_in(self, job: Job) -> None:
+        """Takes a job for the next group; raises UnavailableError `store_unavailable`."""
+
     async def write(
         self, job: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -56,6 +110,19 @@ class Store(ABC):
         What `job` raises undoes `job` alone and is raised here. `job` may be run only once, must
         not wait for anything but the database, and sees what earlier jobs of its group wrote.
         """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._hand_in(Job(lambda connection: job(connection, *args, **kwargs), future))
+        return await future
+
+    async def write_together(self, job: Together[Item, T], item: Item) -> T:
+        """As `write`, for a `job` that takes all items that wait for it now, at most 64.
+
+        What it raises undoes it for all of them, and then it is run for each alone: one caller's
+        fault is no other's (R8), and work that many share is done once.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._hand_in(Job(lambda connection: job(connection, [item])[0], future, job, item))
+        return await future
 
     @abstractmethod
     async def read(
@@ -76,13 +143,6 @@ def defer(connection: Connection, callback: Callable[[], None]) -> None:
     """From within a writing job: runs `callback` on the event loop once this job is committed."""
     waiting: list[Callable[[], None]] = connection.info[_DEFERRED]
     waiting.append(callback)
-
-
-def begin_job(connection: Connection) -> list[Callable[[], None]]:
-    """A fresh list of what the next job defers."""
-    fresh: list[Callable[[], None]] = []
-    connection.info[_DEFERRED] = fresh
-    return fresh
 
 
 def unavailable(error: BaseException) -> UnavailableError:

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,11 +15,12 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from node.settings import StoreSettings
 from node.store import dialect
-from node.store.store import defer, open_store, schema_version
+from node.store.store import MOST_TOGETHER, defer, open_store, schema_version
 from schemas.errors import RefusedError, UnavailableError
 from tests.support.process import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -105,6 +107,44 @@ async def test_r8_items_of_a_group_fail_alone(store: Store) -> None:
     assert isinstance(outcomes[2], IntegrityError)
     assert outcomes[3] == 2
     assert await store.read(names) == ["1", "2"]
+
+
+async def test_what_waits_for_one_job_is_done_by_one_call(store: Store) -> None:
+    await store.write(create)
+    calls: list[int] = []
+
+    def add_all(connection: Connection, numbers: Sequence[int]) -> list[str]:
+        calls.append(len(numbers))
+        return [str(add(connection, number)) for number in numbers]
+
+    found = await asyncio.gather(*(store.write_together(add_all, one) for one in range(200)))
+    assert found == [str(number) for number in range(200)]
+    assert len(await store.read(names)) == sum(calls) == 200
+    assert len(calls) < 40
+    assert max(calls) <= MOST_TOGETHER
+
+
+async def test_r8_what_fails_together_is_done_alone(store: Store) -> None:
+    await store.write(create)
+    heard: list[int] = []
+
+    def add_all(connection: Connection, numbers: Sequence[int]) -> list[int]:
+        for number in numbers:
+            add(connection, number)
+            defer(connection, partial(heard.append, number))
+            if number == 2:
+                raise RefusedError("bad_signature")
+        return list(numbers)
+
+    first, *rest, other = await asyncio.gather(
+        *(store.write_together(add_all, number) for number in (1, 2, 3, 3)),
+        store.write(add, 4),
+        return_exceptions=True,
+    )
+    assert (first, other) == (1, 4)
+    assert [type(one) for one in rest] == [RefusedError, int, IntegrityError]
+    assert await store.read(names) == ["1", "3", "4"]
+    assert heard == [1, 3]
 
 
 async def test_concurrent_increments_are_not_lost(store: Store) -> None:
