@@ -6,6 +6,7 @@ node in its constructor, declares routes, starts, stops and says whether it is r
 
 from __future__ import annotations
 
+import gc
 import secrets
 import socket
 from contextlib import AsyncExitStack
@@ -214,6 +215,9 @@ class Node:
         except BaseException:
             await self.stop()
             raise
+        # What a node is made of stays until it stops: looking through it again and again for
+        # garbage took a twentieth of its time under load.
+        gc.freeze()
 
     async def _start(self, *, listen: bool) -> None:
         # A killed process leaves the file behind; nobody may follow it to another's port.
@@ -241,6 +245,7 @@ class Node:
 
         One that fails in stopping does not keep the others from it.
         """
+        gc.unfreeze()
         async with AsyncExitStack() as stack:
             stack.callback(self.home.endpoint_file.unlink, missing_ok=True)
             stack.push_async_callback(self.store.close)
