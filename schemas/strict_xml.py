@@ -53,7 +53,7 @@ def parse(
         raise TooLargeError("xml_too_large", f"{len(data)} bytes, allowed are {max_bytes}")
     _check_encoding(data)
     _check_prologue(data)
-    if data.count(b"<") > 2 * max_elements:  # before memory is spent on them
+    if _has_more_tags(data, 2 * max_elements):  # before memory is spent on them
         raise TooLargeError("xml_too_many_elements", f"more than {2 * max_elements} tags")
     root = _parse(data)
     caps = (max_depth, max_elements, max_attributes, max_text)
@@ -147,17 +147,24 @@ def _is_plain(data: bytes, root: etree._Element, caps: tuple[int, int, int, int]
     """True where it is certain, without a look at each element, that `_check_tree` passes.
 
     A tag takes a "<", an attribute a "=" and a text its bytes; a processing instruction begins with
-    "<?", as does nothing else but the declaration.
+    "<?", as does nothing else but the declaration; without any "?" behind it there is none.
     """
     depth, elements, attributes, text = caps
     if depth < MAX_DEPTH or attributes < MAX_ATTRIBUTES:
         return False
-    if len(data) > text or data.count(b"<") > elements:
+    if len(data) > text or _has_more_tags(data, elements):
         return False
-    if data.count(b"<?") != data.startswith((b"<?xml ", _BYTE_ORDER_MARK + b"<?xml ")):
+    declared = data.startswith((b"<?xml ", _BYTE_ORDER_MARK + b"<?xml "))
+    behind = data.find(b"?>") + len(b"?>") if declared else 0
+    if data.find(b"?", behind) >= 0 and data.count(b"<?") != declared:
         return False
     few = data.count(b"=") <= MAX_ATTRIBUTES
     return not _IS_DEEP(root) and (few or not _HAS_MANY_ATTRIBUTES(root))
+
+
+def _has_more_tags(data: bytes, most: int) -> bool:
+    """Whether there are more "<" than that; few bytes have not."""
+    return len(data) > most and data.count(b"<") > most
 
 
 def _check_tree(

@@ -1,7 +1,7 @@
 """Lenient access to the elements of a certificate: by local name, in any order, never raising.
 
-The tree is walked once into `Node`s that know their children by name; rules and view then ask for
-hundreds of paths at the price of a look-up each. What many rules ask for, the `Root` holds.
+The tree is walked once: what each element has below it is kept with its `Shape`, and a `Node` is
+made of those that somebody asks for. What many rules ask for, the `Root` and its `Line`s hold.
 """
 
 from __future__ import annotations
@@ -9,15 +9,19 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
-
-from lxml import etree
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from schemas import strict_xml
-from schemas.sps.shapes import generation_of, namespace_fault, shape_of, split
+from schemas.sps.shapes import SHAPES, generation_of, namespace_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from lxml.etree import _Element
+
+    # An element's children, and where among them each local name stands.
+    _Branch: TypeAlias = tuple[Sequence[_Element], Mapping[str, Sequence[int]]]
+    _Branches: TypeAlias = dict[_Element, _Branch]
 
 DECIMAL = re.compile(r"[+-]?[0-9]{1,24}(\.[0-9]{1,12})?", re.ASCII)
 CONTAINER = re.compile(r"[A-Z]{4}[0-9]{7}", re.ASCII)
@@ -30,50 +34,77 @@ MOMENT = re.compile(
 # What a note's subject says (IPPC ePhyto mapping); only those that rules or the view ask for.
 IMPORT_PERMIT = ("ADIPEDL", "ADIPTLIL")
 INSPECTION_DATE = ("ADDIEDL", "ADDITLIL")
-DECLARATION = ("ADEDL", "ADTLIL", "ADAOEDL", "ADAOTLIL")
-MARKS = ("DMCL", "DMTLIL")
 
-
-_NO_CHILDREN: list[Node] = []
-_NO_NAMES: dict[str, list[Node]] = {}
-_LINES = ("SPSConsignment", "IncludedSPSConsignmentItem", "IncludedSPSTradeLineItem")
+_HEAD = "SPSExchangedDocument"
+_GOODS = "SPSConsignment"
+_LINES = (_GOODS, "IncludedSPSConsignmentItem", "IncludedSPSTradeLineItem")
 _MEASURES = ("NetWeightMeasure", "GrossWeightMeasure", "NetVolumeMeasure", "GrossVolumeMeasure")
-_HAS_MIXED_TEXT = etree.XPath("boolean(/descendant::*[*]/text()[normalize-space()])")
+_NOTHING_BELOW: _Branch = ((), {})
 
 
 class Node:
-    """One element: its local name and namespace, its children in order and by name.
+    """One element, and those below it by name.
 
-    `named` holds only children in a namespace of the certificate, or in none, as the hub writes
-    some; `children` holds all.
+    By name only children in a namespace of the certificate, or in none, as the hub writes some,
+    are found; `children` has all.
     """
 
-    __slots__ = ("children", "element", "name", "named", "namespace")
+    __slots__ = ("_at", "_below", "_branches", "element")
 
-    def __init__(
-        self,
-        element: etree._Element,
-        parts: tuple[str, str],
-        generation: str,
-        odd: list[Node],
-    ) -> None:
-        """parts: namespace and local name; odd: gets the elements that are not canonical."""
+    def __init__(self, element: _Element, branches: _Branches) -> None:
+        """branches: of the whole tree, see `_walked`."""
         self.element = element
-        self.namespace, self.name = parts
-        below: Any = element[:]  # type: ignore[index]  # quicker than list()
-        if not below:
-            self.children, self.named = _NO_CHILDREN, _NO_NAMES
-            return
-        shape = shape_of(parts[1], tuple([each.tag for each in below]), generation)
-        if not shape.plain:
-            odd.append(self)
-        self.children = made = [
-            Node(each, parted, generation, odd)
-            for each, parted in zip(below, shape.parts)  # noqa: B905 - as many by construction
-        ]
-        self.named = named = {}
-        for name, first, further in shape.named:
-            named[name] = [made[first], *[made[at] for at in further]] if further else [made[first]]
+        self._branches = branches
+        self._below, self._at = branches.get(element, _NOTHING_BELOW)
+
+    @property
+    def name(self) -> str:
+        """The local name."""
+        return strict_xml.local_name(self.element)
+
+    @property
+    def namespace(self) -> str:
+        """The namespace name, "" for none."""
+        return strict_xml.namespace(self.element)
+
+    @property
+    def children(self) -> list[Node]:
+        """All elements directly below, in order."""
+        return [Node(each, self._branches) for each in self._below]
+
+    def named(self, name: str) -> list[Node]:
+        """The children of that local name, in order."""
+        return [Node(self._below[at], self._branches) for at in self._at.get(name, ())]
+
+    def first(self, name: str) -> Node | None:
+        """The first child of that local name, or None."""
+        at = self._at.get(name)
+        return Node(self._below[at[0]], self._branches) if at else None
+
+    def said(self, name: str) -> str:
+        """The text of the first child of that local name with single spaces, "" without one."""
+        at = self._at.get(name)
+        return _spaced(self._below[at[0]].text) if at else ""
+
+    def all_said(self, name: str) -> list[str]:
+        """The non-empty texts of all children of that local name."""
+        said = [_spaced(self._below[at].text) for at in self._at.get(name, ())]
+        return [each for each in said if each]
+
+    def end_of(self, names: Sequence[str]) -> list[_Element]:
+        """All elements at the end of a path of local names, in order."""
+        branches, found = self._branches, [self.element]
+        for name in names:
+            above, found = found, []
+            for element in above:
+                below, at = branches.get(element, _NOTHING_BELOW)
+                for index in at.get(name, ()):
+                    found.append(below[index])
+        return found
+
+    def at(self, *names: str) -> list[Node]:
+        """The same, as nodes."""
+        return [Node(each, self._branches) for each in self.end_of(names)]
 
     def get(self, attribute: str) -> str:
         """The value of an attribute, "" when absent."""
@@ -81,41 +112,111 @@ class Node:
 
     def walk(self) -> Iterator[Node]:
         """This element and all below it, in document order."""
-        stack = [self]
-        while stack:
-            node = stack.pop()
-            yield node
-            stack += node.children[::-1]
+        for element in self.element.iter():
+            yield Node(element, self._branches)
+
+
+class Note(NamedTuple):
+    """What a note is about, what it says, and where it stands."""
+
+    subject: str
+    content: str
+    node: Node
+
+
+class Measure(NamedTuple):
+    """A measure that says something, and where it stands."""
+
+    node: Node
+    said: str
+    unit: str
+
+
+class Line(Node):
+    """A goods line, with what many rules ask for.
+
+    measures: those of its weights, volumes and treatments; counts: how many packages
+    """
+
+    __slots__ = ("counts", "measures", "notes", "packages", "processes")
+
+    def __init__(self, element: _Element, branches: _Branches) -> None:
+        super().__init__(element, branches)
+        self.notes = [*notes(self)]
+        self.packages = self.named("PhysicalSPSPackage")
+        self.processes = self.named("AppliedSPSProcess")
+        measures = [node for name in _MEASURES for node in self.named(name)]
+        for process in self.processes:
+            measures += process.at("CompletionSPSPeriod", "DurationMeasure")
+            measures += process.at("ApplicableSPSProcessCharacteristic", "ValueMeasure")
+        self.measures = _saying(measures)
+        self.counts = _saying(self.at("PhysicalSPSPackage", "ItemQuantity"))
+
+
+def _saying(nodes: Iterable[Node]) -> list[Measure]:
+    return [Measure(node, said, node.get("unitCode")) for node in nodes if (said := text(node))]
 
 
 class Root(Node):
     """The whole certificate, with what many rules ask for.
 
     generation: of its namespace, "" when that is of no certificate
-    lines:      all goods lines of all consignment items
-    measures:   of each line, the measures of its weights, volumes and treatments
-    notes:      (subject, content, element) of the document and of all its lines
     plain:      all elements below are qualified, known, in order, and alone where they must be
+    lines:      all goods lines of all consignment items
+    notes:      those of the document and of all its lines
+    issued:     the date of issue as it is written; issued_at: as it is read, None when it is none
     """
 
-    __slots__ = ("_mixed", "generation", "lines", "measures", "notes", "plain")
+    __slots__ = (
+        "exporting",
+        "generation",
+        "importing",
+        "issued",
+        "issued_at",
+        "lines",
+        "notes",
+        "plain",
+        "status_code",
+        "type_code",
+    )
 
-    def __init__(self, element: etree._Element) -> None:
-        odd: list[Node] = []
+    def __init__(self, element: _Element) -> None:
         self.generation = generation_of(strict_xml.namespace(element))
-        super().__init__(element, split(str(element.tag)), self.generation, odd)
-        self.plain = not (odd or namespace_fault(self.namespace, self.generation))
-        self.lines = children(self, *_LINES)
-        self.notes = [*_notes_of(self)]
-        self.measures = [[*_measures_of(line)] for line in self.lines]
-        self._mixed: bool | None = None
+        branches, plain = _walked(element, self.generation)
+        super().__init__(element, branches)
+        self.plain = plain and not namespace_fault(self.namespace, self.generation)
+        self.lines = [Line(element, branches) for element in self.end_of(_LINES)]
+        self.notes = [note for head in self.named(_HEAD) for note in notes(head)]
+        self.notes += [note for line in self.lines for note in line.notes]
+        self.type_code = text(self, _HEAD, "TypeCode")
+        self.status_code = text(self, _HEAD, "StatusCode")
+        self.issued = moment_text(child(self, _HEAD, "IssueDateTime"))
+        self.issued_at = moment(self.issued)
+        self.exporting = text(self, _GOODS, "ExportSPSCountry", "ID")
+        self.importing = text(self, _GOODS, "ImportSPSCountry", "ID")
 
     @property
     def mixed(self) -> bool:
         """Whether words stand beside elements anywhere."""
-        if self._mixed is None:
-            self._mixed = bool(_HAS_MIXED_TEXT(self.element))
-        return self._mixed
+        before = [element.text for element in self._branches]
+        behind = [each.tail for below, _ in self._branches.values() for each in below]
+        return any("".join(filter(None, [*before, *behind])).split(maxsplit=1))
+
+
+def _walked(root: _Element, generation: str) -> tuple[_Branches, bool]:
+    """What each element with elements below it has there, and whether all their shapes are plain.
+
+    Elements without any, most of a certificate, have no entry.
+    """
+    branches: _Branches = {}
+    plain = True
+    for element in root.iter():
+        below: Any = element[:]  # type: ignore[index]  # quicker than list()
+        if below:
+            shape = SHAPES[generation, element.tag, *[each.tag for each in below]]
+            branches[element] = (below, shape.at)
+            plain = plain and shape.plain
+    return branches, plain
 
 
 def path_of(node: Node) -> str:
@@ -125,67 +226,39 @@ def path_of(node: Node) -> str:
 
 def children(element: Node | None, *names: str) -> list[Node]:
     """All elements at the end of a path of local names; foreign namespaces are not seen."""
-    found = [] if element is None else [element]
-    for name in names:
-        if len(found) == 1:
-            found = found[0].named.get(name, _NO_CHILDREN)
-        else:
-            found = [child for node in found for child in node.named.get(name, ())]
-    return found
+    return [] if element is None else element.at(*names)
 
 
 def child(element: Node | None, *names: str) -> Node | None:
     """The first element at the end of a path, or None."""
-    for at, name in enumerate(names):
-        found = _NO_CHILDREN if element is None else element.named.get(name, _NO_CHILDREN)
-        if len(found) > 1 and at + 1 < len(names):
-            return next(iter(children(element, *names[at:])), None)
-        element = found[0] if found else None
-    return element
+    if element is None or not names:
+        return element
+    if len(names) == 1:
+        return element.first(names[0])
+    return next(iter(element.at(*names)), None)
 
 
 def text(element: Node | None, *names: str) -> str:
     """The text at the end of a path with single spaces; "" when absent or empty."""
-    for at, name in enumerate(names):
-        found = _NO_CHILDREN if element is None else element.named.get(name, _NO_CHILDREN)
-        if len(found) > 1 and at + 1 < len(names):
-            return text(child(element, *names[at:]))
-        element = found[0] if found else None
-    said = element.element.text if element is not None else None
+    if element is None:
+        return ""
+    if not names:
+        return _spaced(element.element.text)
+    if len(names) == 1:
+        return element.said(names[0])
+    found = element.end_of(names)
+    return _spaced(found[0].text) if found else ""
+
+
+def _spaced(said: str | None) -> str:
     return " ".join(said.split()) if said else ""
 
 
-def texts(element: Node, name: str) -> list[str]:
-    """The non-empty texts of all children of that name."""
-    return [said for node in element.named.get(name, ()) if (said := text(node))]
-
-
-def notes(element: Node) -> Iterator[tuple[str, str, Node]]:
-    """(subject, content, element) of every note of the document or of a line."""
+def notes(element: Node) -> Iterator[Note]:
+    """Every note of the document or of a line."""
     for name in ("IncludedSPSNote", "AdditionalInformationSPSNote"):
-        for note in element.named.get(name, ()):
-            yield text(note, "Subject"), " ".join(texts(note, "Content")), note
-
-
-def _notes_of(root: Root) -> Iterator[tuple[str, str, Node]]:
-    """The notes of the document and of all its lines."""
-    for document in children(root, "SPSExchangedDocument"):
-        yield from notes(document)
-    for line in root.lines:
-        yield from notes(line)
-
-
-def _measures_of(line: Node) -> Iterator[Node]:
-    for name in _MEASURES:
-        yield from line.named.get(name, ())
-    for process in line.named.get("AppliedSPSProcess", ()):
-        yield from children(process, "CompletionSPSPeriod", "DurationMeasure")
-        yield from children(process, "ApplicableSPSProcessCharacteristic", "ValueMeasure")
-
-
-def noted(element: Node, *subjects: str) -> list[str]:
-    """The non-empty contents of the notes with one of these subjects."""
-    return [content for subject, content, _ in notes(element) if subject in subjects and content]
+        for note in element.named(name):
+            yield Note(note.said("Subject"), " ".join(note.all_said("Content")), note)
 
 
 def equipment_number(element: Node) -> str:

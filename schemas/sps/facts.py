@@ -16,7 +16,7 @@ from schemas.sps import elements as sps
 from schemas.sps.status import status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from schemas.sps.elements import Node, Root
 
@@ -184,10 +184,10 @@ def _equipment(element: Node) -> dict[str, Any]:
 def _line(line: Node) -> dict[str, Any]:
     return _present(
         sequence=sps.text(line, "SequenceNumeric"),
-        description=sps.texts(line, "Description"),
-        commonName=sps.texts(line, "CommonName"),
-        scientificName=sps.texts(line, "ScientificName"),
-        intendedUse=sps.texts(line, "IntendedUse"),
+        description=line.all_said("Description"),
+        commonName=line.all_said("CommonName"),
+        scientificName=line.all_said("ScientificName"),
+        intendedUse=line.all_said("IntendedUse"),
         netWeight=_measure(sps.child(line, "NetWeightMeasure")),
         grossWeight=_measure(sps.child(line, "GrossWeightMeasure")),
         netVolume=_measure(sps.child(line, "NetVolumeMeasure")),
@@ -239,7 +239,7 @@ def _treatment(element: Node) -> dict[str, Any]:
 
 
 def _characteristic(element: Node) -> dict[str, Any]:
-    said = sps.texts(element, "Description")
+    said = element.all_said("Description")
     value = _measure(sps.child(element, "ValueMeasure"))
     return _present(key="".join(said[:1]), texts=said[1:], value=value)
 
@@ -254,7 +254,7 @@ def kilograms(element: Node | None) -> Decimal | None:
     return None if value is None or factor is None else value * factor
 
 
-def _total_kilograms(lines: list[Node], name: str) -> str | None:
+def _total_kilograms(lines: Sequence[Node], name: str) -> str | None:
     weights = [kilograms(sps.child(line, name)) for line in lines]
     known = [weight for weight in weights if weight is not None]
     if not known or len(known) < len(weights):
@@ -262,7 +262,7 @@ def _total_kilograms(lines: list[Node], name: str) -> str | None:
     return _plain(sum(known, Decimal(0)))
 
 
-def _total_packages(lines: list[Node]) -> int | None:
+def _total_packages(lines: Sequence[Node]) -> int | None:
     counts = [_packages_of(line) for line in lines]
     known = [count for count in counts if count is not None]
     return sum(known) if known and len(known) == len(counts) else None

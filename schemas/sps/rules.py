@@ -11,6 +11,8 @@ import base64
 import binascii
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -51,6 +53,7 @@ _FILE_STARTS = (
     b"II*\x00",
     b"MM\x00*",
 )
+_SYSTEMS = frozenset({"EPPO", "HS"})
 _HEAD = ("SPSExchangedDocument",)
 _GOODS = ("SPSConsignment",)
 
@@ -82,13 +85,18 @@ def rule_findings(root: Root, type_codes: frozenset[str] = PHYTOSANITARY) -> lis
     type_codes: the UNTDID 1001 codes that the certificate may have
     """
     found = []
-    for rule_id in sorted(RULES):
-        rule = RULES[rule_id]
-        said = _has_type(root, type_codes) if rule_id == TYPE_RULE else rule.check(root)
+    for rule in _in_order():
+        said = _has_type(root, type_codes) if rule.id == TYPE_RULE else rule.check(root)
         for each in islice(said, MAX_COMPLAINTS_PER_RULE):
             place = sps.path_of(each.element)
-            found.append(Finding(rule_id, rule.severity, place, each.message, each.values))
+            found.append(Finding(rule.id, rule.severity, place, each.message, each.values))
     return found
+
+
+@cache
+def _in_order() -> tuple[Rule, ...]:
+    """All rules by number; asked for only after the last has been registered."""
+    return tuple(RULES[rule_id] for rule_id in sorted(RULES))
 
 
 def _rule(rule_id: str, severity: Severity = Severity.ERROR) -> Callable[[Check], Check]:
@@ -117,7 +125,7 @@ def reads_in_one_way(root: Root) -> Iterator[Complaint]:
         if not (node.children and is_ours(node.namespace)):
             continue
         single = SINGLE.get(node.name, frozenset())
-        if any(len(node.named.get(name, ())) > 1 for name in single):
+        if any(len(node.named(name)) > 1 for name in single):
             yield Complaint(node, "an element that may stand once only is repeated")
         if sps.has_text(node):
             yield Complaint(node, "text and elements are mixed")
@@ -140,7 +148,7 @@ def type_is_phytosanitary(root: Root) -> Iterator[Complaint]:
 
 
 def _has_type(root: Root, codes: frozenset[str]) -> Iterator[Complaint]:
-    code = sps.text(root, *_HEAD, "TypeCode")
+    code = root.type_code
     if code not in codes:
         place = _place(root, *_HEAD, "TypeCode")
         message = f"the type code is not {' or '.join(sorted(codes))}"
@@ -150,15 +158,15 @@ def _has_type(root: Root, codes: frozenset[str]) -> Iterator[Complaint]:
 @_rule("PHY-013")
 def has_issue_date(root: Root) -> Iterator[Complaint]:
     """See also `future_issue`."""
-    place = _place(root, *_HEAD, "IssueDateTime")
-    if sps.moment(sps.moment_text(sps.child(root, *_HEAD, "IssueDateTime"))) is None:
+    if root.issued_at is None:
+        place = _place(root, *_HEAD, "IssueDateTime")
         yield Complaint(place, "the date of issue is missing or no date")
 
 
 @_rule("PHY-014")
 def inspected_before_issue(root: Root) -> Iterator[Complaint]:
     """Only dates can be compared; authorities also write this note in words."""
-    issued = sps.moment(sps.moment_text(sps.child(root, *_HEAD, "IssueDateTime")))
+    issued = root.issued_at
     for subject, content, note in root.notes:
         inspected = sps.moment(content) if subject in sps.INSPECTION_DATE else None
         if issued and inspected and inspected.date() > issued.date():
@@ -169,14 +177,14 @@ def inspected_before_issue(root: Root) -> Iterator[Complaint]:
 @_rule("PHY-015")
 def has_status(root: Root) -> Iterator[Complaint]:
     """The status code is mandatory and a whole number in every dialect."""
-    if not sps.text(root, *_HEAD, "StatusCode").isdecimal():
+    if not root.status_code.isdecimal():
         yield Complaint(_place(root, *_HEAD, "StatusCode"), "the status is missing or no number")
 
 
 @_rule("PHY-016")
 def is_issued(root: Root) -> Iterator[Complaint]:
     """A message that a certificate was withdrawn is no certificate; an unknown status is none."""
-    code = sps.text(root, *_HEAD, "StatusCode")
+    code = root.status_code
     if code.isdecimal() and status_of(code) is not Status.ISSUED:
         said = status_of(code) or "unknown"
         message = f"the certificate is not in force: its status is {said}"
@@ -186,21 +194,19 @@ def is_issued(root: Root) -> Iterator[Complaint]:
 @_rule("PHY-018", Severity.WARNING)
 def issue_date_has_zone(root: Root) -> Iterator[Complaint]:
     """Without a zone the moment of issue is known to half a day only; it is read as UTC."""
-    value = sps.moment_text(sps.child(root, *_HEAD, "IssueDateTime"))
-    if sps.moment(value) is not None and not sps.has_zone(value):
+    if root.issued_at is not None and not sps.has_zone(root.issued):
         place = _place(root, *_HEAD, "IssueDateTime")
-        yield Complaint(place, "the date of issue has no time zone", {"issued": value})
+        yield Complaint(place, "the date of issue has no time zone", {"issued": root.issued})
 
 
 def future_issue(root: Root, at: datetime) -> list[Finding]:
     """PHY-013 for a certificate issued after `at` (aware), clocks and zones being allowed for."""
-    value = sps.moment_text(sps.child(root, *_HEAD, "IssueDateTime"))
-    issued = sps.moment(value)
-    allowed = CLOCKS_DIFFER if sps.has_zone(value) else ZONES_DIFFER
+    issued = root.issued_at
+    allowed = CLOCKS_DIFFER if sps.has_zone(root.issued) else ZONES_DIFFER
     if issued is None or issued - at <= allowed:
         return []
     place = sps.path_of(_place(root, *_HEAD, "IssueDateTime"))
-    values = {"issued": value, "at": at.isoformat()}
+    values = {"issued": root.issued, "at": at.isoformat()}
     message = "the date of issue is in the future"
     return [Finding("PHY-013", Severity.ERROR, place, message, values)]
 
@@ -211,26 +217,27 @@ def future_issue(root: Root, at: datetime) -> list[Finding]:
 @_rule("PHY-020")
 def countries_are_known(root: Root) -> Iterator[Complaint]:
     """ISO 3166-1 alpha-2, for export, import, transit and origin."""
-    for name in ("ExportSPSCountry", "ImportSPSCountry"):
-        if not sps.text(root, *_GOODS, name, "ID"):
+    for name, code in (("ExportSPSCountry", root.exporting), ("ImportSPSCountry", root.importing)):
+        if not code:
             yield Complaint(_place(root, *_GOODS, name), f"{name} has no country code")
+    known = code_lists.codes("country")
     named = [
-        *sps.children(root, *_GOODS, "ExportSPSCountry", "ID"),
-        *sps.children(root, *_GOODS, "ImportSPSCountry", "ID"),
-        *sps.children(root, *_GOODS, "TransitSPSCountry", "ID"),
-        *(place for line in root.lines for place in sps.children(line, "OriginSPSCountry", "ID")),
+        *root.at(*_GOODS, "ExportSPSCountry", "ID"),
+        *root.at(*_GOODS, "ImportSPSCountry", "ID"),
+        *root.at(*_GOODS, "TransitSPSCountry", "ID"),
+        *(place for line in root.lines for place in line.at("OriginSPSCountry", "ID")),
     ]
-    for element in named:
-        code = sps.text(element)
-        if code and not code_lists.contains("country", code):
-            yield Complaint(element, "the code is no country code", {"code": code[:20]})
+    for place in named:
+        code = sps.text(place)
+        if code and code not in known:
+            yield Complaint(place, "the code is no country code", {"code": code[:20]})
 
 
 @_rule("PHY-021")
 def crosses_a_border(root: Root) -> Iterator[Complaint]:
     """A certificate is for a border that the goods cross."""
-    exporting = sps.text(root, *_GOODS, "ExportSPSCountry", "ID")
-    if exporting and exporting == sps.text(root, *_GOODS, "ImportSPSCountry", "ID"):
+    exporting = root.exporting
+    if exporting and exporting == root.importing:
         place = _place(root, *_GOODS, "ImportSPSCountry", "ID")
         message = "the importing country is the exporting country"
         yield Complaint(place, message, {"country": exporting[:20]})
@@ -241,7 +248,7 @@ def enters_the_importing_country(root: Root) -> Iterator[Complaint]:
     """UN/LOCODE (Recommendation 16); transit over a neighbour's port is real, hence a warning."""
     place = sps.child(root, *_GOODS, "UnloadingBaseportSPSLocation", "ID")
     code = sps.text(place)
-    importing = sps.text(root, *_GOODS, "ImportSPSCountry", "ID")
+    importing = root.importing
     if place is not None and code and not (code_lists.is_locode(code) and code[:2] == importing):
         message = "the point of entry is no UN/LOCODE of the importing country"
         yield Complaint(place, message, {"code": code[:20], "country": importing[:20]})
@@ -284,11 +291,10 @@ def lines_count_upwards(root: Root) -> Iterator[Complaint]:
     """SequenceNumeric rises from line to line; where it starts is the authority's choice."""
     last = -1
     for line in root.lines:
-        value = sps.text(line, "SequenceNumeric")
-        place = sps.child(line, "SequenceNumeric")
+        value = line.said("SequenceNumeric")
         if not (value.isdecimal() and value.isascii() and len(value) < 10 and int(value) > last):
             message = "the line number is missing, repeated or not rising"
-            yield Complaint(line if place is None else place, message, {"number": value[:20]})
+            yield Complaint(_place(line, "SequenceNumeric"), message, {"number": value[:20]})
         else:
             last = int(value)
 
@@ -300,7 +306,7 @@ def lines_say_what_they_are(root: Root) -> Iterator[Complaint]:
     if not lines:
         yield Complaint(_place(root, *_GOODS), "the certificate has no line of goods")
     for line in lines:
-        if not sps.texts(line, "Description"):
+        if not line.all_said("Description"):
             yield Complaint(line, "the line has no description")
 
 
@@ -308,28 +314,29 @@ def lines_say_what_they_are(root: Root) -> Iterator[Complaint]:
 def lines_have_an_origin(root: Root) -> Iterator[Complaint]:
     """At least one country of origin per line (ISPM 12 §5)."""
     for line in root.lines:
-        if not any(sps.text(place, "ID") for place in sps.children(line, "OriginSPSCountry")):
+        if not any(place.said("ID") for place in line.named("OriginSPSCountry")):
             yield Complaint(line, "the line has no country of origin")
 
 
 @_rule("PHY-033")
 def units_are_known(root: Root) -> Iterator[Complaint]:
     """Recommendation 20, for every measure that says something."""
-    for measures in root.measures:
-        for measure in measures:
-            unit = measure.get("unitCode")
-            if sps.text(measure) and not code_lists.contains("unit", unit):
+    known = code_lists.codes("unit")
+    for line in root.lines:
+        for node, _, unit in line.measures:
+            if unit not in known:
                 message = "the unit is not in Recommendation 20"
-                yield Complaint(measure, message, {"unit": unit[:20]})
+                yield Complaint(node, message, {"unit": unit[:20]})
 
 
 @_rule("PHY-034")
 def packages_are_known(root: Root) -> Iterator[Complaint]:
     """Recommendation 21."""
+    known = code_lists.codes("package")
     for line in root.lines:
-        for package in sps.children(line, "PhysicalSPSPackage"):
-            code = sps.text(package, "TypeCode")
-            if not code_lists.contains("package", code):
+        for package in line.packages:
+            code = package.said("TypeCode")
+            if code not in known:
                 message = "the package type is not in Recommendation 21"
                 yield Complaint(package, message, {"type": code[:20]})
 
@@ -349,10 +356,10 @@ def gross_is_not_below_net(root: Root) -> Iterator[Complaint]:
 def packed_in_one_way(root: Root) -> Iterator[Complaint]:
     """Exactly one of PhysicalSPSPackage and the note OPTND (IPPC ePhyto mapping)."""
     for line in root.lines:
-        packages, note = sps.children(line, "PhysicalSPSPackage"), sps.noted(line, "OPTND")
-        if not packages and not note:
+        in_words = any(note.subject == "OPTND" and note.content for note in line.notes)
+        if not line.packages and not in_words:
             yield Complaint(line, "the line names no package")
-        elif packages and note:
+        elif line.packages and in_words:
             yield Complaint(line, "the line names packages twice, in codes and in words")
 
 
@@ -360,33 +367,30 @@ def packed_in_one_way(root: Root) -> Iterator[Complaint]:
 def lines_are_classified(root: Root) -> Iterator[Complaint]:
     """An EPPO or an HS code lets a machine compare the line with other documents."""
     for line in root.lines:
-        systems = {
-            sps.text(item, "SystemName").upper()
-            for item in sps.children(line, "ApplicableSPSClassification")
-            if sps.text(item, "ClassCode")
-        }
-        if not systems & {"EPPO", "HS"}:
+        if not any(
+            item.said("SystemName").upper() in _SYSTEMS and item.said("ClassCode")
+            for item in line.named("ApplicableSPSClassification")
+        ):
             yield Complaint(line, "the line has neither an EPPO nor an HS code")
 
 
 @_rule("PHY-038")
 def quantities_are_numbers(root: Root) -> Iterator[Complaint]:
     """Measures and package counts are decimals, not below zero unless a temperature."""
-    for line, measures in zip(root.lines, root.measures, strict=True):
-        counted = sps.children(line, "PhysicalSPSPackage", "ItemQuantity")
-        for element in [*measures, *counted]:
-            value = sps.number(element)
-            negative = value is not None and value < 0 and element.get("unitCode") != "CEL"
-            if sps.text(element) and (value is None or negative):
-                yield Complaint(element, "the quantity is no number or below zero")
+    for line in root.lines:
+        for node, said, unit in [*line.measures, *line.counts]:
+            number = sps.DECIMAL.fullmatch(said)
+            below_zero = number and said[0] == "-" and unit != "CEL" and Decimal(said) < 0
+            if not number or below_zero:
+                yield Complaint(node, "the quantity is no number or below zero")
 
 
 @_rule("PHY-050")
 def treatments_are_coded_as_agreed(root: Root) -> Iterator[Complaint]:
     """The type code is always ZZZ; what was done stands in the characteristics."""
     for line in root.lines:
-        for process in sps.children(line, "AppliedSPSProcess"):
-            if sps.text(process, "TypeCode") != "ZZZ":
+        for process in line.processes:
+            if process.said("TypeCode") != "ZZZ":
                 yield Complaint(_place(process, "TypeCode"), "the treatment's type code is not ZZZ")
 
 
@@ -394,16 +398,16 @@ def treatments_are_coded_as_agreed(root: Root) -> Iterator[Complaint]:
 def treatments_have_words(root: Root) -> Iterator[Complaint]:
     """TTFT, the full text, is what a person at the border reads."""
     for line in root.lines:
-        for process in sps.children(line, "AppliedSPSProcess"):
-            characteristics = sps.children(process, "ApplicableSPSProcessCharacteristic")
-            if not any(sps.text(item, "Description") == "TTFT" for item in characteristics):
+        for process in line.processes:
+            characteristics = process.named("ApplicableSPSProcessCharacteristic")
+            if not any(item.said("Description") == "TTFT" for item in characteristics):
                 yield Complaint(process, "the treatment has no full text (TTFT)")
 
 
 @_rule("PHY-060")
 def reexport_names_its_origin(root: Root) -> Iterator[Complaint]:
     """A re-export certificate (657) names the original certificate and its country."""
-    if sps.text(root, *_HEAD, "TypeCode") != "657":
+    if root.type_code != "657":
         return
     said = {subject for subject, content, _ in root.notes if content}
     for subject, what in (("RPCRF", "original certificate"), ("RPCCO", "original country")):
@@ -415,7 +419,7 @@ def reexport_names_its_origin(root: Root) -> Iterator[Complaint]:
 @_rule("PHY-062")
 def reexport_was_packed(root: Root) -> Iterator[Complaint]:
     """RPCPC must be True on a re-export certificate (IPPC ePhyto mapping)."""
-    if sps.text(root, *_HEAD, "TypeCode") != "657":
+    if root.type_code != "657":
         return
     for subject, content, note in root.notes:
         if subject == "RPCPC" and content.lower() != "true":

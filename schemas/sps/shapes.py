@@ -7,8 +7,12 @@ keys that are kept are bounded in number and length, for names come from strange
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from schemas.sps.layout import GENERATIONS, LAYOUT, NAMESPACE, ROOT, SINGLE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _LONGEST_KEPT = 4096  # characters
 _MOST_KEPT = 1024
@@ -22,34 +26,27 @@ _POSITIONS = {
 class Shape:
     """An element's children by name: where each name stands, and whether all is canonical.
 
-    parts: namespace name and local name of each child
-    named: local name, first index and further ones, of the children in a namespace of the
-        certificate or in none
+    at: local name → indexes of the children so named in a namespace of the certificate or in none
     plain: every child is qualified, known, in its order, and alone where it must be
     """
 
-    parts: tuple[tuple[str, str], ...]
-    named: tuple[tuple[str, int, tuple[int, ...]], ...]
+    at: Mapping[str, Sequence[int]]
     plain: bool
 
 
-_SHAPES: dict[tuple[str, tuple[str, ...], str], Shape] = {}
+class _Shapes(dict[tuple[str, ...], Shape]):
+    """The shapes met so far by generation of the certificate, own tag and tags of the children."""
+
+    def __missing__(self, key: tuple[str, ...]) -> Shape:
+        shape = _shape(*key)
+        if sum(map(len, key)) <= _LONGEST_KEPT:
+            if len(self) >= _MOST_KEPT:
+                self.clear()
+            self[key] = shape
+        return shape
 
 
-def shape_of(name: str, tags: tuple[str, ...], generation: str) -> Shape:
-    """The shape of an element `name` with children of these tags (Clark notation), in a
-    certificate of that generation.
-    """
-    key = (name, tags, generation)
-    known = _SHAPES.get(key)
-    if known is not None:
-        return known
-    shape = _shape(name, tags, generation)
-    if len(name) + sum(map(len, tags)) <= _LONGEST_KEPT:
-        if len(_SHAPES) >= _MOST_KEPT:
-            _SHAPES.clear()
-        _SHAPES[key] = shape
-    return shape
+SHAPES = _Shapes()
 
 
 def split(tag: str) -> tuple[str, str]:
@@ -88,19 +85,19 @@ def places(name: str, children: list[str]) -> list[int]:
     return [known.get(child, -1) for child in children]
 
 
-def _shape(name: str, tags: tuple[str, ...], generation: str) -> Shape:
-    parts = tuple(split(tag) for tag in tags)
-    named: dict[str, list[int]] = {}
+def _shape(generation: str, tag: str, *tags: str) -> Shape:
+    """The shape of an element with that tag and children of these (Clark notation)."""
+    name, parts = split(tag)[1], [split(each) for each in tags]
+    at: dict[str, list[int]] = {}
     for index, (namespace, child) in enumerate(parts):
         if is_ours(namespace):
-            named.setdefault(child, []).append(index)
+            at.setdefault(child, []).append(index)
     standing = places(name, [child for _, child in parts])
     single = SINGLE.get(name, frozenset())
     plain = (
         standing == sorted(standing)
         and min(standing, default=0) >= 0
         and not any(namespace_fault(namespace, generation) for namespace, _ in parts)
-        and not any(len(found) > 1 for child, found in named.items() if child in single)
+        and not any(len(found) > 1 for child, found in at.items() if child in single)
     )
-    found = ((child, first, tuple(more)) for child, (first, *more) in named.items())
-    return Shape(parts, tuple(found), plain)
+    return Shape(at, plain)

@@ -161,3 +161,20 @@ def test_the_look_at_a_whole_tree_misses_no_cap(data: bytes, code: str) -> None:
         strict_xml.parse(data)
     assert caught.value.code == code
     assert strict_xml.parse(b"<a>" * 64 + b"</a>" * 64) is not None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'<?xml version="1.0"?><a>who? <?x y?></a>',
+        b'<?xml version="1.0"?><a/><?x y?>',
+        b"\xef\xbb\xbf<?xml version='1.0'?><a b='?>'><?x?></a>",
+        b'<?xml\tversion="1.0"?><a><?x?></a>',
+    ],
+)
+def test_no_instruction_is_missed_behind_a_declaration_or_a_question(data: bytes) -> None:
+    assert code_of(data) == "xml_processing_instruction"
+
+
+def test_a_question_mark_is_no_instruction() -> None:
+    assert strict_xml.parse(b'<?xml version="1.0"?><a b="?>">who?</a>').text == "who?"
