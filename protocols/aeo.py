@@ -93,10 +93,15 @@ class Reason:
     seen: str = ""
     seq: int | None = None
 
+    @property
+    def entry(self) -> str:
+        """Its code in the catalogue, without the number of an event."""
+        name, numbered, _ = self.code.lower().partition("_seq_")
+        return f"aeo_{name}" if numbered else name
+
     def to_json(self, lang: str = "en") -> dict[str, Any]:
         """With the sentence and the next step in English or Chinese."""
-        name, numbered, _ = self.code.lower().partition("_seq_")
-        entry = explain(f"aeo_{name}" if numbered else name)
+        entry = explain(self.entry)
         body: dict[str, Any] = {"rule": self.rule, "code": self.code, "seen": self.seen}
         if entry is not None:
             body |= {"reason": entry.sentence(lang), "next": entry.next_step(lang)}

@@ -87,6 +87,13 @@ def ask(
     return answer(code, events, Query(moment.date(), moment, by, role), agreements)
 
 
+def ask_all(
+    conn: Connection, node: Node, codes: Iterable[str], *, by: str, at: datetime | None = None
+) -> list[Answer]:
+    """The answer about each authorisation in the country `by`."""
+    return [ask(conn, node, code, by=by, role="", at=at) for code in codes]
+
+
 def codes_of(stored: Iterable[StoredDocument], conn: Connection) -> list[str]:
     """The authorisations of which a consignment brought an event, each once."""
     found = (rows.code_of(conn, each.digest) for each in stored if each.type == TYPE)
@@ -102,7 +109,7 @@ def lanes(
     """
     stored = documents.find_all(conn, type=TYPE, consignment=consignment)
     codes = codes_of(stored, conn)
-    answers = [ask(conn, node, code, by=by, role="", at=at) for code in codes]
+    answers = ask_all(conn, node, codes, by=by, at=at)
     benefit = any(each.benefit for each in answers)
     return (Lane.AEO if benefit else Lane.NORMAL), answers
 

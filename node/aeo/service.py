@@ -82,6 +82,11 @@ class AeoService:
         """Always ready."""
         return None
 
+    async def benefits(self, codes: Sequence[str], by: str) -> list[Answer]:
+        """What each authorisation gives in that country now, its status as fresh as can be had."""
+        await self._refresh(codes)
+        return await self._node.store.read(history.ask_all, self._node, codes, by=by)
+
     async def _list(self, request: web.Request) -> web.Response:
         after = query_text(request, "after") or ""
         limit = query_int(request, "limit", 100, low=1, high=rows.MAX_PAGE)

@@ -123,7 +123,7 @@ class BalanceService:
             "quantity": named.quantity.to_json(),
         }
         try:
-            answer = await self._state(digest, named.register)
+            answer = await self.state(digest, named.register)
             body |= {"standing": "KNOWN", "balance": answer.to_json(), "signed": answer.text}
         except UnavailableError as error:
             body |= {"standing": "INDETERMINATE", "code": "balance_unknown", "reason": error.code}
@@ -133,8 +133,11 @@ class BalanceService:
             body["uses"] = await node.store.read(_uses, digest)
         return json_response(body)
 
-    async def _state(self, digest: bytes, at: str) -> Answer:
-        """The signed balance; raises UnavailableError when its register cannot be had."""
+    async def state(self, digest: bytes, at: str) -> Answer:
+        """The balance as its register at `at` signs it now.
+
+        Raises UnavailableError `balance_unknown` when that cannot be had.
+        """
         node = self._node
         if at == node.did:
             return await node.store.write(register.state, node, digest, node.did)

@@ -67,11 +67,19 @@ def _arrival_code(body: dict[str, Any]) -> int:
 def _print_run(body: dict[str, Any]) -> None:
     output.line(f"{body['verdict']}  for {body['destination']} ({body['country']})")
     output.line(f"  rules {body['ruleSet']}")
-    _print_lines(body["lines"])
+    _print_lines("Verdicts", body["lines"])
+    _print_standing(body["standing"])
     output.line(f"pre-advice {body['number']}, {body['document']}")
 
 
-def _print_lines(lines: list[dict[str, Any]]) -> None:
+def _print_standing(standing: dict[str, Any] | None) -> None:
+    if standing is None:
+        output.line("the destination did not say how balance, lane and title stand")
+    elif standing["lines"]:
+        _print_lines(f"At the destination as of {standing['asOf']}", standing["lines"])
+
+
+def _print_lines(title: str, lines: list[dict[str, Any]]) -> None:
     rows = [
         (
             one["id"],
@@ -81,7 +89,7 @@ def _print_lines(lines: list[dict[str, Any]]) -> None:
         )
         for one in lines
     ]
-    output.table("Verdicts", ("line", "outcome", "what", "next step"), rows)
+    output.table(title, ("line", "outcome", "what", "next step"), rows)
 
 
 def _print_arrivals(body: dict[str, Any]) -> None:

@@ -1,14 +1,15 @@
 """The preflight service: sign our rules, run another's before sailing, explain the arrival.
 
-GET /rules (listed nodes) gives this node's signed rule set. POST /v1/preflights runs the
-destination's, issues the pre-advice and sends it. GET /v1/consignments/{ucr}/preflight compares
-the pre-advices that are held with what is found now.
+GET /rules (listed nodes) gives this node's signed rule set, POST /px/1/standing how balance, lane
+and title of named papers stand here as of now. POST /v1/preflights runs the destination's rules,
+issues the pre-advice and sends it. GET /v1/consignments/{ucr}/preflight compares the pre-advices
+that are held with what is found now.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from node.documents import documents
@@ -16,17 +17,18 @@ from node.documents.orders import IssueOrder
 from node.documents.signing import credential_signer
 from node.exchange import sending
 from node.exchange.sending import SendOrder
-from node.preflight import judging
-from node.preflight.handlers import PreflightHandlers
+from node.preflight import judging, standing
+from node.preflight.handlers import STANDING_PATH, PreflightHandlers
 from node.verification.judging import country_of, members_of
 from protocols import times
 from protocols.preflight import rule_set
+from protocols.preflight import standing as standings
 from protocols.preflight.comparing import Difference, Given, differences
-from protocols.preflight.verdicts import Line, overall, verdicts
+from protocols.preflight.verdicts import Line, overall, read_line, verdicts
 from schemas import strict_json
 from schemas.documents.pre_advice import TYPE
 from schemas.errors import NotFoundError, SettingsError, UnavailableError
-from schemas.fields import flag, objects, text
+from schemas.fields import objects, text
 from schemas.findings import Outcome
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from node.http.routes import Route
     from node.runtime import Node
     from protocols.preflight.rule_set import RuleSet
+    from protocols.preflight.standing import Standing
     from protocols.preflight.verdicts import Judgement
     from schemas.strict_json import JsonValue
 
@@ -44,10 +47,14 @@ RULES_PATH = "/rules"
 
 @dataclass(frozen=True, slots=True)
 class Advised:
-    """A run before sailing: the rules it rests on, its lines, and the pre-advice made of them."""
+    """A run before sailing: the rules it rests on, its lines, and the pre-advice made of them.
+
+    standing: what the destination said beside its rules, None where it did not say
+    """
 
     rules: RuleSet
     lines: tuple[Line, ...]
+    standing: Standing | None = None
     document: StoredDocument | None = None
 
     @property
@@ -64,6 +71,7 @@ class Arrived:
     advised: Outcome
     rules: RuleSet
     lines: tuple[Line, ...]
+    standing: Standing
     differences: tuple[Difference, ...]
 
 
@@ -116,6 +124,35 @@ class PreflightService:
             raise UnavailableError("rule_set_unavailable", f"{did} answered {answer.status}")
         return rule_set.read(answer.body.decode("ascii", "replace"), members, did, self._now())
 
+    async def signed_standing(self, consignment: str, named: Sequence[bytes]) -> str:
+        """How these documents stand here now, signed; raises as `own_rules`."""
+        found = await standing.now(self._node, self.own_rules(), consignment, named)
+        members = members_of(self._node)
+        signer = credential_signer(self._node, members)
+        return standings.sign(members.network, found, signer)
+
+    async def _standing_at(
+        self, rules: RuleSet, consignment: str, named: Sequence[bytes]
+    ) -> Standing | None:
+        """What the destination says of it now; None when it does not say."""
+        if rules.node == self._node.did:
+            return await standing.now(self._node, rules, consignment, named)
+        try:
+            return await self._ask_standing(rules.node, consignment, named)
+        except UnavailableError as error:
+            self._node.telemetry.log.info("preflight.standing", peer=rules.node, code=error.code)
+            return None
+
+    async def _ask_standing(self, did: str, consignment: str, named: Sequence[bytes]) -> Standing:
+        listed: list[JsonValue] = [each.hex() for each in named]
+        body = strict_json.canonical({"consignment": consignment, "documents": listed})
+        kind = {"Content-Type": "application/json"}
+        answer = await self._node.client.call(did, "POST", STANDING_PATH, body, headers=kind)
+        if answer.status != 200:
+            raise UnavailableError("standing_unavailable", f"{did} answered {answer.status}")
+        text = answer.body.decode("ascii", "replace")
+        return standings.read(text, members_of(self._node), did, consignment, self._now())
+
     async def advise(self, consignment: str, destination: str, *, send: bool) -> Advised:
         """Run the destination's rules over what is held here; sign the pre-advice, and send it.
 
@@ -126,14 +163,15 @@ class PreflightService:
             raise NotFoundError("consignment_not_here", "no paper of this consignment is here")
         rules = await self.rules_of(destination)
         judged = await judging.judge(self._node, stored, rules.country)
-        advised = Advised(rules, verdicts(judged, rules))
+        told = await self._standing_at(rules, consignment, [each.digest for each in stored])
+        advised = Advised(rules, verdicts(judged, rules), told)
         payload = self._payload(consignment, advised, judged)
         order = IssueOrder(payload, TYPE.key, consignment)
         issued = (await self._node.documents.issue(order)).document
         if send and destination != self._node.did:
             to = SendOrder([destination])
             await self._node.store.write(sending.send, self._node, issued.digest, to)
-        return Advised(rules, advised.lines, issued)
+        return replace(advised, document=issued)
 
     def _payload(self, consignment: str, run: Advised, judged: Sequence[Judgement]) -> bytes:
         node, now = self._node, self._now()
@@ -166,6 +204,8 @@ class PreflightService:
         }
         if run.rules.text:
             content["ruleSetSigned"] = run.rules.text
+        if run.standing is not None:
+            content["standing"] = _standing_json(run.standing)
         mark = hashlib.sha256(strict_json.canonical(content)).hexdigest()[:20]
         return strict_json.canonical(content | {"number": f"PA-{now:%Y%m%d}-{mark}"})
 
@@ -194,32 +234,28 @@ class PreflightService:
         lines = verdicts(await judging.judge(self._node, stored, rules.country), rules)
         now = Given(lines, rules.digest, members_of(self._node).version)
         verdict = Outcome(text(content, "verdict") or Outcome.INDETERMINATE.value)
-        return Arrived(advice, verdict, rules, lines, differences(given, now))
+        named = [bytes.fromhex(each) for each in sorted(given.documents)]
+        stands = await standing.now(self._node, rules, consignment, named)
+        before = [read_line(each) for _, each in objects(content, "standing", "lines")]
+        changed = differences(given, now) + standings.moved(before, stands.lines)
+        return Arrived(advice, verdict, rules, lines, stands, changed)
 
     def _now(self) -> Any:
         return times.from_ms(self._node.clock.now_ms())
 
 
+def _standing_json(found: Standing) -> dict[str, JsonValue]:
+    lines: list[JsonValue] = [line.to_json() for line in found.lines]
+    body: dict[str, JsonValue] = {"asOf": times.to_text(found.at), "lines": lines}
+    return body | ({"signed": found.text} if found.text else {})
+
+
 def given_of(content: dict[str, JsonValue]) -> Given:
     """What a pre-advice said, read from its payload, which satisfies its profile."""
-    lines = []
-    for _, each in objects(content, "lines"):
-        values = each.get("values")
-        lines.append(
-            Line(
-                id=text(each, "id") or "",
-                subject=text(each, "subject") or "",
-                outcome=Outcome(text(each, "outcome") or Outcome.INDETERMINATE.value),
-                about=text(each, "about") or "",
-                code=text(each, "code") or "",
-                blocking=flag(each, "blocking") is True,
-                values={k: str(v) for k, v in values.items()} if isinstance(values, dict) else {},
-            )
-        )
     named = frozenset(text(each, "digest") or "" for _, each in objects(content, "references"))
     version = content.get("membersVersion")
     return Given(
-        tuple(lines),
+        tuple(read_line(each) for _, each in objects(content, "lines")),
         text(content, "ruleSet") or "",
         version if isinstance(version, int) else 0,
         named,

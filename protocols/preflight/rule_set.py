@@ -119,7 +119,7 @@ def read(text: str, members: MemberList, node: str, at: datetime) -> RuleSet:
     `rule_set_expired`.
     """
     parsed = jws.parse(text, typ=TYP, max_bytes=MAX_BYTES)
-    _require_key(parsed, members, node, at)
+    require_key(parsed, members, node, at)
     fields = Fields(strict_json.loads_object(parsed.payload), CODE)
     if fields.text("network", max_length=64) != members.network.hex():
         raise RefusedError("rule_set_untrusted", "it belongs to another network")
@@ -144,13 +144,21 @@ def read(text: str, members: MemberList, node: str, at: datetime) -> RuleSet:
     return found
 
 
-def _require_key(parsed: jws.Jws, members: MemberList, node: str, at: datetime) -> None:
+def require_key(
+    parsed: jws.Jws,
+    members: MemberList,
+    node: str,
+    at: datetime,
+    *,
+    code: str = "rule_set_untrusted",
+) -> None:
+    """Only the node's own listed credential key, in force at `at`; else RefusedError `code`."""
     key = members.key(parsed.kid)
     if key is None or jws.did_of(parsed.kid) != node or key.purpose != "credential":
-        raise RefusedError("rule_set_untrusted", "it is not signed by the node's listed key")
+        raise RefusedError(code, "it is not signed by the node's listed key")
     if key.standing(at, proven=False) is not KeyStanding.VALID:
-        raise RefusedError("rule_set_untrusted", "the key does not count now")
+        raise RefusedError(code, "the key does not count now")
     try:
         jws.verify(parsed, key.public)
     except RefusedError as error:
-        raise RefusedError("rule_set_untrusted", error.detail) from None
+        raise RefusedError(code, error.detail) from None

@@ -13,6 +13,7 @@ from protocols.release_reading import TRANSPORT_TYPES, Held, fact_of
 from schemas import cross
 from schemas.catalogue import explain
 from schemas.errors import TradeError
+from schemas.fields import flag, text
 from schemas.findings import Outcome, Severity
 
 if TYPE_CHECKING:
@@ -85,6 +86,21 @@ class Line:
                 exact = explain(self.code) or entry
                 body["next"] = exact.next_step(lang)
         return body
+
+
+def read_line(told: Mapping[str, JsonValue]) -> Line:
+    """A line as `Line.to_json` wrote it; an outcome that nobody knows is INDETERMINATE."""
+    each, values = dict(told), told.get("values")
+    outcome = text(each, "outcome")
+    return Line(
+        id=text(each, "id") or "",
+        subject=text(each, "subject") or "",
+        outcome=Outcome(outcome) if outcome in set(Outcome) else Outcome.INDETERMINATE,
+        about=text(each, "about") or "",
+        code=text(each, "code") or "",
+        blocking=flag(each, "blocking") is True,
+        values={k: str(v) for k, v in values.items()} if isinstance(values, dict) else {},
+    )
 
 
 def overall(lines: Sequence[Line]) -> Outcome:

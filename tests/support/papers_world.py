@@ -99,7 +99,10 @@ def _change(draft: MemberListDraft, _keys: Mapping[str, KeyStore]) -> MemberList
     here = any(each.did == desk for each in draft.nodes)
     issuers = [IssuerEntry(desk, key, "CN", start) for key in carried if here]
     pairs = [(a, b) for a in ("NL", "KZ") for b in ("CN", "SG")]
-    agreements = [Agreement(f"{a}-{b}".lower(), a, b, types, start) for a, b in pairs]
+    agreements = [
+        Agreement(f"{a}-{b}".lower(), a, b, types, start, aeo_classes=("AEOF", "AEOS"))
+        for a, b in pairs
+    ]
     return replace(draft, issuers=tuple(issuers), agreements=tuple(agreements))
 
 

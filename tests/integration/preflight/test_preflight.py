@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
+from node.aeo.service import AeoService
 from node.cli.main import build
 from node.documents.orders import IssueOrder
 from node.exchange import sending
 from node.exchange.sending import SendOrder
 from node.preflight.service import PreflightService
+from node.release.service import ReleaseService
 from protocols.preflight import rule_set
 from schemas.errors import NotFoundError, RefusedError
 from tests.integration.release.road import eventually, operator, send, verdict
@@ -27,7 +29,11 @@ if TYPE_CHECKING:
 
     from node.runtime import Node
 
-PREFLIGHT = ("preflight", PreflightService)
+PREFLIGHT = (
+    ("aeo", AeoService),
+    ("preflight", PreflightService),
+    ("release", ReleaseService),
+)
 TO = "nl-port"
 
 
@@ -46,7 +52,7 @@ async def _arrived(node: Node, consignment: str, advice: str) -> dict[str, Any]:
 async def test_a_preflight_gives_the_destinations_verdicts_and_explains_what_changed(
     tmp_path: Path,
 ) -> None:
-    async with papers_nodes(tmp_path, PREFLIGHT) as nodes:
+    async with papers_nodes(tmp_path, *PREFLIGHT) as nodes:
         carrier, issuer, port = nodes["nhl"], nodes["cn-cert"], nodes[TO]
         with pytest.raises(NotFoundError):
             await operator(port).aget(f"/v1/consignments/{A}/preflight")
@@ -99,7 +105,7 @@ async def test_a_preflight_gives_the_destinations_verdicts_and_explains_what_cha
 
 
 async def test_a_rule_set_counts_only_under_the_destinations_own_key(tmp_path: Path) -> None:
-    async with papers_nodes(tmp_path, PREFLIGHT, names=("nhl", TO)) as nodes:
+    async with papers_nodes(tmp_path, *PREFLIGHT, names=("nhl", TO)) as nodes:
         carrier, port = nodes["nhl"], nodes[TO]
         members, now = carrier.members.current, carrier.clock.now()
         assert members is not None
@@ -127,27 +133,35 @@ async def test_verdicts_before_sailing_are_the_destinations_on_arrival(
     tmp_path: Path, count: int
 ) -> None:
     chance = random.Random(61)
-    async with papers_nodes(tmp_path, PREFLIGHT) as nodes:
+    async with papers_nodes(tmp_path, *PREFLIGHT) as nodes:
         tally: Counter[str] = Counter()
         for start in range(0, count, 50):
             numbers = range(start, min(start + 50, count))
             sailing = [await _sail(nodes, number, chance) for number in numbers]
-            for consignment, lines, advice, refused in sailing:
+            for consignment, lines, standing, advice, refused in sailing:
                 found = await _arrived(nodes[TO], consignment, advice)
                 assert found["differences"] == [], consignment
                 kept = [each for each in lines if each["subject"] not in refused]
                 assert found["lines"] == kept
+                if standing:
+                    assert found["standing"]["lines"] == standing
+                tally.update(f"{each['id']} {each['outcome']}" for each in standing)
                 tally[found["advised"]] += 1
                 tally.update(each["id"] for each in lines if each["outcome"] != "PASSED")
         assert tally["FAILED"]
         assert tally["PASSED"]
         assert {"PRE-10", "PRE-30", "XDC-001"} <= set(tally)
+        # Of what the destination knew before: whole balances, used-up ones, and no title.
+        assert {"PRE-80 PASSED", "PRE-80 FAILED", "PRE-82 INDETERMINATE"} <= set(tally)
 
 
 async def _sail(
     nodes: dict[str, Node], number: int, chance: random.Random
-) -> tuple[str, list[dict[str, Any]], str, set[str]]:
-    """Issue a consignment's papers, run the preflight, then send everything to the destination."""
+) -> tuple[str, list[dict[str, Any]], list[dict[str, Any]], str, set[str]]:
+    """Issue a consignment's papers, run the preflight, then send everything to the destination.
+
+    Every second time the papers are there before, and now and then the certificate is used up.
+    """
     consignment = f"6CN91370784MA0DEMQ00FP{number:06d}"
     carrier, issued = nodes["nhl"], []
     for host, key, payload in generated(number, chance):
@@ -159,14 +173,35 @@ async def _sail(
             await _send(nodes[host], digest, "nhl")
     for _, _, digest in issued:
         assert await eventually(lambda digest=digest: _here(carrier, digest))
+    if number % 2 == 0:
+        await _at_destination(nodes, issued)
+        if number % 4 == 0:
+            await _use_up(nodes[TO], issued)
     advised = await _advise(carrier, consignment)
+    standing = advised["standing"]["lines"]
+    if number % 2:
+        assert standing == []
+        await _at_destination(nodes, issued)
+    refused = {digest.hex() for _, key, digest in issued if key == UNRECOGNISED}
+    return consignment, advised["lines"], standing, advised["document"], refused
+
+
+async def _at_destination(nodes: dict[str, Node], issued: list[tuple[str, str, bytes]]) -> None:
     for host, _, digest in issued:
         await _send(nodes[host], digest, TO)
-    refused = {digest.hex() for _, key, digest in issued if key == UNRECOGNISED}
     for _, key, digest in issued:
         if key != UNRECOGNISED:
             assert await eventually(lambda digest=digest: _here(nodes[TO], digest))
-    return consignment, advised["lines"], advised["document"], refused
+
+
+async def _use_up(node: Node, issued: list[tuple[str, str, bytes]]) -> None:
+    """The destination writes off all of the certificate of origin, where there is one."""
+    for _, key, digest in issued:
+        if key == "certificate-of-origin":
+            quantity = {"value": "24570", "unit": "KGM"}
+            order = {"action": "write-off", "declaration": "D-1", "quantity": quantity}
+            done = await operator(node).apost(f"/v1/balances/{digest.hex()}", order)
+            assert done["outcome"] == "GRANTED"
 
 
 async def _send(node: Node, digest: bytes, to: str) -> None:

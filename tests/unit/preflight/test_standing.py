@@ -1,0 +1,132 @@
+"""What a destination tells as of a moment, without a node."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from protocols import balance
+from protocols.aeo import Answer, Query, Reason
+from protocols.balance import Quantity
+from protocols.preflight import standing
+from protocols.preflight.standing import Standing, moved, of_balance, of_operator, of_title
+from protocols.preflight.verdicts import Line, read_line
+from protocols.release_decision import Condition, Decision, State
+from protocols.release_decision import Outcome as Release
+from schemas.catalogue import explain
+from schemas.errors import MalformedError, RefusedError
+from schemas.findings import Outcome
+from tests.support.made_network import NOW, A, B, founded, signer
+
+PASSED, FAILED, UNKNOWN = Outcome.PASSED, Outcome.FAILED, Outcome.INDETERMINATE
+MEMBERS = founded().members
+KEY = signer(f"{B}#credential-1")
+UCR = "6CN91370784MA0DEMQ00FA261118"
+BILL = "ab" * 32
+LINE = Line("PRE-80", "cd" * 32, PASSED, "certificate-of-origin N-1", blocking=False)
+SAID = Standing(B, UCR, NOW, (LINE,))
+
+
+def register(left: int | None) -> balance.Answer:
+    empty = balance.Answer("00" * 32, A, bytes(32), NOW)
+    if left is None:
+        return empty
+    return replace(empty, quantity=Quantity(Decimal(160), "H87"), left=Decimal(left))
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "code"),
+    [
+        (register(160), PASSED, ""),
+        (register(60), UNKNOWN, "preflight_balance_partly"),
+        (register(0), FAILED, "balance_used"),
+        (register(None), UNKNOWN, "balance_unknown"),
+        (None, UNKNOWN, "balance_unknown"),
+    ],
+)
+def test_r23_a_balance_is_whole_partly_used_used_up_or_not_known(
+    answer: balance.Answer | None, outcome: Outcome, code: str
+) -> None:
+    line = of_balance("cd" * 32, "certificate-of-origin N-1", answer)
+    assert (line.outcome, line.code, line.blocking) == (outcome, code, False)
+    assert not code or explain(code) is not None
+    # Nobody learns how much is left who may not ask the register itself.
+    assert "60" not in str(line.to_json("en"))
+
+
+def test_an_operator_has_the_lane_or_the_first_reason_why_not() -> None:
+    query = Query(NOW.date(), NOW, "NL")
+    good = of_operator(Answer("AEOCN1", query, True, "ACTIVE", (), ()))
+    assert (good.subject, good.outcome, good.about) == ("AEOCN1", PASSED, "AEO ACTIVE")
+    for code, told in (("AEO_SUSPENDED", "aeo_suspended"), ("GAP_SEQ_3", "aeo_gap")):
+        reasons = (Reason("AEO-004", code), Reason("AEO-006", "OTHER"))
+        line = of_operator(Answer("AEOCN1", query, False, "", reasons, ()))
+        assert (line.outcome, line.code, line.about) == (FAILED, told, "NORMAL")
+        assert explain(line.code) is not None
+
+
+def decision(state: State, code: str = "") -> Decision:
+    found = Condition("REL-020", state, code, "B-1: LIVE, a bank", (BILL,))
+    return Decision(Release.HOLD, "BOX", UCR, NOW, "NL", "NL-1", "00" * 32, (found,))
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"),
+    [(State.MET, PASSED), (State.UNMET, FAILED), (State.UNKNOWN, UNKNOWN)],
+)
+def test_a_title_stands_as_the_release_condition_and_its_holder_is_not_told(
+    state: State, outcome: Outcome
+) -> None:
+    line = of_title(decision(state, "title_not_surrendered"), [BILL])
+    assert line is not None
+    assert (line.id, line.subject, line.outcome) == ("PRE-82", "BOX", outcome)
+    assert "bank" not in str(line.to_json("en"))
+    assert of_title(decision(state), ["ef" * 32]) is None  # of a bill that the asker did not name
+    assert of_title(decision(State.NOT_REQUIRED), [BILL]) is None
+    assert of_title(replace(decision(state), conditions=()), [BILL]) is None
+
+
+def test_a_statement_counts_from_its_node_about_its_consignment_and_for_its_moment() -> None:
+    text = standing.sign(MEMBERS.network, SAID, KEY)
+    found = standing.read(text, MEMBERS, B, UCR, NOW + timedelta(minutes=4))
+    assert found == replace(SAID, text=text)
+    wrong: list[tuple[str, str, Any]] = [
+        (text, A, NOW),
+        (text, B, NOW + timedelta(minutes=6)),
+        (standing.sign(bytes(32), SAID, KEY), B, NOW),
+        (standing.sign(MEMBERS.network, replace(SAID, consignment="other"), KEY), B, NOW),
+        (standing.sign(MEMBERS.network, replace(SAID, node=A), KEY), B, NOW),
+        (standing.sign(MEMBERS.network, SAID, signer(f"{B}#title-1")), B, NOW),
+    ]
+    for one, node, at in wrong:
+        with pytest.raises(RefusedError) as caught:
+            standing.read(one, MEMBERS, node, UCR, at)
+        assert caught.value.code == "standing_untrusted"
+
+
+def test_a_statement_cannot_block_or_speak_of_anything_else() -> None:
+    for line in (replace(LINE, blocking=True), replace(LINE, id="PRE-10")):
+        text = standing.sign(MEMBERS.network, replace(SAID, lines=(line,)), KEY)
+        with pytest.raises(MalformedError) as caught:
+            standing.read(text, MEMBERS, B, UCR, NOW)
+        assert caught.value.code == "standing_malformed"
+
+
+def test_what_moved_since_is_told_and_what_nobody_foretold_is_no_difference() -> None:
+    used = replace(LINE, outcome=FAILED, code="balance_used")
+    new = replace(LINE, id="PRE-82", subject="BOX")
+    assert moved([LINE], [LINE, new]) == ()
+    [one] = moved([LINE], [used, new])
+    assert (one.cause, one.before, one.after) == ("preflight_moved", PASSED, FAILED)
+    [gone] = moved([LINE], [])
+    assert gone.after is None
+    assert one.to_json("zh")["title"]
+
+
+def test_an_outcome_that_nobody_knows_is_indeterminate() -> None:
+    assert read_line({**LINE.to_json(), "outcome": "FINE"}).outcome is UNKNOWN
+    assert read_line(LINE.to_json()) == LINE
