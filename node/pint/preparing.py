@@ -37,6 +37,7 @@ from node.pint.outgoing import BUILDING, SENDING, Outgoing
 from node.pint.tables import bills as bills_table
 from node.title import partners
 from node.title.tables import titles as titles_table
+from node.tracking.policy import keeper_of
 from protocols.pint import rules
 from protocols.pint.chain import open_entry
 from protocols.pint.envelope import (
@@ -164,13 +165,17 @@ def prepare_untitled(
     made: Sequence[Transaction],
     supporting: Sequence[Supporting] = (),
 ) -> Outgoing:
-    """The same for a bill under no arbiter of this network: only the platforms' word guards it.
+    """The same for a bill under no arbiter of this network: a register of records guards it, or
+    only the platforms' word.
 
-    Raises NotFoundError `pint_bill_unknown`, ConflictError `pint_transfer_active`.
+    Raises NotFoundError `pint_bill_unknown`, RefusedError `tracking_registry_unlisted`,
+    ConflictError `pint_transfer_active`.
     """
     bill = rows.bill(conn, document)
     if bill is None:
         raise NotFoundError("pint_bill_unknown", "the bill's transfer chain is not here")
+    if bill.registry is not None:
+        keeper_of(partners.members_of(node), bill.registry)
     busy = outgoing.open_of(conn, document)
     if busy is not None:
         raise ConflictError("pint_transfer_active", busy.entry.hex(), transfer=busy.entry.hex())

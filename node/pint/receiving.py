@@ -22,13 +22,13 @@ from node.pint.accepting import Acceptance
 from node.pint.keys import platform_signer
 from node.store import events
 from node.title import rows as title_rows
-from protocols import times
+from protocols import leaf, times
+from protocols.digest import sha256
 from protocols.leaf import LeafKind
 from protocols.pint import answers, documents
 from protocols.pint.checks import Outcome
 from protocols.pint.envelope import open_envelope_manifest, read_envelope
 from protocols.pint.refusal import EnvelopeRefusedError
-from protocols.pint.tracking_proof import commit_of, subject_of
 from protocols.pint.words import Response
 from protocols.title_operation import read_manifest
 from schemas import strict_json
@@ -50,6 +50,7 @@ TRIES = 4
 REFERENCE_BYTES = 18
 #: Larger envelopes are judged before a writing transaction begins, which others wait for.
 MAX_AT_ONCE = 64 * 1024
+_LEAF_TYPE, _SALT = "pint-received", b"pratique/pint/1\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +305,7 @@ class Receiving:
         # says when it came (R8).
         untold = [looked for looked in taken if looked.judgement.title is None]
         added = log.remember_all(conn, [_fact(looked) for looked in untold], now)
-        leaves = {one.document: leaf.hash for one, leaf in zip(untold, added, strict=True)}
+        leaves = {one.document: kept.hash for one, kept in zip(untold, added, strict=True)}
         for looked in taken:
             judgement, last = looked.judgement, looked.judgement.entries[-1].last
             detail = {
@@ -438,9 +439,14 @@ def _transfer(looked: Looked, body: bytes, state: str, answer: str | None = None
 
 
 def _fact(looked: Looked) -> Fact:
-    """The leaf of a bill that came, by its last entry's text."""
-    about, document = subject_of(looked.document), looked.document
-    commit = commit_of(document, looked.judgement.entries[-1].jws.checksum)
+    """The leaf of a bill that came, by its last entry's text.
+
+    A subject of its own: a register of records kept here counts the leaves of its own (`_placed`
+    in `protocols.pint.tracking_proof`).
+    """
+    salt = sha256(_SALT + looked.document)
+    about = leaf.subject(_LEAF_TYPE, looked.document.hex(), salt)
+    commit = leaf.commit(salt, looked.judgement.entries[-1].jws.checksum)
     return Fact(LeafKind.TITLE_OPERATION_SEEN, about, commit)
 
 

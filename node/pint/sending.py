@@ -13,7 +13,7 @@ import random
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from node.pint import beginning, outgoing, preparing
+from node.pint import beginning, outgoing, preparing, registering
 from node.pint.client import PlatformClient, Question
 from node.pint.delivering import deliver
 from node.pint.following import Said, Word, said_of
@@ -285,9 +285,9 @@ class SendingService:
             self._at_work.discard(row.entry)
 
     async def _said(self, row: Outgoing, *, refresh: bool) -> Said:
-        """The arbiter's word; asked anew where it matters."""
+        """The arbiter's word, asked anew where it matters, or that of a register of records."""
         if row.title is None:
-            return Said(Word.DONE)
+            return await registering.said(self.node, row)
         if refresh:
             await self.node.title.find(row.title, refresh=True)
         found: Said = await self.node.store.read(said_of, self.node, row.title, row.entry)
@@ -306,23 +306,23 @@ class SendingService:
             await self._later(row, said.tried.code or "title_pending", LOOK_AGAIN_MS)
 
     async def _deed(self, row: Outgoing) -> None:
-        """Hand the deed to the arbiter; a refusal ends the transfer and is raised."""
-        if row.title is None:
-            await self.node.store.write(self._final, row, Said(Word.DONE))
-            return
+        """Hand the deed to the arbiter or register; a refusal ends the transfer and is raised."""
         try:
-            answer = await self._operate(row)
+            if row.title is None:
+                await registering.record(self.node, row)
+                outcome = "final"
+            else:
+                outcome = await self._operate(row, row.title)
         except TradeError as error:
             if not error.retryable:
                 await self._write(row, state=REFUSED, code=error.code)
             raise
-        if answer["outcome"] == "final":
+        if outcome == "final":
             said = await self._said(row, refresh=False)
             await self.node.store.write(self._final, row, said)
 
-    async def _operate(self, row: Outgoing) -> dict[str, Any]:
-        assert row.title is not None
-        held = await self.node.title.require(row.title)
+    async def _operate(self, row: Outgoing, title: bytes) -> str:
+        held = await self.node.title.require(title)
         await self.node.store.read(preparing.require_current, self.node, row, held)
         deed = row.deed
         kind = Kind.OFFER if deed.action in _MINE else TO_TITLE[deed.action]
@@ -336,11 +336,11 @@ class SendingService:
             seq=held.state.seq,
             lifetime=timedelta(seconds=self.node.settings.pint.offer_lifetime),
         )
-        answer: dict[str, Any] = await self.node.title.operate(row.title, order)
-        return answer
+        answer: dict[str, Any] = await self.node.title.operate(title, order)
+        return str(answer["outcome"])
 
     def _final(self, conn: Connection, row: Outgoing, said: Said) -> None:
-        """The deed is final at the arbiter: a mere offer leaves the chain as it is."""
+        """The deed is final: a mere offer or intent leaves the chain as it is."""
         if said.word is Word.NOTHING:
             return
         waits = row.title is None and row.deed.action in _MINE and row.platform
@@ -383,6 +383,8 @@ class SendingService:
         if answer.finished.response is Response.DISE:
             code = "pint_disputed"
         offered = row.deed.action in _MINE and row.title is not None
+        if row.title is None:
+            offered = said.word in {Word.OPEN, Word.TAKEN}  # at a register of records
         if offered and said.word in _MOVED:
             # It says no now, and took the bill at the arbiter before: the arbiter decides.
             state = CONFIRMING
@@ -423,11 +425,11 @@ class SendingService:
         elif said.word is not Word.OPEN:
             refused = row.answer is not None and _accepts(row.answer) is False
             await self._write(row, state=REFUSED if refused else CANCELLED, code=row.code)
+        elif row.title is None:
+            await registering.cancel(self.node, row)
         elif not self._has_expired(said):
-            assert said.expires is not None
             await self._later(row, row.code or EXPIRED, self._until(said))
         else:
-            assert row.title is not None
             order = Order(Kind.CANCEL_OFFER, by=row.deed.actor.did)
             await self.node.title.operate(row.title, order)
             await self._later(row, row.code or EXPIRED, LOOK_AGAIN_MS)

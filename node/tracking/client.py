@@ -239,8 +239,8 @@ async def _say(
         proven = _verify(node, bill, records)
         said = next_record(proven.state if proven else None)
         if isinstance(said, bytes):
-            if proven is not None and not proven.final:
-                raise _unproven()
+            if proven is not None:
+                require_final(proven)
             return said
         try:
             received = await _post(node, bill, said.sign(platform_signer(node)), proven is None)
@@ -249,14 +249,18 @@ async def _say(
                 raise
             continue
         after = _verify(node, bill, (*records, received))
-        if after is None or not after.final:
-            raise _unproven()
+        assert after is not None  # it has a record
+        require_final(after)
         return received.record.id
     raise UnavailableError("tracking_unproven", "other records came first, again and again")
 
 
-def _unproven() -> UnavailableError:
-    return UnavailableError("tracking_unproven", "no quorum of witnesses has seen the record yet")
+def require_final(proven: ProvenRecords) -> None:
+    """Raise UnavailableError `tracking_unproven` for what no quorum of witnesses has seen (R21)."""
+    if not proven.final:
+        raise UnavailableError(
+            "tracking_unproven", "no quorum of witnesses has seen the record yet"
+        )
 
 
 def _verify(node: Node, bill: Bill, records: tuple[ReceivedRecord, ...]) -> ProvenRecords | None:

@@ -15,6 +15,7 @@ from node.documents.orders import IssueOrder
 from node.documents.service import DocumentService
 from node.exchange.service import ExchangeService
 from node.log.service import LogService
+from node.log.witness_service import WitnessService
 from node.pint.disputing import DisputeService
 from node.pint.preparing import Move
 from node.pint.sending import SendingService
@@ -71,11 +72,13 @@ def made(
     anchors: Sequence[AnchorEntry] = (),
     fronts: Mapping[str, str] | None = None,
     banks: Sequence[str] = (),
+    witnessed: bool = False,
 ) -> Made:
     """Homes, keys and the founding list.
 
     pint: settings; anchors: platforms without a node; fronts: node → the address that the list
-    names for it, where something else stands in front of it; banks: nodes with that role too
+    names for it, where something else stands in front of it; banks: nodes with that role too;
+    witnessed: the nodes' own logs are witnessed, as who keeps a register of records needs it
     """
     settings = {
         "title": {"batch_interval": 0.02},
@@ -94,10 +97,14 @@ def made(
         codes = {did_of(name): code for name, code in PLATFORMS.items()}
         nodes = tuple(replace(node, platform=codes.get(node.did)) for node in draft.nodes)
         draft = replace(draft, parties=tuple(parties), nodes=nodes, anchors=tuple(anchors))
+        if witnessed:
+            logs = tuple(log for one in nodes if (log := policies.log_of(one)) is not None)
+            draft = policies.with_witnesses(replace(draft, logs=logs), list(codes))
         dids = [did_of(name) for name in WITNESSES]
         return draft.with_registry(policies.registry_of(draft, did_of(CARRIER), dids))
 
-    member = Member(purposes=PURPOSES, settings=settings)
+    purposes = (*PURPOSES, "witness") if witnessed else PURPOSES
+    member = Member(purposes=purposes, settings=settings)
     platform = replace(member, roles=("pint-platform",))
     carrier = replace(member, roles=("carrier", "pint-platform"), country="SG")
     nodes = {CARRIER: carrier} | {
@@ -113,7 +120,10 @@ def made(
 @asynccontextmanager
 async def running(folder: Path, **settings: Any) -> AsyncIterator[dict[str, Node]]:
     """The whole network, started."""
-    async with running_network(made(folder, **settings), services=SERVICES) as nodes:
+    services = SERVICES
+    if settings.get("witnessed"):
+        services = (*SERVICES[:3], ("witness", WitnessService), *SERVICES[3:])
+    async with running_network(made(folder, **settings), services=services) as nodes:
         yield nodes
 
 

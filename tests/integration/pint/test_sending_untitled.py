@@ -19,6 +19,7 @@ from schemas import strict_json
 from testnet.story.documents import build, load_story
 from tests.integration.pint.sending_network import CARRIER, did_of, running
 from tests.integration.pint.test_sending_commands import ebl, ebl_json
+from tests.support import pint_world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,22 +27,26 @@ if TYPE_CHECKING:
     from node.runtime import Node
 
 
-async def begun(node: Node) -> bytes:
-    """A bill issued at the carrier's own platform under no registry; its checksum."""
+async def begun(node: Node, registry: str | None = None) -> bytes:
+    """A bill without a title issued at the carrier's own platform; its checksum.
+
+    registry: base URI of the register of records that guards it; the carrier signs then by its
+    certificate, since its title key would say that the bill has a title here
+    """
     story = build(load_story(), "A", "bill-of-lading", datetime.now(UTC))
     document: dict[str, Any] = orjson.loads(story.payload)
     document["transportDocumentReference"] = "NHLFREE"
     manifest = issuance_manifest(document, {"partyName": "exp-a"})
-    issuance = jws.sign(
-        strict_json.canonical(manifest.to_json()),
-        typ=ISSUANCE_TYP,
-        signer=node.keys.signer("title"),
-    )
+    issuance = manifest.sign(pint_world.CertifiedSigner())
+    if registry is None:
+        payload = strict_json.canonical(manifest.to_json())
+        issuance = jws.sign(payload, typ=ISSUANCE_TYP, signer=node.keys.signer("title"))
     members = node.members.current
     carrier = carrier_party(members, node.did, "NHLX", document)
     parties = Parties(members, document, carrier=carrier)
     issue = Transaction(Action.ISSUE, carrier, node.clock.now(), parties.of(did_of("exp-a")))
-    bill = await node.store.write(open_chain, node, document, (issue,), Opening(issuance))
+    opening = Opening(issuance, registry)
+    bill = await node.store.write(open_chain, node, document, (issue,), opening)
     return bytes(bill.document)
 
 
