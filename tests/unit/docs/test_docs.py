@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from node.daemon import SERVICES
 from node.http.openapi import describe
 from node.settings import Settings
 from node.settings import describe as describe_settings
@@ -113,6 +114,12 @@ def test_every_safety_rule_names_tests_that_exist_or_its_feature() -> None:
         assert named <= tests, f"{rule} names {sorted(named - tests)}"
         assert named or row[3].startswith("comes with"), rule
         assert all(name.startswith(f"test_{rule.lower()}_") for name in named), rule
+
+
+def test_the_table_of_services_lists_what_a_node_is_composed_of() -> None:
+    table = _text("architecture.md").split("| service | does |")[1].split("\n\n")[0]
+    listed = [name for row in _rows(table) for name in re.findall(r"`(\w+)`", row[0])]
+    assert sorted(listed) == sorted(name for name, _, _ in SERVICES)
 
 
 def test_every_rule_that_a_test_names_is_a_rule() -> None:
