@@ -17,9 +17,6 @@ from schemas.errors import MalformedError
 from schemas.findings import Outcome
 from tests.support import evidence_world as world
 from tests.support.title_world import NOW, ecdsa
-
-if TYPE_CHECKING:
-    from pathlib import Path
 from tests.unit.data_integrity.foreign_world import (
     ISSUER,
     STRANGER,
@@ -31,6 +28,9 @@ from tests.unit.data_integrity.foreign_world import (
     verify,
     wrong,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ALL = ["DI-01", *(f"CRED-{number:02d}" for number in (2, 3, 4, 5, 6, 7, 9, 10, 11, 12))]
 
