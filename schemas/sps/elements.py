@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from schemas import strict_xml
 from schemas.sps.shapes import SHAPES, generation_of, namespace_fault
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     # An element's children, and where among them each local name stands.
     _Branch: TypeAlias = tuple[Sequence[_Element], Mapping[str, Sequence[int]]]
     _Branches: TypeAlias = dict[_Element, _Branch]
+    # What a note is about, what it says, and where it stands.
+    Note: TypeAlias = tuple[str, str, "Node"]
+    # Where a measure stands, what it says, which is something, and in which unit.
+    Measure: TypeAlias = tuple["Node", str, str]
 
 DECIMAL = re.compile(r"[+-]?[0-9]{1,24}(\.[0-9]{1,12})?", re.ASCII)
 CONTAINER = re.compile(r"[A-Z]{4}[0-9]{7}", re.ASCII)
@@ -116,22 +120,6 @@ class Node:
             yield Node(element, self._branches)
 
 
-class Note(NamedTuple):
-    """What a note is about, what it says, and where it stands."""
-
-    subject: str
-    content: str
-    node: Node
-
-
-class Measure(NamedTuple):
-    """A measure that says something, and where it stands."""
-
-    node: Node
-    said: str
-    unit: str
-
-
 class Line(Node):
     """A goods line, with what many rules ask for.
 
@@ -154,7 +142,7 @@ class Line(Node):
 
 
 def _saying(nodes: Iterable[Node]) -> list[Measure]:
-    return [Measure(node, said, node.get("unitCode")) for node in nodes if (said := text(node))]
+    return [(node, said, node.get("unitCode")) for node in nodes if (said := text(node))]
 
 
 class Root(Node):
@@ -211,8 +199,8 @@ def _walked(root: _Element, generation: str) -> tuple[_Branches, bool]:
     branches: _Branches = {}
     plain = True
     for element in root.iter():
-        below: Any = element[:]  # type: ignore[index]  # quicker than list()
-        if below:
+        if len(element):
+            below: Any = element[:]  # type: ignore[index]  # quicker than list()
             shape = SHAPES[generation, element.tag, *[each.tag for each in below]]
             branches[element] = (below, shape.at)
             plain = plain and shape.plain
@@ -251,14 +239,17 @@ def text(element: Node | None, *names: str) -> str:
 
 
 def _spaced(said: str | None) -> str:
-    return " ".join(said.split()) if said else ""
+    """The text with single spaces; most is a code, of letters and digits alone."""
+    if not said or said.isalnum():
+        return said or ""
+    return " ".join(said.split())
 
 
 def notes(element: Node) -> Iterator[Note]:
     """Every note of the document or of a line."""
     for name in ("IncludedSPSNote", "AdditionalInformationSPSNote"):
         for note in element.named(name):
-            yield Note(note.said("Subject"), " ".join(note.all_said("Content")), note)
+            yield note.said("Subject"), " ".join(note.all_said("Content")), note
 
 
 def equipment_number(element: Node) -> str:

@@ -356,7 +356,7 @@ def gross_is_not_below_net(root: Root) -> Iterator[Complaint]:
 def packed_in_one_way(root: Root) -> Iterator[Complaint]:
     """Exactly one of PhysicalSPSPackage and the note OPTND (IPPC ePhyto mapping)."""
     for line in root.lines:
-        in_words = any(note.subject == "OPTND" and note.content for note in line.notes)
+        in_words = any(subject == "OPTND" and said for subject, said, _ in line.notes)
         if not line.packages and not in_words:
             yield Complaint(line, "the line names no package")
         elif line.packages and in_words:
