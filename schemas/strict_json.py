@@ -45,8 +45,9 @@ _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _BEYOND_BASIC_PLANE = re.compile(rb"[\xf0-\xf4]")
 _CONTAINERS = (dict, list)
 _SHORT = 16 * 1024
-#: A number that is not whole, as orjson writes it: outside strings, where it may stand.
-_NOT_WHOLE = re.compile(rb"(?:\A|[\[:,])-?[0-9]+[.eE]")
+#: A number that is not whole, as orjson writes it inside of something; a string may hold it too.
+_NOT_WHOLE = re.compile(rb"[\[:,]-?[0-9]+[.eE]")
+_OPENING = (b"{", b"[", b'"')
 _PLAIN = frozenset({dict, list, str, int, bool, type(None)})
 _READ_BACK = orjson.OPT_STRICT_INTEGER
 _CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
@@ -102,7 +103,7 @@ def canonical(value: object) -> bytes:
         except orjson.JSONEncodeError:
             pass  # the careful writer below knows the exact reason
         else:
-            if _BEYOND_BASIC_PLANE.search(fast) is None:
+            if not _is_beyond_basic_plane(fast):
                 return fast
     parts: list[str] = []
     _write(value, parts, MAX_CANONICAL_DEPTH)
@@ -119,9 +120,18 @@ def canonical_read(value: JsonValue) -> bytes:
         fast = orjson.dumps(value, option=_CANONICAL)
     except orjson.JSONEncodeError:
         return canonical(value)
-    if _NOT_WHOLE.search(fast) or _BEYOND_BASIC_PLANE.search(fast):
+    if _may_hold_fraction(fast) or _is_beyond_basic_plane(fast):
         return canonical(value)
     return fast
+
+
+def _is_beyond_basic_plane(text: bytes) -> bool:
+    return not text.isascii() and _BEYOND_BASIC_PLANE.search(text) is not None
+
+
+def _may_hold_fraction(written: bytes) -> bool:
+    """Whether what orjson wrote may hold a number that is not whole."""
+    return written[:1] not in _OPENING or _NOT_WHOLE.search(written) is not None
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -155,7 +165,7 @@ def _is_only_spaced(data: bytes, written: bytes) -> bool:
     return (
         data.count(b":") == written.count(b":")
         and b"\\u" not in data
-        and _NOT_WHOLE.search(written) is None
+        and not _may_hold_fraction(written)
     )
 
 
