@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from testnet import bills, declarations, faults, origin
+from testnet import balances, bills, declarations, faults, origin
 from testnet.world import did
 
 if TYPE_CHECKING:
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from testnet.run import Run
     from testnet.stage import Issued, Stage
 
-STEPS: Final = {"A": 25, "B": 18, "C": 15}
+STEPS: Final = {"A": 25, "B": 19, "C": 15}
+ORIGIN: Final = "preferential-certificate-of-origin"
 NOT_NEGOTIABLE: Final = "title_not_negotiable"
 
 
@@ -94,7 +95,9 @@ async def play_b(run: Run) -> None:
     customs = await stage.issue("B", "customs-decision", ["sg-port"], digests=digests)
     delivery = await stage.issue("B", "delivery-order", ["sg-port"], digests=digests)
     await asyncio.gather(stage.arrived(customs, ["sg-port"]), stage.arrived(delivery, ["sg-port"]))
-    await _released(stage, "B", "sg-port")
+    certificate = next(item for item in papers if item.type == ORIGIN)
+    # Nobody waits for the other: the goods leave the port, a part of them is certified onward.
+    await asyncio.gather(_released(stage, "B", "sg-port"), balances.drawn_onward(run, certificate))
     await stage.arrived(evaluation, ["sg-customs"])
     await faults.basis_lost(run, evaluation, inputs[0])
 

@@ -49,7 +49,7 @@ _COUNTRIES: Final = {"nhl": "SG", "cn-rail": "CN"}
 _DESK_TYPES: Final = {
     "CoO-RCEP": "preferential-certificate-of-origin",
     "CoO-nonpref": "certificate-of-origin",
-    "CoO-RCEP-back-to-back": "preferential-certificate-of-origin",
+    "CoO-RCEP-back-to-back": "back-to-back-certificate-of-origin",
     "phyto": "phytosanitary-certificate",
     "quality": "quality-certificate",
     "AEO": "aeo-status",

@@ -1,7 +1,7 @@
 """Every document of the story as payload bytes: pure functions of the script and a moment.
 
 `planned` lists the documents of a consignment in the order they are issued; `build` makes one.
-The write-off, the origin calculation, the back-to-back certificate and the declarations of the
+The write-off, the origin calculation, the back-to-back certificates and the declarations of the
 script come with the features they show.
 """
 

@@ -183,6 +183,52 @@ def preferential_certificate(scene: Scene, variation: Mapping[str, Any]) -> dict
     }
 
 
+def back_to_back_certificate(scene: Scene, variation: Mapping[str, Any]) -> dict[str, Any]:
+    """Singapore's certificate for a part of consignment B that goes on to Thailand (RCEP 3.19).
+
+    variation: number, pieces, original (digest, hex, of the certificate it draws on). It belongs to
+    another consignment, which the story does not follow.
+    """
+    pieces, goods = variation["pieces"], scene.goods
+    share = Decimal(pieces) / Decimal(goods["qty"])
+    counted = {"value": number(pieces), "unit": "H87"}
+    content = scene.consignment["rvc"]
+    line = goods_line(scene) | {
+        "packages": {"count": pieces, "packageType": scene.package_type},
+        "netWeight": kilograms(Decimal(str(goods["net_kg"])) * share),
+        "grossWeight": kilograms(Decimal(str(goods["gross_kg"])) * share),
+        "originCountry": scene.export_country,
+        "originCriterion": "RVC",
+        "regionalValueContent": content["with_cumulation"]["rvc"],
+        "quantity": counted,
+        "fob": {"amount": money(Decimal(content["fob"]) * share), "currency": "USD"},
+    }
+    until = scene.day(350)
+    original = {
+        "number": ORIGIN_NUMBERS[scene.id],
+        "issueDate": scene.day(-10),
+        "validUntil": until,
+        "originCountry": scene.export_country,
+        "digest": variation["original"],
+        "quantity": counted,
+        "originalQuantity": quantity(scene),
+    }
+    body = head(scene, "back-to-back-certificate-of-origin", variation["number"], "sg-customs", 0)
+    del body["consignment"]
+    return body | {
+        "exportCountry": scene.import_country,
+        "importCountry": "TH",
+        "validUntil": until,
+        "kind": "RCEP_COO",
+        "parties": {
+            "exporter": scene.party(scene.importer),
+            "consignee": {"name": "Lantern Bay Storage", "address": ["Port"], "country": "TH"},
+        },
+        "goods": [line],
+        "backToBack": original,
+    }
+
+
 def pinned(key: str, document_number: str, digests: Mapping[str, str]) -> dict[str, str]:
     """A reference with a digest; without a real one, the digest of the number stands in."""
     stand_in = sha256(f"{key} {document_number}".encode()).hexdigest()

@@ -10,7 +10,9 @@ import pytest
 from schemas import cross, registry
 from schemas.consistency import compare_payloads
 from schemas.errors import NotFoundError
-from testnet.story.documents import build, load_story, planned
+from testnet.story.documents import build, load_story, planned, to_bytes
+from testnet.story.scene import Scene
+from testnet.story.trade import back_to_back_certificate
 from tests.shared import shared_path
 
 NOW = datetime(2026, 11, 18, 9, 0, 0, 123_456, tzinfo=UTC)
@@ -33,6 +35,19 @@ def test_every_document_examines_without_error(consignment: str, key: str) -> No
     assert registry.detect(document.payload, document.media_type) == document.document_type
     ucr = examination.view.consignment
     assert ucr in (None, document.consignment_ucr) or document.document_type == "aeo-status"
+
+
+def test_what_goes_on_from_b_draws_on_its_certificate() -> None:
+    original = registry.examine(
+        "preferential-certificate-of-origin", build(STORY, "B", "coo-rcep", NOW).payload
+    ).view
+    scene = Scene(STORY, next(one for one in STORY["consignments"] if one["id"] == "B"), NOW)
+    for pieces in (scene.consignment["back_to_back"][which] for which in ("first", "second")):
+        asked = {"number": f"SG-B2B-{pieces}", "pieces": pieces, "original": "ab" * 32}
+        payload = to_bytes(back_to_back_certificate(scene, asked))
+        examination = registry.examine("back-to-back-certificate-of-origin", payload)
+        assert examination.findings == ()
+        assert json.loads(payload)["backToBack"]["number"] == original.number
 
 
 @pytest.mark.parametrize("year", [2024, 2027, 2028])
