@@ -13,7 +13,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-CHECKS, RULES, MESSAGES = (f"unit/pint/test_{name}.py" for name in ("checks", "rules", "messages"))
+CHECKS = "unit/pint/test_checks.py"
+SIGNATURES, CHAINS, KNOWN, ANYTHING = (
+    f"unit/pint/test_checks_{name}.py" for name in ("signatures", "chain", "known", "any")
+)
+RULES, ANSWERS, ISSUANCE = (
+    f"unit/pint/test_{name}.py" for name in ("rules", "answers", "issuance")
+)
 OPEN, KEYS = "unit/pint/test_left_open.py", "unit/pint/test_signatures.py"
 BETA, SWITCHES = "unit/interop/test_pint_beta.py", "unit/ebl/test_switches.py"
 RECEIVING, TITLES = (
@@ -30,9 +36,7 @@ REGISTER = "integration/tracking/test_register.py"
 ONE_BY_ONE = f"{RECEIVING}::test_documents_arrive_one_by_one_and_the_end_is_told_again_as_it_was"
 REPEATED = f"{RECEIVING}::test_a_bill_is_received_and_every_repetition_gets_the_accepted_entry"
 AFTER_REFUSAL = f"{RECEIVING}::test_after_each_refusal_the_right_envelope_is_accepted"
-SIGNED_AGAIN = (
-    f"{CHECKS}::test_an_entry_signed_again_is_a_duplicate_even_under_a_manifest_of_before"
-)
+SIGNED_AGAIN = f"{KNOWN}::test_an_entry_signed_again_is_a_duplicate_even_under_a_manifest_of_before"
 UNFORESEEN = f"{HISTORIES}::test_no_random_history_over_three_platforms_holds_a_title_twice"
 
 CASES = {
@@ -43,16 +47,16 @@ CASES = {
         f"{CHECKS}::test_documents_are_counted_down_to_acceptance",
     ),
     "DUPE": (
-        f"{CHECKS}::test_the_same_envelope_again_is_a_duplicate_of_what_was_accepted",
-        f"{MESSAGES}::test_a_duplicate_counts_when_it_names_what_was_sent",
+        f"{KNOWN}::test_the_same_envelope_again_is_a_duplicate_of_what_was_accepted",
+        f"{ANSWERS}::test_a_duplicate_counts_when_it_names_what_was_sent",
     ),
     "BSIG": (
-        f"{CHECKS}::test_what_is_no_signature_is_bsig",
-        f"{CHECKS}::test_a_bad_signature_poisons_nothing",
+        f"{SIGNATURES}::test_what_is_no_signature_is_bsig",
+        f"{SIGNATURES}::test_a_bad_signature_poisons_nothing",
     ),
     "BENV": (
         f"{CHECKS}::test_an_unknown_recipient_is_refused_and_nothing_is_poisoned",
-        f"{CHECKS}::test_a_signed_entry_that_is_no_entry_is_benv",
+        f"{SIGNATURES}::test_a_signed_entry_that_is_no_entry_is_benv",
     ),
     "INCD": (
         f"{RECEIVING}::test_a_wrong_document_is_inconclusive_and_ends_nothing",
@@ -62,31 +66,31 @@ CASES = {
     "MDOC": (ONE_BY_ONE,),
     "DISE": (
         f"{RECEIVING}::test_an_altered_chain_is_disputed_and_the_bill_stays",
-        f"{CHECKS}::test_a_chain_that_leaves_out_what_is_known_is_disputed",
+        f"{KNOWN}::test_a_chain_that_leaves_out_what_is_known_is_disputed",
     ),
     "each code has its own members": (
-        f"{MESSAGES}::test_each_code_has_the_members_that_belong_to_it",
+        f"{ANSWERS}::test_each_code_has_the_members_that_belong_to_it",
     ),
     "the signed code beats the HTTP status": (
-        f"{MESSAGES}::test_the_signed_code_decides_whatever_the_http_status",
+        f"{ANSWERS}::test_the_signed_code_decides_whatever_the_http_status",
     ),
     "the registry beats the signed code": (
         f"{FAULTS}::test_r21_a_receipt_that_the_arbiter_does_not_confirm_moves_no_bill",
         f"{TITLES}::test_a_bill_issued_to_a_party_here_is_received_and_a_false_end_is_not_believed",
     ),
     "unsigned leaves the outcome unknown": (
-        f"{MESSAGES}::test_r13_what_is_not_signed_by_the_receiver_about_this_envelope_decides_nothing",
+        f"{ANSWERS}::test_r13_what_is_not_signed_by_the_receiver_about_this_envelope_decides_nothing",
         f"{FAULTS}::test_r13_what_is_not_signed_decides_nothing_and_lost_answers_cost_only_time",
     ),
     # Retries.
     "an active transfer is retried and documents stay received": (ONE_BY_ONE,),
     "signed again with the same payload": (SIGNED_AGAIN, REPEATED),
     "altered payload": (
-        f"{CHECKS}::test_an_altered_entry_is_disputed_even_under_a_manifest_of_before",
+        f"{KNOWN}::test_an_altered_entry_is_disputed_even_under_a_manifest_of_before",
     ),
     "BSIG and BENV poison nothing": (AFTER_REFUSAL,),
     "the carrier's picture goes along unchanged": (
-        f"{CHECKS}::test_the_carriers_visualisation_goes_along_unchanged",
+        f"{CHAINS}::test_the_carriers_visualisation_goes_along_unchanged",
     ),
     "supporting documents are between two platforms": (
         f"{RECEIVING}::test_r12_documents_of_one_platform_are_not_told_to_another",
@@ -101,7 +105,7 @@ CASES = {
     ),
     "endorsements and SACC only notify": (
         f"{RECEIVING}::test_a_notice_of_an_endorsement_moves_no_possession",
-        f"{CHECKS}::test_a_notice_then_the_transfer_are_two_envelopes_of_one_chain",
+        f"{KNOWN}::test_a_notice_then_the_transfer_are_two_envelopes_of_one_chain",
     ),
     "SIGN": (
         f"{RULES}::test_within_a_platform_possession_may_pass_unrecorded_but_not_under_a_registry",
@@ -117,7 +121,7 @@ CASES = {
     ),
     # Control tracking registries.
     "the registry is named in the first entry": (
-        f"{CHECKS}::test_a_registry_named_later_is_refused",
+        f"{CHAINS}::test_a_registry_named_later_is_refused",
         f"{CHECKS}::test_r19_a_chain_that_names_no_listed_registry_is_refused",
     ),
     "what is not recorded is refused": (
@@ -136,7 +140,7 @@ CASES = {
     # What the standard leaves open.
     "A1": (
         f"{OPEN}::test_a1_a_document_is_hashed_in_the_form_of_rfc_8785",
-        f"{CHECKS}::test_the_order_of_lines_and_unknown_members_belong_to_the_document",
+        f"{CHAINS}::test_the_order_of_lines_and_unknown_members_belong_to_the_document",
     ),
     "A2": (f"{RECEIVING}::test_an_altered_chain_is_disputed_and_the_bill_stays",),
     "A3": (
@@ -151,18 +155,18 @@ CASES = {
     "A7": (f"{RECEIVING}::test_what_is_no_envelope_gets_the_standards_unsigned_error",),
     "A8": (
         f"{RULES}::test_actor_recipient_and_reason_fit_the_action",
-        f"{MESSAGES}::test_a_surrender_is_asked_with_the_chain_and_the_no_party",
+        f"{ISSUANCE}::test_a_surrender_is_asked_with_the_chain_and_the_no_party",
     ),
     "A9": (f"{RULES}::test_the_vocabularies_map_onto_each_other",),
     "A10": (
         f"{OPEN}::test_a10_c5_whom_it_was_issued_to_is_a_checksum_that_no_receiver_can_verify",
-        f"{MESSAGES}::test_an_issuance_request_is_read_as_written_and_its_checksums_hold",
+        f"{ISSUANCE}::test_an_issuance_request_is_read_as_written_and_its_checksums_hold",
     ),
     "A11": (
         f"{SIZES}::test_a6_documents_come_in_json_alone_and_a11_no_operation_is_called_options",
     ),
     "A12": (
-        f"{CHECKS}::test_r7_an_unknown_platform_anywhere_in_the_chain_refuses_the_envelope",
+        f"{SIGNATURES}::test_r7_an_unknown_platform_anywhere_in_the_chain_refuses_the_envelope",
         f"{KEYS}::test_a_platform_that_is_listed_nowhere_is_none",
     ),
     "A13": (f"{OPEN}::test_a13_the_last_transaction_of_the_last_entry_says_who_receives",),
@@ -176,7 +180,7 @@ CASES = {
     ),
     "C3": (
         SIGNED_AGAIN,
-        f"{CHECKS}::test_an_altered_entry_is_disputed_even_under_a_manifest_of_before",
+        f"{KNOWN}::test_an_altered_entry_is_disputed_even_under_a_manifest_of_before",
     ),
     "C4": (f"{SWITCHES}::test_listed_platforms_keep_their_keys_and_no_other_gets_the_told_ones",),
     "C5": (f"{OPEN}::test_a10_c5_whom_it_was_issued_to_is_a_checksum_that_no_receiver_can_verify",),
@@ -185,23 +189,23 @@ CASES = {
     "C8": (f"{KEYS}::test_a_certificate_exchanged_out_of_band_is_an_anchor_itself",),
     "C9": (f"{KEYS}::test_a_signature_without_kid_is_tried_with_the_platforms_keys_only",),
     "an empty reasonCode, a reference too long": (
-        f"{MESSAGES}::test_a_surrender_request_that_cannot_be_is_refused",
+        f"{ISSUANCE}::test_a_surrender_request_that_cannot_be_is_refused",
     ),
     # Hostile hands.
     "wrong-hop signature": (
-        f"{CHECKS}::test_r7_each_entry_is_verified_against_the_platform_of_that_entry",
+        f"{SIGNATURES}::test_r7_each_entry_is_verified_against_the_platform_of_that_entry",
         f"{OPEN}::test_a_middle_entry_by_the_key_of_another_hop_is_bsig",
     ),
     "swapped last entry": (
-        f"{CHECKS}::test_a_last_entry_swapped_in_from_another_envelope_is_bsig",
+        f"{CHAINS}::test_a_last_entry_swapped_in_from_another_envelope_is_bsig",
     ),
     "stale manifest": (AFTER_REFUSAL,),
     "chain cut": (
-        f"{CHECKS}::test_a_chain_without_its_beginning_is_refused",
+        f"{CHAINS}::test_a_chain_without_its_beginning_is_refused",
         f"{OPEN}::test_a_middle_entry_that_was_cut_out_is_benv",
     ),
-    "chain grafted": (f"{CHECKS}::test_a_grafted_chain_is_refused",),
-    "chain re-ordered": (f"{CHECKS}::test_a_chain_in_another_order_is_refused",),
+    "chain grafted": (f"{CHAINS}::test_a_grafted_chain_is_refused",),
+    "chain re-ordered": (f"{CHAINS}::test_a_chain_in_another_order_is_refused",),
     "transfer after SACC": (
         f"{OPEN}::test_nothing_is_received_after_sacc",
         f"{RULES}::test_after_sacc_nothing_is_possible",
@@ -223,7 +227,7 @@ CASES = {
         f"{SIZES}::test_fifty_thousand_characters_of_terms_and_a_pdf_of_five_megabytes_are_received",
     ),
     "anything altered": (
-        f"{CHECKS}::test_an_altered_chain_is_never_ready",
+        f"{ANYTHING}::test_an_altered_chain_is_never_ready",
         f"{VARIANTS}::test_no_altered_envelope_is_accepted_or_stands_in_the_right_ones_way",
         UNFORESEEN,
     ),
