@@ -34,14 +34,14 @@ OFFICIAL = RuleBook()
 
 @OFFICIAL.error("SPS-001")
 def officer_is_named(document: Document) -> Iterator[Complaint]:
-    """The certifying officer is named (CXG 38-2001 §10; WOAH 5.2.3)."""
+    """The certifying officer is named (CXG 38-2001, model certificate; WOAH 5.2.2)."""
     if not text(document, "officer"):
         yield Complaint("/officer", "the certifying officer is not named")
 
 
 @OFFICIAL.error("SPS-002")
 def both_sides_are_named(document: Document) -> Iterator[Complaint]:
-    """Consignor and consignee are named (CXG 38-2001, model certificate)."""
+    """Consignor and consignee are named (CXG 38-2001, model certificate; WOAH 5.10.1)."""
     for role in ("consignor", "consignee"):
         if not text(document, role, "name"):
             yield Complaint(f"/{role}/name", f"the {role} is not named")

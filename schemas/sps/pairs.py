@@ -2,7 +2,7 @@
 
 Numbers are compared within one exporting country, whose authority gives them. What is not held is
 not known: only a re-export certificate must have its original beside it, because the border checks
-the two together. Sources: ISPM 12 §3 (replacement), §6 (re-export); IPPC ePhyto mapping (ADRPN,
+the two together. Sources: ISPM 12 §2.2 (replacement), §6 (re-export); IPPC ePhyto mapping (ADRPN,
 RPCRF, RPCCO).
 """
 

@@ -38,7 +38,7 @@ TYPE = DocumentType(
 )
 RULES = RuleBook(COMMON_RULES)
 GRAMS_PER_CUBIC_METRE = "A93"
-# ISPM 15 annex 1, table 2: from °C; dose g/m³; CT g·h/m³ over 24 h; final concentration g/m³.
+# ISPM 15 annex 1, tables 1 and 2: from °C; dose g/m³; CT g·h/m³ over 24 h; final g/m³.
 SCHEDULE = (
     (Decimal(21), Decimal(48), Decimal(650), Decimal(24)),
     (Decimal(16), Decimal(56), Decimal(800), Decimal(28)),
