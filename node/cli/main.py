@@ -1,8 +1,9 @@
 """The command `pratique`: gathers the groups of all areas and turns errors into exit codes.
 
-Areas of the node are modules beside this one with `register(app)`. Other packages contribute
-commands by the entry-point group `pratique.commands`, so the node never knows the test network;
-they are loaded only when asked for, because the node itself stays lean.
+Areas of the node are modules beside this one with `register(app)`; modules without it are what
+several of them share. Other packages contribute commands by the entry-point group
+`pratique.commands`, so the node never knows the test network; they are loaded only when asked for,
+because the node itself stays lean.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.exceptions import TyperException
@@ -24,19 +25,6 @@ from schemas.errors import MalformedError, TradeError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SHARED = frozenset(
-    {
-        "changes",
-        "evidence_forks",
-        "log_chain",
-        "log_receipt",
-        "main",
-        "options",
-        "output",
-        "resolving",
-        "title_exit",
-    }
-)
 _GROUP = "pratique.commands"
 _NAME = "pratique"
 
@@ -52,8 +40,9 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     )
     app.callback()(_root)
     for module in sorted(found.name for found in iter_modules(node.cli.__path__)):
-        if module not in _SHARED:
-            import_module(f"node.cli.{module}").register(app)
+        register = getattr(import_module(f"node.cli.{module}"), "register", None)
+        if register is not None:
+            register(app)
     _add_contributed(app, arguments)
     return app
 
@@ -93,7 +82,18 @@ def _wrong_use(error: TyperException) -> int:
     raise MalformedError("wrong_use", error.format_message(), next=f"{path} --help")
 
 
-def _root() -> None:
+def _told_version(wanted: bool) -> None:
+    if wanted:
+        output.line(f"{_NAME} {version(_NAME)}")
+        raise typer.Exit
+
+
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_told_version, is_eager=True),
+    ] = False,
+) -> None:
     """Signed trade documents between ports, customs, carriers and banks."""
 
 
