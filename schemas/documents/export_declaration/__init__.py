@@ -1,6 +1,7 @@
 """Goods declaration for exportation (UNTDID 830).
 
-Own profile after the WCO Data Model. Rules DCL-… serve the import declaration (929) as well.
+Own profile after the WCO Data Model. Rules DCL-… and the view serve the import
+declaration (929) as well.
 """
 
 from __future__ import annotations
@@ -85,6 +86,19 @@ def national_code_begins_with_hs(document: Document) -> Iterator[Complaint]:
             yield Complaint(f"{place}/nationalCode", "the national code is not under the HS code")
 
 
+def declaration_view(document: Document, key: str) -> View:
+    """The normalised view of either declaration; `key` is its document type."""
+    facts: dict[str, JsonValue] = {
+        "procedure": text(document, "procedure"),
+        "office": text(document, "office", "code"),
+        "declarant": text(document, "parties", "declarant", "name"),
+        "totalAmount": member(document, "totalAmount"),
+        "invoice": text(document, "invoice", "number"),
+        "dataSet": text(document, "dataSet"),
+    }
+    return own_view(document, key, facts)
+
+
 RULES = RuleBook(DECLARATION_RULES)
 
 
@@ -98,15 +112,7 @@ def office_of_the_exporting_country(document: Document) -> Iterator[Complaint]:
 
 def view(document: Document) -> View:
     """The normalised view."""
-    facts: dict[str, JsonValue] = {
-        "procedure": text(document, "procedure"),
-        "office": text(document, "office", "code"),
-        "declarant": text(document, "parties", "declarant", "name"),
-        "totalAmount": member(document, "totalAmount"),
-        "invoice": text(document, "invoice", "number"),
-        "dataSet": text(document, "dataSet"),
-    }
-    return own_view(document, TYPE.key, facts)
+    return declaration_view(document, TYPE.key)
 
 
 DOCUMENT = JsonDocument(TYPE, RULES, view)

@@ -8,17 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schemas.definitions import JsonDocument
-from schemas.documents.export_declaration import DECLARATION_RULES
-from schemas.fields import member, objects, text
-from schemas.own_view import own_view
+from schemas.documents.export_declaration import DECLARATION_RULES, declaration_view
+from schemas.fields import objects, text
 from schemas.rules import Complaint, RuleBook
-from schemas.view import DocumentType, View
+from schemas.view import DocumentType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from schemas.rules import Document
-    from schemas.strict_json import JsonValue
+    from schemas.view import View
 
 TYPE = DocumentType(
     key="import-declaration",
@@ -75,15 +74,7 @@ def names_the_export_declaration(document: Document) -> Iterator[Complaint]:
 
 def view(document: Document) -> View:
     """The normalised view."""
-    facts: dict[str, JsonValue] = {
-        "procedure": text(document, "procedure"),
-        "office": text(document, "office", "code"),
-        "declarant": text(document, "parties", "declarant", "name"),
-        "totalAmount": member(document, "totalAmount"),
-        "invoice": text(document, "invoice", "number"),
-        "dataSet": text(document, "dataSet"),
-    }
-    return own_view(document, TYPE.key, facts)
+    return declaration_view(document, TYPE.key)
 
 
 DOCUMENT = JsonDocument(TYPE, RULES, view)
