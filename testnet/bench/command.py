@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
     from testnet.bench.measuring import Line
 
+SecondsOption: TypeAlias = Annotated[
+    float, typer.Option(min=0, help="How long the measures take turns; more is steadier.")
+]
+JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Prints the result as JSON.")]
 app = typer.Typer(help="Measure against the raw limits of this machine.", no_args_is_help=True)
 
 
@@ -23,10 +27,8 @@ def bench() -> None:
 @app.command()
 def credentials(
     *,
-    seconds: Annotated[
-        float, typer.Option(min=0, help="How long the measures take turns; more is steadier.")
-    ] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Prints the result as JSON.")] = False,
+    seconds: SecondsOption = 20,
+    as_json: JsonOption = False,
 ) -> None:
     """Verifying and issuing credentials; exit code 0 if every target is met."""
     from testnet.bench import credentials as group
@@ -37,13 +39,11 @@ def credentials(
 @app.command()
 def ledger(
     *,
-    seconds: Annotated[
-        float, typer.Option(min=0, help="How long the measures take turns; more is steadier.")
-    ] = 20,
+    seconds: SecondsOption = 20,
     leaves: Annotated[
         int, typer.Option(min=1000, help="Leaves of the log that is started again.")
     ] = 1_000_000,
-    as_json: Annotated[bool, typer.Option("--json", help="Prints the result as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Log, witnesses, receipts, restart and gas; exit code 0 if every target is met."""
     from functools import partial
@@ -56,10 +56,8 @@ def ledger(
 @app.command()
 def ebl(
     *,
-    seconds: Annotated[
-        float, typer.Option(min=0, help="How long the measures take turns; more is steadier.")
-    ] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Prints the result as JSON.")] = False,
+    seconds: SecondsOption = 20,
+    as_json: JsonOption = False,
 ) -> None:
     """Receiving bills of lading from another platform; exit code 0 if every target is met."""
     from testnet.bench import ebl as group
@@ -70,10 +68,8 @@ def ebl(
 @app.command()
 def documents(
     *,
-    seconds: Annotated[
-        float, typer.Option(min=0, help="How long the measures take turns; more is steadier.")
-    ] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Prints the result as JSON.")] = False,
+    seconds: SecondsOption = 20,
+    as_json: JsonOption = False,
 ) -> None:
     """Reading documents and trying rules; exit code 0 if every target is met."""
     from testnet.bench import documents as group
