@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node.cli import output
-from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
+from node.cli.options import (
+    DEFAULT_HOME,
+    AmendmentOption,
+    BlankOption,
+    ByOption,
+    HomeOption,
+    JsonOption,
+    TitleholderOption,
+    ToOrderOption,
+    endorsement,
+)
 from schemas.errors import MalformedError, TradeError
 
 if TYPE_CHECKING:
@@ -27,9 +37,6 @@ BillsArgument = Annotated[
 FileOption = Annotated[
     Path | None,
     typer.Option("--file", help="More of them: one to a line, # begins a comment."),
-]
-ByOption = Annotated[
-    str, typer.Option("--by", help="DID of the party that acts; by default whoever is to act.")
 ]
 CommentsOption = Annotated[
     str, typer.Option("--comments", help="A sentence that goes into the chain, for everybody.")
@@ -266,13 +273,9 @@ def transfer(
 
 def endorse(
     bills: BillsArgument = None,
-    to: Annotated[str, typer.Option("--to", help="DID of the new titleholder.")] = "",
-    to_order: Annotated[
-        bool, typer.Option("--to-order", help="The new titleholder may endorse on.")
-    ] = False,
-    blank: Annotated[
-        bool, typer.Option("--blank", help="To whoever possesses it; names nobody.")
-    ] = False,
+    to: TitleholderOption = "",
+    to_order: ToOrderOption = False,
+    blank: BlankOption = False,
     by: ByOption = "",
     comments: CommentsOption = "",
     file: FileOption = None,
@@ -281,18 +284,14 @@ def endorse(
     as_json: JsonOption = False,
 ) -> None:
     """Endorse negotiable bills in full, to order or in blank; a party elsewhere gets a notice."""
-    if blank == bool(to) or (blank and to_order):
-        raise typer.BadParameter("name --to, with or without --to-order, or say --blank")
-    action = "BLANK_ENDORSE" if blank else "ENDORSE_TO_ORDER" if to_order else "ENDORSE"
+    action = endorsement(to, to_order=to_order, blank=blank)
     body = {"action": action} | ({} if blank else {"to": to})
     _move_all(home, _named(bills, file), _said(body, by, comments), wait, as_json=as_json)
 
 
 def surrender(
     bills: BillsArgument = None,
-    amendment: Annotated[
-        bool, typer.Option("--for-amendment", help="To be amended or put on paper.")
-    ] = False,
+    amendment: AmendmentOption = False,
     reason: Annotated[
         str, typer.Option("--reason", help="Of an amendment: SWTP (to paper), COD or SWI.")
     ] = "",

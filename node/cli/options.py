@@ -1,4 +1,4 @@
-"""Options that every command shares."""
+"""Options that commands share: all of them, and those on titles and on bills elsewhere."""
 
 from __future__ import annotations
 
@@ -15,3 +15,26 @@ HomeOption: TypeAlias = Annotated[
 JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON value instead of tables.")
 ]
+
+ByOption: TypeAlias = Annotated[
+    str, typer.Option("--by", help="DID of the party that acts; by default whoever is to act.")
+]
+TitleholderOption: TypeAlias = Annotated[
+    str, typer.Option("--to", help="DID of the new titleholder.")
+]
+ToOrderOption: TypeAlias = Annotated[
+    bool, typer.Option("--to-order", help="The new titleholder may endorse on.")
+]
+BlankOption: TypeAlias = Annotated[
+    bool, typer.Option("--blank", help="To whoever possesses it; names nobody.")
+]
+AmendmentOption: TypeAlias = Annotated[
+    bool, typer.Option("--for-amendment", help="To be amended or put on paper.")
+]
+
+
+def endorsement(to: str, *, to_order: bool, blank: bool) -> str:
+    """The kind of endorsement these options ask for; raises BadParameter when they contradict."""
+    if blank == bool(to) or (blank and to_order):
+        raise typer.BadParameter("name --to, with or without --to-order, or say --blank")
+    return "BLANK_ENDORSE" if blank else "ENDORSE_TO_ORDER" if to_order else "ENDORSE"

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node.cli import output, title_exit
-from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
+from node.cli.options import (
+    DEFAULT_HOME,
+    AmendmentOption,
+    BlankOption,
+    ByOption,
+    HomeOption,
+    JsonOption,
+    TitleholderOption,
+    ToOrderOption,
+    endorsement,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,9 +25,6 @@ if TYPE_CHECKING:
 
 TitleArgument = Annotated[str, typer.Argument(help="The title's id, 64 hexadecimal digits.")]
 ToOption = Annotated[str, typer.Option("--to", help="DID of the party that receives it.")]
-ByOption = Annotated[
-    str, typer.Option("--by", help="DID of the party that acts; by default whoever is to act.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -234,30 +241,22 @@ def cancel(
 
 def endorse(
     title: TitleArgument,
-    to: Annotated[str, typer.Option("--to", help="DID of the new titleholder.")] = "",
-    to_order: Annotated[
-        bool, typer.Option("--to-order", help="The new titleholder may endorse on.")
-    ] = False,
-    blank: Annotated[
-        bool, typer.Option("--blank", help="To whoever possesses it; names nobody.")
-    ] = False,
+    to: TitleholderOption = "",
+    to_order: ToOrderOption = False,
+    blank: BlankOption = False,
     by: ByOption = "",
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Endorse a negotiable bill: in full, to order or in blank. Possession stays."""
-    if blank == bool(to) or (blank and to_order):
-        raise typer.BadParameter("name --to, with or without --to-order, or say --blank")
-    kind = "BLANK_ENDORSE" if blank else "ENDORSE_TO_ORDER" if to_order else "ENDORSE"
+    kind = endorsement(to, to_order=to_order, blank=blank)
     body = {"kind": kind} | ({} if blank else {"to": to})
     _operate(home, title, body, by, as_json=as_json)
 
 
 def surrender(
     title: TitleArgument,
-    amendment: Annotated[
-        bool, typer.Option("--for-amendment", help="To be amended or put on paper.")
-    ] = False,
+    amendment: AmendmentOption = False,
     by: ByOption = "",
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
