@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 from typing_extensions import override
 
 from node.title import partners
 from node.title.news import check_news
+from node.title.refusals import refused
 from protocols import jws
 from protocols.fields import Fields
 from protocols.registry import Arbiter, arbiter_of
 from protocols.seams import TitleArbiter
-from protocols.title_operation import Refusal, read_operation, read_refusal
+from protocols.title_operation import read_operation, read_refusal
 from schemas import strict_json
 from schemas.catalogue import explain
 from schemas.errors import (
     FAMILIES,
-    ConflictError,
     RefusedError,
     TradeError,
     UnavailableError,
@@ -48,20 +49,22 @@ class Handed:
     error: TradeError | None = None
 
 
-class LogArbiter(TitleArbiter):
-    """One listed registry. There is exactly one sequencer and no fail-over (R21)."""
+class NodeArbiter(TitleArbiter):
+    """What a node asks either kind of arbiter."""
 
-    def __init__(self, node: Node, entry: RegistryEntry) -> None:
-        """`entry` comes from the member list."""
-        self._node = node
-        self._entry = entry
-        self.arbiter: Arbiter = arbiter_of(entry)
+    @abstractmethod
+    async def hand_in(self, text: str, *, wait: int) -> Handed:
+        """Hand in an operation and wait up to that many seconds for it to be final.
 
-    @property
-    @override
-    def id(self) -> bytes:
-        """See `TitleArbiter.id`."""
-        return self.arbiter.id
+        Raises UnavailableError `registry_unreachable` when nothing is known (R13).
+        """
+
+    @abstractmethod
+    async def fetch(self, title: bytes, *, after: int = 0, wait: int = 0) -> TitleNews | None:
+        """The title's final state with its proof, or None when none is final yet.
+
+        Raises UnavailableError `registry_unreachable`.
+        """
 
     @override
     async def submit(self, operation: str) -> None:
@@ -78,11 +81,25 @@ class LogArbiter(TitleArbiter):
         news = await self.fetch(title)
         return news.state if news else None
 
-    async def hand_in(self, text: str, *, wait: int) -> Handed:
-        """Hand in an operation and wait up to that many seconds for it to be final.
 
-        Raises UnavailableError `registry_unreachable` when nothing is known (R13).
-        """
+class LogArbiter(NodeArbiter):
+    """One listed registry. There is exactly one sequencer and no fail-over (R21)."""
+
+    def __init__(self, node: Node, entry: RegistryEntry) -> None:
+        """`entry` comes from the member list."""
+        self._node = node
+        self._entry = entry
+        self.arbiter: Arbiter = arbiter_of(entry)
+
+    @property
+    @override
+    def id(self) -> bytes:
+        """See `TitleArbiter.id`."""
+        return self.arbiter.id
+
+    @override
+    async def hand_in(self, text: str, *, wait: int) -> Handed:
+        """See `NodeArbiter.hand_in`."""
         answer = await self._results(text, wait)
         outcome = answer.members.get("outcome")
         if outcome == "final":
@@ -103,11 +120,9 @@ class LogArbiter(TitleArbiter):
             raise unreachable("the registry answered nothing")
         return results[0]
 
+    @override
     async def fetch(self, title: bytes, *, after: int = 0, wait: int = 0) -> TitleNews | None:
-        """The title's final state with its proof, or None when none is final yet.
-
-        Raises UnavailableError `registry_unreachable`.
-        """
+        """See `NodeArbiter.fetch`."""
         try:
             if self._here():
                 body = await self._node.registry.title(title, after, wait)
@@ -178,21 +193,3 @@ def _error(problem: Fields) -> TradeError:
     if entry is None or entry.kind != "error":
         return RefusedError("title_refused", "the registry gave no known reason")
     return FAMILIES[entry.family](entry.code, text[:500])
-
-
-def refused(refusal: str) -> TradeError:
-    """A signed refusal as the error it is, with the evidence in its context."""
-    said: Refusal = read_refusal(refusal)[1]
-    entry = explain(said.code)
-    context: dict[str, Any] = {
-        "refusal": refusal,
-        "winner": said.winner.hex() if said.winner else None,
-        "operation": said.operation.hex(),
-        "title": said.title.hex(),
-        "seq": said.seq,
-    }
-    detail = "the registry refused the operation"
-    if said.winner is not None:
-        detail = f"operation {said.winner.hex()[:16]}… took its place"
-    family = FAMILIES[entry.family] if entry and entry.kind == "error" else ConflictError
-    return family(said.code if entry else "title_refused", detail, **context)

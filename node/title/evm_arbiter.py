@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
 from ledger import evm_title
-from node.title.arbiter import Handed, unreachable
-from protocols.evm_refusal import read_refusal
+from node.title.arbiter import Handed, NodeArbiter, unreachable
 from protocols.evm_title_text import read_text
-from protocols.seams import TitleArbiter
-from schemas.catalogue import explain
-from schemas.errors import FAMILIES, ConflictError, NotFoundError, TradeError, UnavailableError
+from schemas.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -24,12 +21,11 @@ if TYPE_CHECKING:
     from node.title.evm_service import EvmTitles
     from node.title.news import TitleNews
     from protocols.members.arbiters import ArbiterEntry
-    from protocols.title import TitleState
 
 LOOK_SECONDS = 0.1
 
 
-class EvmArbiter(TitleArbiter):
+class EvmArbiter(NodeArbiter):
     """One listed contract, reached through this node's chain."""
 
     def __init__(self, node: Node, entry: ArbiterEntry, titles: EvmTitles) -> None:
@@ -44,20 +40,6 @@ class EvmArbiter(TitleArbiter):
         return self.entry.id
 
     @override
-    async def submit(self, operation: str) -> None:
-        """See `TitleArbiter.submit`."""
-        handed = await self.hand_in(operation, wait=0)
-        if handed.refusal is not None:
-            raise refused(handed.refusal)
-        if handed.error is not None:
-            raise handed.error
-
-    @override
-    async def state(self, title: bytes) -> TitleState | None:
-        """See `TitleArbiter.state`."""
-        news = await self.fetch(title)
-        return news.state if news else None
-
     async def hand_in(self, text: str, *, wait: int) -> Handed:
         """Relay an operation and wait up to that many seconds for it to be final.
 
@@ -92,6 +74,7 @@ class EvmArbiter(TitleArbiter):
     async def _news(self, title: bytes) -> TitleNews:
         return await self._titles.following.learn(self.entry, self._titles.client(), title)
 
+    @override
     async def fetch(self, title: bytes, *, after: int = 0, wait: int = 0) -> TitleNews | None:
         """The title's final state with its proof, or None when none is final yet.
 
@@ -121,22 +104,3 @@ class EvmArbiter(TitleArbiter):
 
 def _decided(conn: Connection, digest: bytes) -> tuple[Move | None, StoredRefusal | None]:
     return evm_title.move_of(conn, digest), evm_title.refusal(conn, digest)
-
-
-def refused(text: str) -> TradeError:
-    """A chain's refusal as the error it is, with the evidence in its context."""
-    told = read_refusal(text)
-    said, winner = told.refused, told.winner
-    entry = explain(said.code)
-    context: dict[str, Any] = {
-        "refusal": text,
-        "winner": winner.hex() if winner else None,
-        "operation": said.digest.hex(),
-        "title": said.title.hex(),
-        "seq": said.seq,
-    }
-    detail = "the contract refused the operation"
-    if winner is not None:
-        detail = f"operation {winner.hex()[:16]}… took its place"
-    family = FAMILIES[entry.family] if entry and entry.kind == "error" else ConflictError
-    return family(said.code if entry else "title_refused", detail, **context)

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from ledger import registry_freezes
 from node.title import disputing, evm_making, law, making, partners, rows
-from node.title.arbiter import LogArbiter, refused
-from node.title.evm_arbiter import refused as evm_refused
+from node.title.arbiter import LogArbiter
 from node.title.evm_service import EvmTitles, disclosed
 from node.title.following import Follower, TitleHandler
 from node.title.forms import reader
 from node.title.handlers import TitleRoutes
 from node.title.news import TYPE
+from node.title.refusals import refused
 from node.title.submitting import FINAL_WAIT, Submitter
 from node.title.tasks import end
 from node.title.views import operation_json, title_json
 from protocols import registry_freeze
-from protocols.evm_refusal import is_chain_refusal
 from protocols.evm_title_text import is_text
 from protocols.members.arbiters import ArbiterEntry
 from protocols.title import Kind
@@ -158,8 +157,7 @@ class TitleService:
         Raises the refusal as an error that carries the signed evidence.
         """
         if found.status == "refused" and found.refusal is not None:
-            on_chain = is_chain_refusal(found.refusal)
-            raise evm_refused(found.refusal) if on_chain else refused(found.refusal)
+            raise refused(found.refusal)
         if found.status == "failed":
             raise _failed(found)
         body: dict[str, Any] = await self.node.store.read(self._outcome, found)

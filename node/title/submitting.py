@@ -11,15 +11,16 @@ from node.title.arbiter import Handed, LogArbiter
 from node.title.evm_arbiter import EvmArbiter
 from node.title.forms import read_signed
 from node.title.news import registry_with
+from node.title.refusals import refusal_code
 from node.title.tasks import end
-from protocols import evm_refusal, registry_freeze
-from protocols.title_operation import read_refusal
+from protocols import registry_freeze
 from schemas.errors import RefusedError, TradeError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from node.runtime import Node
+    from node.title.arbiter import NodeArbiter
     from node.title.evm_service import EvmTitles
     from node.title.following import Follower
     from node.title.news import TitleNews
@@ -55,7 +56,7 @@ class Submitter:
         if self._task is not None:
             await end([self._task])
 
-    def arbiter_with(self, arbiter: bytes) -> LogArbiter | EvmArbiter:
+    def arbiter_with(self, arbiter: bytes) -> NodeArbiter:
         """The listed arbiter with that id; raises `title_arbiter_unknown`."""
         listed = partners.members_of(self.node).arbiter(arbiter)
         if listed is not None:
@@ -158,10 +159,3 @@ class Submitter:
                 self.node.telemetry.log.warning("title.submit_failed", code=error.code)
             if len(due) < AT_ONCE:
                 await asyncio.sleep(POLL_SECONDS)
-
-
-def refusal_code(text: str) -> str:
-    """The stable code of a refusal of either kind of arbiter."""
-    if evm_refusal.is_chain_refusal(text):
-        return evm_refusal.read_refusal(text).refused.code
-    return read_refusal(text)[1].code
