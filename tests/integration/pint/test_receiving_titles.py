@@ -109,6 +109,13 @@ class Hand:
 
         await eventually(offered)
 
+    async def transferred(self) -> list[str]:
+        """The chain of a transfer between the two traders, offered at the arbiter and not sent."""
+        issue = self.deed(Action.ISSUE, CARRIER, "exp-a")
+        texts = self.first(issue, self.deed(Action.TRANSFER, "exp-a", "imp-a"))
+        await self.offer(texts, "imp-a")
+        return texts
+
     async def kept(self, at: str) -> rows.StoredBill | None:
         return await self.nodes[at].store.read(rows.bill, checksum_of(self.document))
 
@@ -163,9 +170,7 @@ async def test_r20_without_the_arbiters_word_there_is_no_word_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with hand(tmp_path) as it:
-        issue = it.deed(Action.ISSUE, CARRIER, "exp-a")
-        texts = it.first(issue, it.deed(Action.TRANSFER, "exp-a", "imp-a"))
-        await it.offer(texts, "imp-a")
+        texts = await it.transferred()
 
         async def cut_off(*_: Any, **__: Any) -> None:
             raise UnavailableError("registry_unreachable", "cut off")
@@ -177,20 +182,18 @@ async def test_r20_without_the_arbiters_word_there_is_no_word_of_ours(
         assert await it.send(texts, CARRIER, HOST) == (200, "RECE")
 
 
+def _crash(*_: Any) -> None:
+    raise UnavailableError("store_unavailable", "the process died here")
+
+
 async def test_r20_what_was_accepted_before_a_crash_is_received_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with hand(tmp_path) as it:
-        issue = it.deed(Action.ISSUE, CARRIER, "exp-a")
-        texts = it.first(issue, it.deed(Action.TRANSFER, "exp-a", "imp-a"))
-        await it.offer(texts, "imp-a")
+        texts = await it.transferred()
         receiving = it.nodes[HOST].pint.receiving
-
-        def crash(*_: Any) -> None:
-            raise UnavailableError("store_unavailable", "the process died here")
-
         with monkeypatch.context() as patched:
-            patched.setattr(receiving, "_keep", crash)
+            patched.setattr(receiving, "_keep", _crash)
             assert await it.send(texts, CARRIER, HOST) == (503, "store_unavailable")
         held = await it.nodes[HOST].title.find(it.title, refresh=True)
         assert held is not None
@@ -208,16 +211,10 @@ async def test_r20_the_node_itself_comes_to_an_end_with_what_it_had_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with hand(tmp_path) as it:
-        issue = it.deed(Action.ISSUE, CARRIER, "exp-a")
-        texts = it.first(issue, it.deed(Action.TRANSFER, "exp-a", "imp-a"))
-        await it.offer(texts, "imp-a")
+        texts = await it.transferred()
         receiving = it.nodes[HOST].pint.receiving
-
-        def crash(*_: Any) -> None:
-            raise UnavailableError("store_unavailable", "the process died here")
-
         with monkeypatch.context() as patched:
-            patched.setattr(receiving, "_keep", crash)
+            patched.setattr(receiving, "_keep", _crash)
             assert (await it.send(texts, CARRIER, HOST))[0] == 503
         assert await receiving.resume(it.nodes[HOST].clock.now_ms() + 1) == 1
         assert await it.kept(HOST) is not None
