@@ -64,17 +64,9 @@ class GateStore:
         """One writer at a time, whatever other process holds this gate's file."""
         try:
             self._connection.execute("begin immediate")
+            with self._connection:  # commits, or rolls back whatever went wrong
+                yield self._connection
         except sqlite3.Error as error:
-            raise UnavailableError("store_unavailable", str(error)) from None
-        try:
-            yield self._connection
-        except BaseException:
-            self._connection.execute("rollback")
-            raise
-        try:
-            self._connection.execute("commit")
-        except sqlite3.Error as error:
-            self._connection.execute("rollback")
             raise UnavailableError("store_unavailable", str(error)) from None
 
     # -- leases --------------------------------------------------------------------------------
