@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import secrets
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -210,11 +210,10 @@ class Node:
         listen: False opens a free loopback port for the operator alone (a command without a
                 running node). Raises SettingsError or UnavailableError; then nothing runs.
         """
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self.stop)
             await self._start(listen=listen)
-        except BaseException:
-            await self.stop()
-            raise
+            undo.pop_all()
         # What a node is made of stays until it stops: looking through it again and again for
         # garbage took a twentieth of its time under load.
         gc.freeze()
@@ -223,7 +222,8 @@ class Node:
         # A killed process leaves the file behind; nobody may follow it to another's port.
         self.home.endpoint_file.unlink(missing_ok=True)
         listener = self._bind(listen=listen)
-        try:
+        with ExitStack() as undo:
+            undo.callback(listener.close)
             await self.store.start()
             require_version(await self.store.read(schema_version), HEAD)
             self.token = self._read_token()
@@ -235,9 +235,7 @@ class Node:
                 self._started.append(service)
                 await service.start()
             await self._application.listen(listener)
-        except BaseException:
-            listener.close()
-            raise
+            undo.pop_all()
         self._say_where(listen=listen)
 
     async def stop(self) -> None:

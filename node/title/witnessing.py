@@ -8,6 +8,7 @@ the last state (R15); answering their own question needs neither.
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -176,11 +177,10 @@ class Witnessing:
         watched = self.watched(asked.checkpoint.split("\n", 1)[0])
         async with watched.lock:
             await self._confirm(watched)
-            try:
+            with ExitStack() as undo:
+                undo.callback(watched.mirror.forget)
                 answer = await self.node.store.write(self._add, watched, asked)
-            except BaseException:
-                watched.mirror.forget()
-                raise
+                undo.pop_all()
         if answer.forked_with is not None:
             await self._accuse(watched, (answer.forked_with, asked.checkpoint), answer.proof)
         return answer

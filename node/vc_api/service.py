@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from schemas.errors import SettingsError
@@ -48,11 +49,10 @@ class VcApiService:
             return
         _require_test(self._node.members.current)
         listener = self._bind()
-        try:
+        with ExitStack() as undo:
+            undo.callback(listener.close)
             await self._listen(listener)
-        except BaseException:
-            listener.close()
-            raise
+            undo.pop_all()
         self._node.members.watch(self._list_changed)
         self._node.telemetry.log.warning("vc_api.started", url=self.url)
 
