@@ -2,32 +2,29 @@
 
 The driver is seeded, so a failure repeats. Each step makes up to 100 operations, gives them to
 all three in the same order at the same moment, and compares every verdict; states are compared
-whenever `compare` is called. The twelve invariants are methods of that name.
+whenever `compare` is called. What must hold of it all: `tests.support.title_invariants`.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from protocols import evm_calls
 from protocols.digest import sha256
-from protocols.evm_calls import Event, Moved, Refused, Row
+from protocols.evm_calls import Event, Refused, Row
 from protocols.evm_keys import N, Signature
 from protocols.evm_title import EvmOperation, domain_separator
-from protocols.registry import Registry, execute
+from protocols.registry import Registry
 from protocols.title import (
-    NO_HEAD,
     Bill,
     Ending,
     Kind,
     State,
     TitleState,
     apply,
-    next_head,
 )
 from protocols.title_operation import sign_operation
 from schemas.errors import TradeError
@@ -39,13 +36,12 @@ from tests.support.evm_world import (
     address,
     name_of,
     network,
-    other_delisted,
     party_of,
     signer,
     title_signer,
     two_carriers,
 )
-from tests.support.title_world import ARBITER, NOTHING, NOW, TRADERS, World
+from tests.support.title_world import ARBITER, NOTHING, NOW, World
 
 CARRIER_KEYS = tuple(key for _, keys in CARRIERS.values() for key in keys)
 MOVES = tuple(kind for kind in Kind if kind is not Kind.ISSUE)
@@ -338,175 +334,3 @@ class Fuzz:
             # The log's operations are other bytes, so its history has another head.
             assert replace(self.log.states[title], head=expected.head) == expected
         self.touched.clear()
-
-    # The twelve invariants of the ledger reference, by number and name.
-
-    def invariant_1_one_party_or_none_is_in_control(self) -> None:
-        for title, state in self.model.items():
-            row = self.evm.control(title)
-            held = row.possessor is not None or row.state in {State.SURRENDERED, State.ACCEPTED}
-            assert held == (row.state is not State.ENDED) == (state.possessor is not None)
-
-    def _moved(self) -> dict[bytes, list[Moved]]:
-        found: dict[bytes, list[Moved]] = {}
-        for _, _, events in self.batches:
-            for event in events:
-                if isinstance(event, Moved):
-                    found.setdefault(event.title, []).append(event)
-        return found
-
-    def invariant_2_seq_grows_by_one_with_each_move_and_never_else(self) -> None:
-        for title, moves in self._moved().items():
-            assert [move.seq for move in moves] == list(range(1, len(moves) + 1))
-            assert self.evm.control(title).seq == len(moves)
-
-    def invariant_3_only_who_is_entitled_moves_issues_and_ends(self) -> None:
-        states: dict[bytes, TitleState] = {}
-        for case in self.applied:
-            made, before = self.evm.model(case.operation), states.get(case.operation.title)
-            if made.kind is Kind.ISSUE:
-                assert name_of(case.operation.sender) in CARRIER_KEYS
-            else:
-                assert before is not None
-                self._entitled(case.operation, before)
-            states[made.title] = apply(
-                before,
-                replace(made, deadline=datetime.max.replace(tzinfo=UTC)),
-                self._at(case),
-                replaced=states.get(case.operation.replaces or b""),
-            )
-
-    def _at(self, case: Case) -> datetime:
-        # Not where it was refused first: what came too early may count when it is handed in again.
-        moment = next(
-            now
-            for now, cases, events in self.batches
-            for one, event in zip(cases, events, strict=True)
-            if one is case and isinstance(event, Moved)
-        )
-        return datetime.fromtimestamp(moment, UTC)
-
-    def _entitled(self, operation: EvmOperation, before: TitleState) -> None:
-        who = party_of(operation.sender)
-        if operation.kind in {Kind.ACCEPT_SURRENDER, Kind.REJECT_SURRENDER, Kind.END}:
-            assert who.did == before.issuer.did
-        elif operation.kind in {Kind.ACCEPT_OFFER, Kind.DECLINE_OFFER}:
-            assert before.offer is not None
-            assert who == before.offer.recipient
-        else:
-            assert who == before.possessor
-
-    def _storage(self) -> bytes:
-        return self.evm.chain.storage_root(self.evm.registry)
-
-    def invariant_4_and_7_a_replay_is_refused_and_a_refusal_stores_nothing(self) -> None:
-        before = self._storage()
-        for at in range(0, len(self.applied), 150):
-            rows = [case.row for case in self.applied[at : at + 150]]
-            events = self.evm.events(evm_calls.apply_rows(rows))
-            assert len(events) == len(rows)
-            assert all(isinstance(event, Refused) for event in events)
-        assert self._storage() == before
-
-    def invariant_5_a_signature_counts_once_here_and_as_it_was_made(self) -> None:
-        spoilt = {case.fault for _, cases, _ in self.batches for case in cases}
-        assert spoilt >= set(FAULTS)
-        for _, cases, events in self.batches:
-            for case, event in zip(cases, events, strict=True):
-                if case.fault in FAULTS:
-                    assert isinstance(event, Refused)
-                    assert event.code == "bad_signature"
-
-    def invariant_6_an_ended_title_stays_ended_and_is_not_issued_again(self) -> None:
-        ended: set[bytes] = set()
-        for _, cases, events in self.batches:
-            for case, event in zip(cases, events, strict=True):
-                assert not (isinstance(event, Moved) and event.title in ended)
-                if isinstance(event, Moved) and case.operation.kind is Kind.END:
-                    ended.add(event.title)
-        assert ended
-        assert all(self.evm.control(title).state is State.ENDED for title in ended)
-
-    def invariant_8_a_batch_is_its_operations_one_after_another(self, batches: int) -> None:
-        """Another chain with the same contract: each operation in a transaction of its own."""
-        other = EvmWorld(EvmChain(START))
-        other.list_carriers()
-        assert other.domain == self.evm.domain
-        titles = set()
-        for now, cases, events in self.batches[:batches]:
-            calls = [evm_calls.apply_rows([case.row]) for case in cases]
-            assert other.together(now, calls) == events
-            titles |= {case.operation.title for case in cases}
-        later = {case.operation.title for _, cases, _ in self.batches[batches:] for case in cases}
-        for title in (titles - later) & set(self.issues):
-            assert other.control(title) == self.evm.control(title)
-
-    def invariant_9_one_move_for_each_title_and_seq(self) -> None:
-        places = Counter(
-            (event.title, event.seq)
-            for _, _, events in self.batches
-            for event in events
-            if isinstance(event, Moved)
-        )
-        assert set(places.values()) == {1}
-
-    def invariant_10_the_head_follows_from_the_events(self) -> None:
-        for title, moves in self._moved().items():
-            head = NO_HEAD
-            for move in moves:
-                head = next_head(head, move.digest)
-            assert self.evm.control(title).head == head == self.model[title].head
-
-    def invariant_11_de_listing_changes_no_live_title(self) -> None:
-        number = CARRIERS["other-carrier"][0]
-        theirs = {
-            title: self.evm.control(title)
-            for title, issue in self.issues.items()
-            if name_of(issue.sender) == "other-carrier"
-        }
-        assert any(row.state is State.LIVE for row in theirs.values())
-        assert self.evm.govern(evm_calls.DELIST, carrier=number).ok
-        assert theirs == {title: self.evm.control(title) for title in theirs}
-        self.listed.discard("other-carrier")
-        # The same in the log: the member list no longer lets it issue.
-        self.log.members = other_delisted()
-
-    def invariant_12_whoever_follows_sees_what_the_contract_holds(self) -> None:
-        """A node's own projection, from events and the operations they name; and a log witness."""
-        known = {case.operation.digest(self.evm.domain): case.operation for case in self.sent}
-        states: dict[bytes, TitleState] = {}
-        for now, _, events in self.batches:
-            for event in events:
-                if isinstance(event, Moved):
-                    operation = known[event.digest]
-                    old = states.get(operation.replaces or b"")
-                    moment = datetime.fromtimestamp(now, UTC)
-                    states[event.title] = apply(
-                        states.get(event.title), self.evm.model(operation), moment, replaced=old
-                    )
-        assert states == self.model
-        for title, state in states.items():
-            assert self.evm.state(title, self.issues[title]) == state
-        lists = {item.digest: item for item in (two_carriers(), self.log.members)}
-        fresh = Registry(network=network(), arbiter=ARBITER)
-        again = execute(fresh, self.log.entries, lists.get, {}.get)
-        assert again.changed == self.log.states
-        assert again.registry.titles.root == self.log.registry.titles.root
-
-
-def invariants(fuzz: Fuzz) -> list[Callable[[], None]]:
-    """Those that take nothing, in their order; 8 and 11 are asked for by themselves."""
-    return [
-        fuzz.invariant_1_one_party_or_none_is_in_control,
-        fuzz.invariant_2_seq_grows_by_one_with_each_move_and_never_else,
-        fuzz.invariant_3_only_who_is_entitled_moves_issues_and_ends,
-        fuzz.invariant_4_and_7_a_replay_is_refused_and_a_refusal_stores_nothing,
-        fuzz.invariant_5_a_signature_counts_once_here_and_as_it_was_made,
-        fuzz.invariant_6_an_ended_title_stays_ended_and_is_not_issued_again,
-        fuzz.invariant_9_one_move_for_each_title_and_seq,
-        fuzz.invariant_10_the_head_follows_from_the_events,
-        fuzz.invariant_12_whoever_follows_sees_what_the_contract_holds,
-    ]
-
-
-__all__ = ["TRADERS", "Fuzz", "invariants"]

@@ -10,6 +10,7 @@ import pytest
 
 from ledger import contracts
 from tests.support.title_fuzz import Fuzz
+from tests.support.title_invariants import invariant_11_de_listing_changes_no_live_title
 
 ROOT = Path(__file__).parents[3]
 OPERATIONS = 4000
@@ -35,7 +36,7 @@ def run(fuzz: Fuzz) -> None:
     while fuzz.count < OPERATIONS:
         fuzz.step(100)
     fuzz.compare()
-    fuzz.invariant_11_de_listing_changes_no_live_title()
+    invariant_11_de_listing_changes_no_live_title(fuzz)
     fuzz.step(100)
 
 

@@ -1,6 +1,6 @@
 """10 000 random operations each for model, log arbiter and contract: one verdict, one state.
 
-The twelve invariants are asserted by name in `tests.support.title_fuzz`.
+The twelve invariants are asserted by name in `tests.support.title_invariants`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,12 @@ from __future__ import annotations
 import pytest
 
 from protocols.evm_title import REFUSALS
-from tests.support.title_fuzz import Fuzz, invariants
+from tests.support.title_fuzz import Fuzz
+from tests.support.title_invariants import (
+    INVARIANTS,
+    invariant_8_a_batch_is_its_operations_one_after_another,
+    invariant_11_de_listing_changes_no_live_title,
+)
 
 OPERATIONS = 10_000
 
@@ -25,10 +30,10 @@ def run(seed: int, operations: int) -> Fuzz:
 
 
 def judge(fuzz: Fuzz) -> None:
-    for invariant in invariants(fuzz):
-        invariant()
-    fuzz.invariant_8_a_batch_is_its_operations_one_after_another(2)
-    fuzz.invariant_11_de_listing_changes_no_live_title()
+    for invariant in INVARIANTS:
+        invariant(fuzz)
+    invariant_8_a_batch_is_its_operations_one_after_another(fuzz, 2)
+    invariant_11_de_listing_changes_no_live_title(fuzz)
     fuzz.step(100)
     fuzz.compare()
 

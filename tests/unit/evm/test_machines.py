@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from protocols import title
-from tests.support.title_fuzz import Fuzz, invariants
+from tests.support.title_fuzz import Fuzz
+from tests.support.title_invariants import (
+    INVARIANTS,
+    invariant_8_a_batch_is_its_operations_one_after_another,
+    invariant_11_de_listing_changes_no_live_title,
+)
 
 
 def run(fuzz: Fuzz, operations: int) -> None:
@@ -17,10 +22,10 @@ def test_r19_r22_model_log_and_contract_agree_on_random_operations() -> None:
     fuzz = Fuzz(3)
     run(fuzz, 500)
     fuzz.compare()
-    for invariant in invariants(fuzz):
-        invariant()
-    fuzz.invariant_8_a_batch_is_its_operations_one_after_another(1)
-    fuzz.invariant_11_de_listing_changes_no_live_title()
+    for invariant in INVARIANTS:
+        invariant(fuzz)
+    invariant_8_a_batch_is_its_operations_one_after_another(fuzz, 1)
+    invariant_11_de_listing_changes_no_live_title(fuzz)
     fuzz.step(60)
     fuzz.compare()
 
