@@ -80,9 +80,12 @@ def exposure_is_the_time_between(document: Document) -> Iterator[Complaint]:
         )
 
 
-@RULES.error("FUM-002")
+@RULES.warning("FUM-002")
 def dose_reaches_the_schedule(document: Document) -> Iterator[Complaint]:
-    """Wood packaging gets at least the dose of ISPM 15 for its temperature."""
+    """Wood packaging gets at least the dose that ISPM 15 gives as an example for its temperature.
+
+    A smaller one may reach what is required, which is FUM-003's: so this is a warning.
+    """
     schedule, dose = _schedule(document), decimal(document, "treatment", "dose", "value")
     if not _is_for_wood(document) or schedule is None or dose is None:
         return
@@ -91,7 +94,7 @@ def dose_reaches_the_schedule(document: Document) -> Iterator[Complaint]:
     elif dose < schedule[0]:
         yield Complaint(
             "/treatment/dose/value",
-            "the dose is below the schedule of ISPM 15",
+            "the dose is below the example schedule of ISPM 15",
             {"dose": str(dose), "schedule": str(schedule[0])},
         )
 
