@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from ledger import log
 from node.pint import rows
+from node.pint.replies import Reply
 from node.store import events
 from protocols.digest import sha256
 from protocols.pint import signed
@@ -19,6 +21,10 @@ from tests.support import pint_world as w
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from node.pint.receiving import Received
 
 
 async def test_a_bill_is_received_and_every_repetition_gets_the_accepted_entry(
@@ -65,6 +71,35 @@ async def test_two_at_once_are_one_receipt_and_one_duplicate(tmp_path: Path) -> 
         envelope = w.pack(document, moved(document))
         answers = await asyncio.gather(*(sender.post(envelope) for _ in range(4)))
         assert sorted(one.word for one in answers) == ["DUPE", "DUPE", "DUPE", "RECE"]
+
+
+async def test_r8_of_envelopes_that_come_together_each_fails_alone(tmp_path: Path) -> None:
+    async with platform(tmp_path) as sender:
+        bills = [bill(f"TDR-{number}") for number in range(8)]
+        bodies = [w.pack(document, moved(document)) for document in bills]
+        bodies[5] = w.pack(bills[5] | {"isToOrder": False}, moved(bills[5]))
+        keys, calls = [w.checksum_of(document) for document in bills], list[int]()
+
+        def fail(_: Connection, received: Received) -> None:
+            calls.append(keys.index(received.document))
+            if calls[-1] == 2:
+                raise RuntimeError("a mistake of ours")
+
+        receiving = sender.node.pint.receiving
+        receiving.watch(fail)
+        busy, store = threading.Event(), sender.node.store
+        waiting = asyncio.create_task(store.write(lambda _: busy.wait(5)))
+        asked = asyncio.gather(*map(receiving.start, bodies), return_exceptions=True)
+        await asyncio.sleep(0)
+        busy.set()
+        found = await asked
+        assert await waiting
+        words = [one.code if isinstance(one, Reply) else type(one).__name__ for one in found]
+        assert words == ["RECE", "RECE", "RuntimeError", "RECE", "RECE", "BSIG", "RECE", "RECE"]
+        kept = [await store.read(rows.bill, key) for key in keys]
+        assert [one is not None for one in kept] == [word == "RECE" for word in words]
+        assert calls == [0, 1, 2, 0, 1, 2, 3, 4, 6, 7]
+        assert await store.read(log.size) == words.count("RECE")
 
 
 async def test_a_transfer_whose_sender_never_went_on_is_forgotten_in_the_end(
