@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from node.pint.rows import Account
     from node.runtime import Node
     from node.title.news import TitleNews
-    from protocols.pint.checks import Judgement
+    from protocols.pint.judgement import Judgement
     from protocols.pint.transactions import Transaction
     from protocols.title import Party, TitleState
 

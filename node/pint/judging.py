@@ -22,8 +22,9 @@ from node.title import partners
 from node.tracking.policy import registry_policy
 from protocols import base64url
 from protocols.pint import signed
-from protocols.pint.checks import Judgement, judge_all
+from protocols.pint.checks import judge_all
 from protocols.pint.envelope import read_envelope
+from protocols.pint.judgement import Judgement
 from protocols.pint.receiver import Receiver
 from schemas.errors import TradeError
 

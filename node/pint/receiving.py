@@ -26,8 +26,8 @@ from protocols import leaf, times
 from protocols.digest import sha256
 from protocols.leaf import LeafKind
 from protocols.pint import answers, documents
-from protocols.pint.checks import Outcome
 from protocols.pint.envelope import open_envelope_manifest, read_envelope
+from protocols.pint.judgement import Outcome
 from protocols.pint.refusal import EnvelopeRefusedError
 from protocols.pint.words import Response
 from protocols.title_operation import read_manifest
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from node.pint.replies import Reply
     from node.pint.rows import Transfer
     from node.runtime import Node
-    from protocols.pint.checks import Judgement
     from protocols.pint.envelope import EnvelopeManifest
+    from protocols.pint.judgement import Judgement
 
 TRIES = 4
 REFERENCE_BYTES = 18

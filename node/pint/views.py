@@ -8,8 +8,8 @@ import orjson
 
 from protocols import times
 from protocols.pint.chain import open_entry
-from protocols.pint.checks import BILL
 from protocols.pint.envelope import open_envelope_manifest, read_envelope
+from protocols.pint.judgement import BILL
 from protocols.pint.parties import TransactionParty
 from protocols.pint.reading import present
 from schemas import registry, strict_json

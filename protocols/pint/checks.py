@@ -9,31 +9,30 @@ means that the recipient may accept at the arbiter, and only after that is RECE 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import Enum
 from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from protocols import title_operation
 from protocols.digest import sha256
-from protocols.pint import answers, documents, history, rules
+from protocols.pint import documents, history, rules
 from protocols.pint.chain import SignedEntry, open_entry, open_manifest
 from protocols.pint.envelope import EblEnvelope, open_envelope_manifest, read_envelope
 from protocols.pint.history import Relation
+from protocols.pint.judgement import BILL, Judgement, Outcome
 from protocols.pint.receiver import Receiver
 from protocols.pint.refusal import EnvelopeRefusedError
 from protocols.pint.tracking import parse_registry_uri
-from protocols.pint.words import MOVES_POSSESSION, Response
+from protocols.pint.words import Response
 from schemas import registry, strict_json
 from schemas.errors import MalformedError, RefusedError, TooLargeError, TradeError
-from schemas.findings import Check, Finding, Report
+from schemas.findings import Check
 from schemas.findings import Outcome as Verdict
 
 if TYPE_CHECKING:
-    from protocols.pint.answers import FinishedResponse
     from protocols.pint.chain import IssuanceManifest
     from protocols.pint.envelope import EnvelopeManifest
     from protocols.pint.platforms import Signatory
@@ -41,23 +40,8 @@ if TYPE_CHECKING:
     from protocols.pint.signed import Signed
 
 T = TypeVar("T")
-BILL = "bill-of-lading"
 #: How far clocks of platforms may differ.
 SKEW = timedelta(minutes=5)
-
-
-class Outcome(Enum):
-    """What the checks come to.
-
-    READY: everything is here, the recipient may accept. DOCUMENTS: the transfer is active, 201.
-    DUPLICATE: DUPE. REFUSED: a signed refusal. MALFORMED: an unsigned 400.
-    """
-
-    READY = "ready"
-    DOCUMENTS = "documents"
-    DUPLICATE = "duplicate"
-    REFUSED = "refused"
-    MALFORMED = "malformed"
 
 
 class _Duplicate(Exception):  # noqa: N818 - no error: an earlier transfer stands
@@ -116,80 +100,6 @@ class _Case:
     def signed_manifest(self) -> tuple[Signed, EnvelopeManifest]:
         assert self.manifest is not None  # PINT-03
         return self.manifest
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """The outcome of all steps, with what was read on the way.
-
-    state: where the bill will be after acceptance; registry: the arbiter's base URI
-    title: the title's id, for a bill under an arbiter of this network
-    document: the RFC 8785 form of the transport document, once it was compared (PINT-11)
-    missing, here: documents of the manifest that are not held yet, and that are
-    accepted: for a duplicate, the entry that stands
-    moves_possession: False when the envelope only notifies (ENDORSE…, SACC)
-    """
-
-    outcome: Outcome
-    checks: tuple[Check, ...]
-    error: TradeError | None = None
-    envelope: EblEnvelope | None = None
-    manifest: EnvelopeManifest | None = None
-    entries: tuple[SignedEntry, ...] = ()
-    state: ChainState | None = None
-    registry: str | None = None
-    title: bytes | None = None
-    document: bytes = b""
-    missing: tuple[bytes, ...] = ()
-    here: tuple[bytes, ...] = ()
-    accepted: str | None = None
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """What the rules of bills (BOL-…) say of the document; worked out when it is asked for."""
-        if self.envelope is None or self.outcome is Outcome.MALFORMED:
-            return ()
-        return tuple(registry.examine_parsed(BILL, dict(self.envelope.document)).findings)
-
-    @property
-    def moves_possession(self) -> bool:
-        """Whether the last transaction moves the possession here."""
-        return bool(self.entries) and self.entries[-1].last.action in MOVES_POSSESSION
-
-    def report(self, subject: str, at: str) -> Report:
-        """The checks as a report for people; at: RFC 3339."""
-        return Report(subject, at, self.checks, self.findings)
-
-    def started(self, reference: str) -> answers.StartedResponse:
-        """The body of 201; only for `DOCUMENTS`."""
-        assert self.outcome is Outcome.DOCUMENTS
-        assert self.envelope is not None
-        envelope = self.envelope
-        return answers.StartedResponse(
-            reference, envelope.document_checksum, envelope.last_checksum, self.missing
-        )
-
-    def finished(self) -> FinishedResponse:
-        """What is signed and answered at once; only for `REFUSED` and `DUPLICATE`."""
-        assert self.envelope is not None
-        last = self.envelope.last_checksum
-        if self.outcome is Outcome.DUPLICATE:
-            assert self.accepted is not None
-            return answers.duplicate(last, self.accepted, self.here)
-        assert isinstance(self.error, EnvelopeRefusedError)
-        return answers.rejected(last, self.error.response, self.error.detail)
-
-    def received(self, arrived: Collection[bytes] = ()) -> FinishedResponse:
-        """RECE; to be signed only after the recipient's acceptance is final (R20).
-
-        arrived: documents that were taken since. Raises EnvelopeRefusedError MDOC
-        `pint_documents_missing` while any is missing: a receipt names only what is here.
-        """
-        assert self.outcome in {Outcome.READY, Outcome.DOCUMENTS}
-        assert self.envelope is not None
-        assert self.manifest is not None
-        documents.require_all(self.manifest, {*self.here, *arrived})
-        return answers.received(self.envelope.last_checksum, self.manifest.additional)
 
 
 def judge(data: bytes, receiver: Receiver, envelope: EblEnvelope | None = None) -> Judgement:

@@ -30,9 +30,10 @@ from protocols.member_list import (
 from protocols.members.anchors import AnchorEntry
 from protocols.pint import signed
 from protocols.pint.chain import ChainEntry, following, issuance_manifest
-from protocols.pint.checks import Judgement, judge
+from protocols.pint.checks import judge
 from protocols.pint.envelope import DocumentMetadata, EblEnvelope, envelope
 from protocols.pint.history import KnownChain
+from protocols.pint.judgement import Judgement
 from protocols.pint.parties import IdentifyingCode, TransactionParty
 from protocols.pint.platforms import MemberKeyring
 from protocols.pint.reading import checksum_of

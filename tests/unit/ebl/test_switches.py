@@ -13,8 +13,8 @@ from node.ebl.switches import SwitchedPeer, Switches, read_certificate
 from protocols.fields import Fields
 from protocols.member_list import MemberList
 from protocols.pint import signed
-from protocols.pint.checks import Outcome
 from protocols.pint.envelope import envelope
+from protocols.pint.judgement import Outcome
 from protocols.pint.reading import checksum_of
 from protocols.pint.receiver import RegistryPolicy
 from schemas import strict_json

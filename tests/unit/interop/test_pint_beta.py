@@ -10,8 +10,8 @@ import pytest
 from interop.pint_beta import ACTIONS, BetaDialect, beta
 from protocols import times
 from protocols.pint import signed
-from protocols.pint.checks import Judgement, Outcome
 from protocols.pint.envelope import EblEnvelope, envelope
+from protocols.pint.judgement import Judgement, Outcome
 from protocols.pint.parties import TransactionParty
 from protocols.pint.platforms import Keyring, Signatory
 from protocols.pint.receiver import RegistryPolicy

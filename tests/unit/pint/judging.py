@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from protocols.pint.checks import Judgement, Outcome
+from protocols.pint.judgement import Judgement, Outcome
 from protocols.pint.words import Action
 from schemas.catalogue import explain
 from schemas.findings import Outcome as Verdict

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from protocols.pint import signed
-from protocols.pint.checks import STEPS, Judgement, Outcome
+from protocols.pint.checks import STEPS
+from protocols.pint.judgement import Judgement, Outcome
 from protocols.pint.receiver import RegistryPolicy
 from protocols.pint.refusal import EnvelopeRefusedError
 from protocols.pint.words import Action, Response

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from protocols import base64url
 from protocols.pint import signed
-from protocols.pint.checks import Outcome
+from protocols.pint.judgement import Outcome
 from schemas import strict_json
 from tests.support import pint_world as w
 from tests.unit.pint.judging import judged, two_hops

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from protocols.pint import signed
 from protocols.pint.chain import following
-from protocols.pint.checks import Outcome
+from protocols.pint.judgement import Outcome
 from protocols.pint.words import Action
 from tests.support import pint_world as w
 from tests.unit.pint.judging import judged, two_hops

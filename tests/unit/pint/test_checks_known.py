@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from protocols.pint import signed
 from protocols.pint.chain import following
-from protocols.pint.checks import Outcome
+from protocols.pint.judgement import Outcome
 from protocols.pint.words import Action, Response
 from tests.support import pint_world as w
 from tests.unit.pint.judging import judged

@@ -11,7 +11,7 @@ import pytest
 from protocols.digest import sha256
 from protocols.pint import signed
 from protocols.pint.chain import following, open_entry
-from protocols.pint.checks import Outcome
+from protocols.pint.judgement import Outcome
 from protocols.pint.platforms import MemberKeyring
 from protocols.pint.words import Action
 from protocols.title_operation import ISSUANCE_TYP

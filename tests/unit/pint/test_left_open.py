@@ -15,8 +15,8 @@ from protocols import jws
 from protocols.digest import sha256
 from protocols.pint import answers, documents, signed
 from protocols.pint.chain import open_entry
-from protocols.pint.checks import Judgement, Outcome
 from protocols.pint.envelope import open_envelope_manifest
+from protocols.pint.judgement import Judgement, Outcome
 from protocols.pint.reading import checksum_of
 from protocols.pint.refusal import EnvelopeRefusedError
 from protocols.pint.words import Action, Response
