@@ -14,8 +14,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from ledger.chain_tables import anchors
 from ledger.tables import NODE_LOG
-from protocols.anchor_proof import AnchorProof, origin_hash
-from protocols.evm_proof import EventProof
+from protocols.evm.anchor_proof import AnchorProof, origin_hash
+from protocols.evm.proof import EventProof
 
 if TYPE_CHECKING:
     from ledger.chain_values import ProvenBlock, Receipt

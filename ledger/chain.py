@@ -28,7 +28,7 @@ from ledger.chain_values import (
     log_of,
     receipt_of,
 )
-from protocols.evm_keys import checksum_text
+from protocols.evm.keys import checksum_text
 from schemas.errors import UnavailableError
 
 _RECURSION = sys.getrecursionlimit()

@@ -27,13 +27,13 @@ from ledger.chain_values import (
     Sending,
     Tag,
 )
-from protocols.evm_keys import checksum_text, keccak256
-from protocols.evm_proof import read_header, verify_seals
-from protocols.evm_transaction import FREE, Fee
+from protocols.evm.keys import checksum_text, keccak256
+from protocols.evm.proof import read_header, verify_seals
+from protocols.evm.transaction import FREE, Fee
 from schemas.errors import SettingsError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
-    from protocols.evm_proof import EventProof
+    from protocols.evm.proof import EventProof
 
 T = TypeVar("T")
 H = TypeVar("H", bound=Hashable)

@@ -16,7 +16,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Table, func, insert, select, update
 
 from ledger.chain_tables import accounts, attempts, transactions
-from protocols.evm_transaction import Fee, SignedTransaction
+from protocols.evm.transaction import Fee, SignedTransaction
 
 QUEUED: Final = "queued"
 SUBMITTED: Final = "submitted"

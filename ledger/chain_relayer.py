@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
 from ledger import chain_journal as journal
 from ledger.chain_client import Alarm, ChainClient
 from ledger.chain_journal import Account, Attempt, Entry, Inclusion, Job
-from protocols.evm_transaction import Fee, Transaction, sign
+from protocols.evm.transaction import Fee, Transaction, sign
 from schemas.errors import UnavailableError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from ledger.chain_values import ProvenBlock, Receipt
-    from protocols.evm_keys import EvmSigner
+    from protocols.evm.keys import EvmSigner
 
 T = TypeVar("T")
 AT_ONCE: Final = 64

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from protocols.evm_keys import read_address
-from protocols.evm_proof import MAX_VALIDATORS
+from protocols.evm.keys import read_address
+from protocols.evm.proof import MAX_VALIDATORS
 from schemas.errors import MalformedError, SettingsError
 
 FeeMode: TypeAlias = Literal["zero", "legacy", "eip1559"]

@@ -15,8 +15,8 @@ from typing import Any, Final, Literal, TypeAlias
 import rlp  # type: ignore[import-untyped] # rlp has no types
 
 from ledger.receipt_trie import ReceiptTrie
-from protocols.evm_calls import Log
-from protocols.evm_proof import EventProof, read_header, read_seals
+from protocols.evm.calls import Log
+from protocols.evm.proof import EventProof, read_header, read_seals
 from schemas.errors import MalformedError, UnavailableError
 
 Tag: TypeAlias = Literal["latest", "finalized", "safe", "pending"]

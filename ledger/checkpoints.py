@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Update, func, insert, select, update
 
 from ledger.tables import NODE_LOG, checkpoints, cosignatures, heads
-from protocols import note
-from protocols.note import Signature
+from protocols.log import note
+from protocols.log.note import Signature
 from schemas.errors import ConflictError, SettingsError
 
 _COLUMNS = (

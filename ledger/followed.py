@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from ledger import log
 from ledger.tables import followed, foreign
-from protocols.checkpoint import Checkpoint
 from protocols.digest import sha256
-from protocols.leaf import LeafKind
+from protocols.log.checkpoint import Checkpoint
+from protocols.log.leaf import LeafKind
 
 _SUBJECT = b"pratique/foreign-log/v1\x00"
 _COLUMNS = followed.c

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select
 
 from ledger.tables import forks, marked_nodes
-from protocols import fork_evidence
-from protocols.fork_evidence import ForkEvidence
+from protocols.log import fork_evidence
+from protocols.log.fork_evidence import ForkEvidence
 
 CODE = "log_equivocation"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Connection, insert, select
 
 from ledger.tables import hand_overs
-from protocols import log_epochs
-from protocols.log_epochs import HandOver
+from protocols.log import epochs as log_epochs
+from protocols.log.epochs import HandOver
 
 
 def keep(conn: Connection, proven: HandOver, now_ms: int) -> bool:

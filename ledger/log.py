@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Select, bindparam, func, insert, select, upda
 
 from ledger.prepared import Prepared
 from ledger.tables import NODE_LOG, heads, leaves
-from protocols import leaf as leaves_format
-from protocols.leaf import Leaf, LeafKind
-from protocols.merkle import leaf_hash
+from protocols.log import leaf as leaves_format
+from protocols.log.leaf import Leaf, LeafKind
+from protocols.log.merkle import leaf_hash
 from schemas.errors import TooLargeError
 
 MAX_ENTRY = 65_535
@@ -60,7 +60,7 @@ class StoredLeaf:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What a leaf of the node's log tells; subject and commit as `protocols.leaf` makes them."""
+    """What a leaf of the log tells; subject and commit as `protocols.log.leaf` makes them."""
 
     kind: LeafKind
     subject: bytes

@@ -16,10 +16,10 @@ from sqlalchemy import Connection, insert, select, update
 
 from ledger.tables import mirrors
 from ledger.tiles import HEIGHT, WIDTH, Tile, TileFolder, index_path, tiles_between, write_durably
-from protocols import merkle
-from protocols.checkpoint import Checkpoint
-from protocols.entry_bundle import bundle, unbundle
-from protocols.merkle import HASH_SIZE, leaf_hash, node_hash
+from protocols.log import merkle
+from protocols.log.checkpoint import Checkpoint
+from protocols.log.entry_bundle import bundle, unbundle
+from protocols.log.merkle import HASH_SIZE, leaf_hash, node_hash
 from schemas.errors import MalformedError, NotFoundError, SettingsError
 
 

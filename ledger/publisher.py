@@ -16,10 +16,10 @@ from ledger import checkpoints, log
 from ledger.checkpoints import StoredCheckpoint
 from ledger.tables import NODE_LOG
 from ledger.tiles import TileFolder
-from protocols import checkpoint
-from protocols.checkpoint import Checkpoint
-from protocols.merkle import Tree
-from protocols.note import Sign, VerifierKey
+from protocols.log import checkpoint
+from protocols.log.checkpoint import Checkpoint
+from protocols.log.merkle import Tree
+from protocols.log.note import Sign, VerifierKey
 from schemas.errors import SettingsError, TradeError
 
 LOAD_STEP = 16_384

@@ -1,7 +1,7 @@
 """The Merkle-Patricia trie of a block's receipts, built to prove one of them.
 
 From the receipts as they stand in the block (yellow paper §4.3.1 and appendix D);
-`protocols.evm_proof` checks what comes out. No key of it begins another key, so a branch never
+`protocols.evm.proof` checks what comes out. No key of it begins another key, so a branch never
 holds a value of its own.
 """
 
@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 import rlp  # type: ignore[import-untyped] # rlp has no types
 
-from protocols.evm_keys import keccak256
+from protocols.evm.keys import keccak256
 
 MAX_RECEIPTS: Final = 100_000
 _Node: TypeAlias = "bytes | list[_Node]"

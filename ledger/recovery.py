@@ -14,11 +14,11 @@ from sqlalchemy import Connection, delete, insert, select, update
 from ledger import log
 from ledger.checkpoints import take_over
 from ledger.tables import NODE_LOG, checkpoints, cosignatures, frozen, heads, leaves
-from protocols import leaf as leaves_format
-from protocols.checkpoint import Checkpoint
 from protocols.digest import sha256
-from protocols.leaf import LeafKind
-from protocols.merkle import leaf_hash
+from protocols.log import leaf as leaves_format
+from protocols.log.checkpoint import Checkpoint
+from protocols.log.leaf import LeafKind
+from protocols.log.merkle import leaf_hash
 from schemas.errors import MalformedError
 
 _FROZEN_SUBJECT = b"pratique/frozen-log/v1\x00"

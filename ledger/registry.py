@@ -17,13 +17,13 @@ from ledger import log as leaves
 from ledger import registry_store as stored
 from ledger.log import AppendedLeaf
 from protocols import times
-from protocols.registry import MAX_OPERATIONS, Execution, Registry, open_batch, restate
-from protocols.title_operation import (
+from protocols.title.operation import (
     Refusal,
     SignedOperation,
     read_operation,
     sign_refusal,
 )
+from protocols.title.registry import MAX_OPERATIONS, Execution, Registry, open_batch, restate
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from ledger.registry_tables import disputes, freezes, stops
-from protocols import registry_freeze
-from protocols.registry_freeze import SignedFreeze
+from protocols.title import registry_freeze
+from protocols.title.registry_freeze import SignedFreeze
 from schemas.errors import ConflictError
 
 if TYPE_CHECKING:

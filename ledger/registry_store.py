@@ -9,12 +9,12 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from ledger import log as leaves
 from ledger.registry_tables import batches, operations, refusals
-from protocols.registry import LastBatch, Registry, Step, marks
-from protocols.registry_entries import OperationEntry, decode
-from protocols.sparse_map import SparseMap
-from protocols.title import TitleState
-from protocols.title_json import map_key, read_state_bytes, state_bytes, state_digest
-from protocols.title_operation import read_operation
+from protocols.title.json_forms import map_key, read_state_bytes, state_bytes, state_digest
+from protocols.title.machine import TitleState
+from protocols.title.operation import read_operation
+from protocols.title.registry import LastBatch, Registry, Step, marks
+from protocols.title.registry_entries import OperationEntry, decode
+from protocols.title.sparse_map import SparseMap
 from schemas.errors import SettingsError
 
 _OPERATION = (
@@ -79,7 +79,7 @@ def newest_batch(
 def load(conn: Connection, log: str, base: Registry, batch: StoredBatch | None) -> Registry:
     """The registry after `batch`, its map rebuilt from what is stored.
 
-    base: the empty registry at the start of the log (`protocols.registry.beginning`). Raises
+    base: the empty registry at the start of the log (`protocols.title.registry.beginning`). Raises
     SettingsError `registry_damaged` when the rebuilt map has another root: then nothing may be
     signed.
     """

@@ -17,15 +17,16 @@ from ledger import log as leaves
 from ledger import registry_store as stored
 from ledger.registry_tables import mirrors
 from ledger.witness import Cosigner
-from protocols import checkpoint, cosignature, log_proof, merkle, note
-from protocols.checkpoint import Checkpoint, SignedCheckpoint
-from protocols.log_proof import CheckedCheckpoint
+from protocols.log import checkpoint, cosignature, merkle, note
+from protocols.log import proof as log_proof
+from protocols.log.checkpoint import Checkpoint, SignedCheckpoint
+from protocols.log.note import Signature
+from protocols.log.proof import CheckedCheckpoint
 from protocols.member_list import MemberList
-from protocols.note import Signature
-from protocols.registry import Executed, MembersOf, beginning, execute
-from protocols.registry_dating import Judge
-from protocols.registry_freeze import Freeze, Lineage
-from protocols.registry_wire import AddBatch, origin_hash
+from protocols.title.registry import Executed, MembersOf, beginning, execute
+from protocols.title.registry_dating import Judge
+from protocols.title.registry_freeze import Freeze, Lineage
+from protocols.title.registry_wire import AddBatch, origin_hash
 from schemas.errors import (
     ConflictError,
     ForbiddenError,
@@ -213,7 +214,7 @@ class Mirror:
         tree: merkle.Tree,
         view: View,
     ) -> None:
-        """Hold what no quorum has cosigned yet to the time (`protocols.registry_dating`)."""
+        """Hold what no quorum has cosigned yet to the time (`protocols.title.registry_dating`)."""
         asked = self._checked(request.checkpoint)
         settled = asked.checkpoint.size if asked.witnessed else self.lineage.carried
         if request.witnessed:

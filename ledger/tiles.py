@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from protocols.merkle import HASH_SIZE, Tree
+from protocols.log.merkle import HASH_SIZE, Tree
 from schemas.errors import NotFoundError
 
 WIDTH = 256

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select, update
 
 from ledger.tables import witness_states
-from protocols import checkpoint, cosignature, merkle, note
-from protocols.checkpoint import Checkpoint, SignedCheckpoint
-from protocols.note import Sign, Signature, VerifierKey
-from protocols.witness_protocol import AddCheckpoint
+from protocols.log import checkpoint, cosignature, merkle, note
+from protocols.log.checkpoint import Checkpoint, SignedCheckpoint
+from protocols.log.note import Sign, Signature, VerifierKey
+from protocols.log.witness_protocol import AddCheckpoint
 from schemas.errors import ForbiddenError, MalformedError, RefusedError, TradeError
 
 

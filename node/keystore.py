@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 
 from node.home import write_private
-from protocols import did
+from protocols.credentials import did
 from protocols.keys import ED25519, ES256, ES384, ML_DSA_65, SoftwareSigner
 from schemas.errors import ConflictError, MalformedError, NotFoundError, SettingsError
 

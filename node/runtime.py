@@ -24,7 +24,7 @@ from node.keystore import KeyStore
 from node.migrations import HEAD
 from node.store.store import open_store, require_version, schema_version
 from node.telemetry import Telemetry
-from protocols import log_epochs
+from protocols.log import epochs as log_epochs
 from schemas.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from node.vc_api.service import VcApiService
     from node.verification.service import VerificationService
     from protocols.http_signature import MembersClaim
-    from protocols.log_epochs import HandOver
+    from protocols.log.epochs import HandOver
     from protocols.member_list import MemberList
     from protocols.seams import Clock
 

@@ -13,7 +13,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from protocols import jws, status_list, times
+from protocols import jws, times
+from protocols.credentials import status_list
 from protocols.fields import DID, Fields
 from schemas import strict_json
 from schemas.errors import RefusedError
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from protocols.credentials.status_list import StatusList
     from protocols.keys import Signer
     from protocols.member_list import MemberList
-    from protocols.status_list import StatusList
     from schemas.strict_json import JsonValue
 
 TYP = "pratique-basis-lost+jwt"

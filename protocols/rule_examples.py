@@ -16,9 +16,12 @@ from enum import Enum
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from protocols import aeo, pick_up, release_facts, release_rules
+from protocols import aeo
 from protocols.member_list import Agreement
-from protocols.release import State, decide
+from protocols.release import facts as release_facts
+from protocols.release import pick_up
+from protocols.release import rules as release_rules
+from protocols.release.conditions import State, decide
 from protocols.verify import altered, appearance
 from schemas import origin, registry, rule_examples, strict_json
 from schemas.edits import edited

@@ -15,7 +15,7 @@ from protocols.keys import Signer
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from protocols.title import TitleState
+    from protocols.title.machine import TitleState
 
 __all__ = ["Answer", "BlobStore", "Clock", "Signer", "TitleArbiter", "Transport"]
 
@@ -73,9 +73,9 @@ class Transport(Protocol):
 class TitleArbiter(Protocol):
     """Orders the operations of titles: compare-and-swap on (title, seq) (DESIGN §5).
 
-    One machine (`protocols.title`) behind both. What differs is the form that is signed: of a log
-    a compact JWS (`protocols.title_operation`), of a chain EIP-712 typed data in JSON
-    (`protocols.evm_title`); each maps to one `protocols.title.Operation` and back.
+    One machine (`protocols.title.machine`) behind both. What differs is the form that is signed: of
+    a log a compact JWS (`protocols.title.operation`), of a chain EIP-712 typed data in JSON
+    (`protocols.evm.title`); each maps to one `protocols.title.machine.Operation` and back.
     """
 
     @property

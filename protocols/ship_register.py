@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from protocols import jws, times, vcdm
+from protocols import jws, times
+from protocols.credentials import vcdm
 from protocols.digest import from_hex
 from protocols.fields import DID, Fields
 from protocols.member_list import KeyStanding

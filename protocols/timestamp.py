@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from protocols import x509_path
 from protocols.digest import sha256
-from protocols.x509_names import same
-from protocols.x509_path import MAX_CERTIFICATES, Purpose
+from protocols.x509 import path as x509_path
+from protocols.x509.names import same
+from protocols.x509.path import MAX_CERTIFICATES, Purpose
 from schemas.errors import MalformedError, RefusedError, TooLargeError, UnavailableError
 
 if TYPE_CHECKING:

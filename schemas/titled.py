@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 BILL_OF_LADING, NEGOTIABLE_MULTIMODAL = "bill-of-lading", "negotiable-multimodal-document"
 TYPES = (BILL_OF_LADING, NEGOTIABLE_MULTIMODAL)
-#: The words of `protocols.title.Bill`.
+#: The words of `protocols.title.machine.Bill`.
 STRAIGHT, TO_ORDER, BLANK = "straight", "to-order", "blank"
 _CODE = "title_not_a_bill"
 _NO_BASIS = "title_no_legal_basis"

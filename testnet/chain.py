@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 
 from ledger import contracts
-from protocols import evm_calls
-from protocols.evm_calls import Act
-from protocols.evm_keys import SoftwareEvmSigner, checksum_text, keccak256
-from protocols.evm_transaction import FREE, Transaction, created_address, sign
+from protocols.evm import calls as evm_calls
+from protocols.evm.calls import Act
+from protocols.evm.keys import SoftwareEvmSigner, checksum_text, keccak256
+from protocols.evm.transaction import FREE, Transaction, created_address, sign
 from protocols.members.arbiters import ArbiterEntry
 from schemas.errors import SettingsError
 from testnet.anvil import find_anvil

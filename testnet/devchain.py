@@ -19,8 +19,8 @@ import orjson
 from aiohttp import web
 
 from ledger import contracts
-from protocols.evm_keys import ADDRESS_BYTES, SoftwareEvmSigner, checksum_text, keccak256
-from protocols.evm_transaction import FREE, Transaction, created_address, sign
+from protocols.evm.keys import ADDRESS_BYTES, SoftwareEvmSigner, checksum_text, keccak256
+from protocols.evm.transaction import FREE, Transaction, created_address, sign
 from testnet.devchain_evm import (
     BLOCK_GAS,
     ChainError,

@@ -42,7 +42,7 @@ def devchain(
 
 
 async def _serve(chain: DevChain, *, as_json: bool) -> None:
-    from protocols.evm_keys import checksum_text
+    from protocols.evm.keys import checksum_text
 
     told = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from protocols import base64url
 from protocols.exchange import frames
 from protocols.fields import Fields
-from protocols.title import Kind, Operation, Party
-from protocols.title_json import read_state
-from protocols.title_operation import sign_operation
+from protocols.title.json_forms import read_state
+from protocols.title.machine import Kind, Operation, Party
+from protocols.title.operation import sign_operation
 from schemas import strict_json
 from testnet import balances, bills, origin
 from testnet.operator import ProblemError, eventually

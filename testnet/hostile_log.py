@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from node.log import partners
-from protocols import checkpoint, note
-from protocols.checkpoint import Checkpoint
-from protocols.merkle import Tree, leaf_hash
-from protocols.witness_protocol import AddCheckpoint, parse_size_answer
+from protocols.log import checkpoint, note
+from protocols.log.checkpoint import Checkpoint
+from protocols.log.merkle import Tree, leaf_hash
+from protocols.log.witness_protocol import AddCheckpoint, parse_size_answer
 from schemas.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from node.runtime import Node
-    from protocols.log_policy import Witness
+    from protocols.log.policy import Witness
     from protocols.seams import Answer
 
 DEADLINE = 5.0

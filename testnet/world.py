@@ -19,7 +19,7 @@ from node.keystore import KeyStore
 from node.title.evm_keys import seed_in
 from node.trust import founding
 from protocols import member_list
-from protocols.evm_holder_keys import carrier_signer, governor_signer
+from protocols.evm.holder_keys import carrier_signer, governor_signer
 from protocols.member_list import (
     Agreement,
     AnchorContractEntry,

@@ -4,7 +4,7 @@
 """
 @title Registry of titles of electronic bills of lading
 @license Apache-2.0
-@notice One state machine per title, the same as protocols/title.py: compare-and-swap on
+@notice One state machine per title, the same as protocols/title/machine.py: compare-and-swap on
         (title, seq), operations signed by the acting key (EIP-712) and relayed by anybody. An
         operation that does not hold is refused by an event and leaves its neighbours alone.
 @dev    Checks and their order are the model's, so that both give one and the same reason. A
@@ -149,7 +149,7 @@ MASK24: constant(uint256) = 2**24 - 1
 WITH_RECIPIENT: constant(uint256) = (1 << 1) | (1 << 2) | (1 << 3) | (1 << 7) | (1 << 8)
 MAY_NAME: constant(uint256) = (1 << 10) | (1 << 11)
 
-# Refusals; the order is that of protocols/evm_title.py.
+# Refusals; the order is that of protocols/evm/title.py.
 APPLIED: constant(uint256) = 0
 MALFORMED: constant(uint256) = 1
 BAD_SIGNATURE: constant(uint256) = 2
@@ -480,7 +480,7 @@ def _digest(op: Op, terms: Terms) -> bytes32:
 @pure
 def _shape(word: uint256, sender: address, recipient: address) -> uint256:
     """
-    @dev What an operation of its kind must and must not say (protocols/title_json.py).
+    @dev What an operation of its kind must and must not say (protocols/title/json_forms.py).
     """
     kind: uint256 = (word >> 32) & 255
     if kind <= ISSUE or kind > END or sender == empty(address):

@@ -15,8 +15,8 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from protocols.evm_keys import keccak256
-from protocols.evm_title import domain_separator, padded, word
+from protocols.evm.keys import keccak256
+from protocols.evm.title import domain_separator, padded, word
 
 Name = Literal["AnchorRegistry", "TitleRegistry"]
 ANCHORS: Final[Name] = "AnchorRegistry"

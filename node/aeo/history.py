@@ -14,7 +14,7 @@ from node.aeo import rows
 from node.documents import documents
 from protocols import times
 from protocols.aeo import TYPE, AeoEvent, Answer, Lane, Query, answer
-from protocols.release_reading import standing_of
+from protocols.release.reading import standing_of
 from schemas import registry
 
 if TYPE_CHECKING:

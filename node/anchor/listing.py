@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node.chain.service import listed_validators
-from protocols.evm_keys import checksum_text
+from protocols.evm.keys import checksum_text
 from protocols.members.anchor_contracts import AnchorContractEntry, AnchorSender
 from protocols.members.arbiters import ArbiterEntry
 

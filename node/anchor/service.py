@@ -20,12 +20,12 @@ from node.anchor.listing import entry_of, mismatch
 from node.anchor.routes import anchor_routes
 from node.chain.service import record_alarm
 from node.store import events
-from protocols import log_policy
-from protocols.anchor_proof import origin_hash
-from protocols.evm_calls import ANCHOR, LATEST, OPEN, Anchored, call, read_event, read_latest
-from protocols.evm_keys import checksum_text, read_address
-from protocols.evm_title import padded, word
-from protocols.evm_transaction import created_address
+from protocols.evm.anchor_proof import origin_hash
+from protocols.evm.calls import ANCHOR, LATEST, OPEN, Anchored, call, read_event, read_latest
+from protocols.evm.keys import checksum_text, read_address
+from protocols.evm.title import padded, word
+from protocols.evm.transaction import created_address
+from protocols.log import policy as log_policy
 from protocols.members.anchor_contracts import AnchorSender
 from schemas.errors import (
     ConflictError,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from ledger.checkpoints import StoredCheckpoint
     from node.http.routes import Route
     from node.runtime import Node
-    from protocols.anchor_proof import AnchorProof
+    from protocols.evm.anchor_proof import AnchorProof
     from protocols.members.anchor_contracts import AnchorContractEntry
 
 PURPOSE: Final = "anchor"

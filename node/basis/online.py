@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from node.basis.service import opened_list
 from node.guarded.client import MAX_STATUS_BYTES, GuardedClient
 from node.verification.offline import MAX_BUNDLE, read_capped, read_trust
-from protocols import basis, status_list
-from protocols.credential import MEDIA_TYPE, DocumentFile
+from protocols import basis
+from protocols.credentials import status_list
+from protocols.credentials.credential import MEDIA_TYPE, DocumentFile
 from protocols.evidence import archive, contents
 from protocols.verify import Case
 from schemas import strict_json
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from protocols.basis import Lost
-    from protocols.credential import CredentialClaims
+    from protocols.credentials.credential import CredentialClaims
+    from protocols.credentials.status_list import StatusList
     from protocols.member_list import MemberList
-    from protocols.status_list import StatusList
 
 ZIP = b"PK\x03\x04"
 MAX_STATEMENTS = 1_000

@@ -15,7 +15,8 @@ from node.http.helpers import json_response
 from node.http.routes import Auth, Route
 from node.store import events
 from node.verification import judging
-from protocols import basis, status_list
+from protocols import basis
+from protocols.credentials import status_list
 from protocols.fields import Fields
 from schemas import strict_json
 from schemas.errors import RefusedError
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from node.exchange.message import InboundMessage
     from node.runtime import Node
     from protocols.basis import Lost
+    from protocols.credentials.status_list import StatusList
     from protocols.member_list import MemberList
-    from protocols.status_list import StatusList
 
 MAX_BODY = 4 * 1024 * 1024
 

@@ -12,7 +12,7 @@ from ledger import contracts
 from ledger.chain_client import ChainClient
 from node.chain.keys import relayer_signer
 from node.chain.service import read_config
-from protocols.evm_keys import checksum_text, read_address
+from protocols.evm.keys import checksum_text, read_address
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from node.home import write_private
-from protocols.evm_keys import SoftwareEvmSigner
+from protocols.evm.keys import SoftwareEvmSigner
 from schemas.errors import SettingsError
 
 if TYPE_CHECKING:

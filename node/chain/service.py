@@ -17,7 +17,7 @@ from ledger.chain_settings import FEE_MODES, ChainConfig, FeePolicy, read_finali
 from node.chain.keys import relayer_signer
 from node.store import events
 from node.store.store import defer
-from protocols.evm_keys import checksum_text
+from protocols.evm.keys import checksum_text
 from protocols.members.arbiters import ValidatorEpoch
 from schemas.errors import NotFoundError, SettingsError, TradeError, UnavailableError
 

@@ -71,8 +71,8 @@ def verify(
 
     from node.cli import evidence_forks
     from node.verification import offline, report_view
-    from protocols import registry_freeze
     from protocols.evidence.verification import verify_bundle
+    from protocols.title import registry_freeze
 
     now = datetime.now(UTC)
     versions = offline.read_versions(trust, now)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node.cli import output
-from protocols import fork_evidence, note, title_fork
+from protocols.log import fork_evidence, note
 from protocols.members import export, forks
+from protocols.title import fork as title_fork
 from schemas import strict_json
 from schemas.errors import RefusedError
 

@@ -234,7 +234,7 @@ def admit(
     as_json: JsonOption = False,
 ) -> None:
     """Decide about one truck. Exit code 0: the order is spent, open the barrier."""
-    from protocols.gate import Arrival
+    from protocols.release.gate import Arrival
 
     with _gate(gate) as here:
         arrival = Arrival(order, container, vehicle, proof, condition, tuple(seal or ()), remarks)
@@ -301,7 +301,7 @@ def _served(here: Gate, line: bytes) -> dict[str, Any]:
 
 def _do(here: Gate, line: bytes) -> dict[str, Any]:
     from protocols.fields import Fields
-    from protocols.gate import MAX_TEXT, Arrival
+    from protocols.release.gate import MAX_TEXT, Arrival
     from schemas import strict_json
 
     fields = Fields(strict_json.loads_object(line, max_bytes=MAX_LINE), "gate_malformed")

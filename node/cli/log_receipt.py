@@ -25,9 +25,9 @@ def receipt(
     FILE --receipt RECEIPT --trust LIST. Exit code 1 as long as no quorum has witnessed it.
     """
     from node.operator import operator
-    from protocols import log_receipt
     from protocols.digest import from_hex
-    from protocols.log_proof import parse
+    from protocols.log import receipt as log_receipt
+    from protocols.log.proof import parse
 
     from_hex(digest)
     with operator(home, lang=output.lang()) as client:

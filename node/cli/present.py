@@ -14,8 +14,8 @@ from node.cli import output
 from node.cli.options import JsonOption
 
 if TYPE_CHECKING:
+    from protocols.credentials.sd_jwt import SdJwt
     from protocols.keys import SoftwareSigner
-    from protocols.sd_jwt import SdJwt
 
 MAX_KEY_BYTES = 10_000
 
@@ -45,8 +45,8 @@ def present(
     the presentation for that verifier.
     """
     from node.verification.offline import read_capped
-    from protocols import countersignature, forms, sd_credential
-    from protocols.credential import MAX_FILE_BYTES
+    from protocols.credentials import countersignature, forms, sd_credential
+    from protocols.credentials.credential import MAX_FILE_BYTES
     from schemas.errors import MalformedError
 
     data = read_capped(file, MAX_FILE_BYTES).strip()
@@ -74,7 +74,7 @@ def present(
 
 
 def _list(data: bytes, *, as_json: bool) -> None:
-    from protocols import sd_credential
+    from protocols.credentials import sd_credential
 
     held = sd_credential.open_file(data).presentation
     assert held is not None
@@ -87,7 +87,7 @@ def _list(data: bytes, *, as_json: bool) -> None:
 def _bound(shown: SdJwt, signer: SoftwareSigner, audience: str, nonce: str) -> SdJwt:
     from datetime import UTC, datetime
 
-    from protocols import key_binding
+    from protocols.credentials import key_binding
     from schemas.errors import SettingsError
 
     if not audience or not nonce:

@@ -174,7 +174,7 @@ def take(file: FileArgument, home: HomeOption = DEFAULT_HOME, as_json: JsonOptio
 
 def _hand_in(file: Path, home: Path, as_json: bool, query: str) -> None:
     from node.verification.offline import read_capped
-    from protocols.registry_freeze import MAX_BYTES
+    from protocols.title.registry_freeze import MAX_BYTES
 
     data = read_capped(file, MAX_BYTES).strip()
     with _operator(home) as client:

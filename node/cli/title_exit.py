@@ -109,7 +109,7 @@ def verify_exit(
 
     from node.title import exit_file
     from node.verification import offline, report_view
-    from protocols import registry_freeze
+    from protocols.title import registry_freeze
 
     versions = offline.read_versions(trust, datetime.now(UTC))
     ends = [offline.read_text(each, registry_freeze.MAX_BYTES) for each in freeze or ()]

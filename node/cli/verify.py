@@ -141,7 +141,7 @@ def _receipt(path: Path | None, blocks: frozenset[bytes]) -> dict[str, Any]:
     import base64
 
     from node.verification.offline import read_capped
-    from protocols import log_receipt
+    from protocols.log import receipt as log_receipt
 
     asked: dict[str, Any] = {"blocks": sorted(each.hex() for each in blocks)} if blocks else {}
     if path is not None:
@@ -161,7 +161,7 @@ def _offline(
     from datetime import UTC, datetime
 
     from node.verification import offline
-    from protocols.key_binding import Challenge
+    from protocols.credentials.key_binding import Challenge
     from schemas.errors import SettingsError
 
     if trust is None:

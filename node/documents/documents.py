@@ -14,16 +14,17 @@ from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from node.documents.tables import documents, recipients
 from node.store import dialect
-from protocols import sd_credential, times
-from protocols.credential import DocumentFile
+from protocols import times
+from protocols.credentials import sd_credential
+from protocols.credentials.credential import DocumentFile
+from protocols.credentials.status_list import REVOCATION, SUSPENSION, StatusEntry
 from protocols.digest import sha256
-from protocols.status_list import REVOCATION, SUSPENSION, StatusEntry
 from schemas import strict_json
 from schemas.errors import NotFoundError, TooLargeError
 from schemas.findings import Outcome
 
 if TYPE_CHECKING:
-    from protocols.credential import CredentialClaims
+    from protocols.credentials.credential import CredentialClaims
     from protocols.verify import Document, Verified
     from schemas.findings import Report
 

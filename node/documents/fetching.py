@@ -19,8 +19,9 @@ from node.documents import revoking, status
 from node.documents.alarms import ListAlarms
 from node.documents.tokens import TokenLists
 from node.guarded.client import MAX_STATUS_BYTES
-from protocols import status_list, times
-from protocols.credential import MEDIA_TYPE
+from protocols import times
+from protocols.credentials import status_list
+from protocols.credentials.credential import MEDIA_TYPE
 from schemas.errors import RefusedError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
     from node.documents.status import Publisher
     from node.runtime import Node
+    from protocols.credentials.status_list import StatusList
     from protocols.member_list import MemberList
-    from protocols.status_list import StatusList
 
 PATH = "/status/"
 #: A host that failed is left alone for 5 s, and after each further failure for twice as long.

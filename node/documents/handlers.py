@@ -13,10 +13,10 @@ from node.documents import documents, orders, status
 from node.documents.documents import MAX_PAGE, StoredDocument
 from node.http.helpers import hex_digest, json_response, query_int, query_text, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
-from protocols import forms
-from protocols.credential import MEDIA_TYPE
-from protocols.sd_credential import FORMS
-from protocols.status_list import REVOCATION, SUSPENSION
+from protocols.credentials import forms
+from protocols.credentials.credential import MEDIA_TYPE
+from protocols.credentials.sd_credential import FORMS
+from protocols.credentials.status_list import REVOCATION, SUSPENSION
 from schemas.errors import NotFoundError
 
 if TYPE_CHECKING:

@@ -22,12 +22,14 @@ from node.documents.documents import ISSUED, StoredDocument
 from node.documents.signing import Signing, signing
 from node.ships import rows as ship_rows
 from node.store import events
-from protocols import credential, leaf, sd_credential, times
-from protocols.credential import SALT_BYTES, CredentialClaims, DocumentFile, PayloadInfo
-from protocols.leaf import LeafKind
+from protocols import times
+from protocols.credentials import credential, sd_credential
+from protocols.credentials.credential import SALT_BYTES, CredentialClaims, DocumentFile, PayloadInfo
+from protocols.credentials.status_list import SUSPENSION, StatusEntry
+from protocols.log import leaf
+from protocols.log.leaf import LeafKind
 from protocols.member_list import Freshness
 from protocols.rights import countries_of, country_of_right
-from protocols.status_list import SUSPENSION, StatusEntry
 from schemas import registry
 from schemas.errors import ConflictError, ForbiddenError, RefusedError
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from protocols import keys, times
-from protocols.credential import MAX_DOCUMENT_BYTES
+from protocols.credentials.credential import MAX_DOCUMENT_BYTES
+from protocols.credentials.sd_credential import FORMS
 from protocols.fields import COUNTRY, Fields
-from protocols.sd_credential import FORMS
 from schemas.errors import MalformedError, NotFoundError, TooLargeError
 from schemas.strict_json import JsonValue
 

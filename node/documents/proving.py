@@ -1,8 +1,8 @@
 """Our own documents in JSON form with a Data Integrity proof, for readers who know no JWS.
 
 The same claims, signed once more by the node's credential key with the JCS suite that goes with it
-(`protocols.data_integrity`). The document stays what it was: identity, log leaf and status are
-those of the credential. Route: POST /v1/documents/{digest}/proof (operator).
+(`protocols.credentials.data_integrity`). The document stays what it was: identity, log leaf and
+status are those of the credential. Route: POST /v1/documents/{digest}/proof (operator).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from node.documents import documents, issuing, signing
 from node.http.helpers import hex_digest
 from node.http.routes import Auth, Route
 from node.store import events
-from protocols import credential, data_integrity, foreign_credential, times
+from protocols import times
+from protocols.credentials import credential, data_integrity, foreign_credential
 from schemas import strict_json
 from schemas.errors import ForbiddenError, RefusedError, TooLargeError
 

@@ -16,10 +16,11 @@ from node.documents import documents, status
 from node.documents.documents import ISSUED, StoredDocument
 from node.documents.issuing import append_status
 from node.store import events
-from protocols import status_list, times
+from protocols import times
+from protocols.credentials import status_list
+from protocols.credentials.status_list import SUSPENSION, StatusEntry, StatusList
 from protocols.exchange.manifest import REVOCATION
 from protocols.fields import Fields
-from protocols.status_list import SUSPENSION, StatusEntry, StatusList
 from schemas import strict_json
 from schemas.errors import ConflictError, ForbiddenError, RefusedError, TradeError
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from node.documents.tokens import TokenAnswer
     from node.http.routes import Route
     from node.runtime import Node
-    from protocols.status_list import StatusList
+    from protocols.credentials.status_list import StatusList
 
 
 class DocumentService:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from protocols import countersignature, x509_path
+from protocols.credentials import countersignature
 from protocols.keys import ALGORITHMS, thumbprint
+from protocols.x509 import path as x509_path
 from schemas.errors import RefusedError, SettingsError, TradeError
 
 if TYPE_CHECKING:
     from node.runtime import Node
-    from protocols.credential import DocumentFile
+    from protocols.credentials.credential import DocumentFile
     from protocols.keys import Signer
     from protocols.member_list import MemberList, NodeEntry
 

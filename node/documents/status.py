@@ -19,8 +19,15 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from node.documents.tables import status_entries, status_lists, status_versions
 from node.store import dialect
-from protocols import status_list, times
-from protocols.status_list import MIN_ENTRIES, REVOCATION, SUSPENSION, StatusEntry, StatusList
+from protocols import times
+from protocols.credentials import status_list
+from protocols.credentials.status_list import (
+    MIN_ENTRIES,
+    REVOCATION,
+    SUSPENSION,
+    StatusEntry,
+    StatusList,
+)
 from schemas.errors import ConflictError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:

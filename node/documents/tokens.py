@@ -17,7 +17,7 @@ from node.documents.tables import token_versions
 from node.guarded.client import MAX_STATUS_BYTES
 from node.store import dialect
 from protocols import times
-from protocols import token_status_list as tokens
+from protocols.credentials import token_status_list as tokens
 from protocols.digest import sha256
 from schemas.errors import ConflictError, MalformedError, RefusedError, TradeError, UnavailableError
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from node.documents.alarms import ListAlarms
     from node.runtime import Node
-    from protocols.token_status_list import TokenStatusList
+    from protocols.credentials.token_status_list import TokenStatusList
 
 ACCEPT = ("application/statuslist+jwt",)
 

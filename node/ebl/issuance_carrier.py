@@ -17,7 +17,6 @@ from node.store import events
 from node.title import making
 from node.title.making import IssueOrder
 from node.title.partners import members_of
-from protocols import title_operation
 from protocols.digest import sha256
 from protocols.pint import issuance
 from protocols.pint.chain import issuance_manifest
@@ -33,6 +32,7 @@ from protocols.pint.notification import Status
 from protocols.pint.parties import document_party, is_did
 from protocols.pint.reading import checksum_of
 from protocols.pint.words import IssuanceCode
+from protocols.title import operation as title_operation
 from schemas import strict_json
 from schemas.errors import ConflictError, NotFoundError, RefusedError, TradeError
 
@@ -209,7 +209,7 @@ def _manifest(
 def arbiter_id(node: Node, name: str) -> bytes:
     """The id of the arbiter that a title is issued under; raises `title_arbiter_unknown`."""
     from protocols.members.arbiters import ArbiterEntry
-    from protocols.registry import arbiter_of
+    from protocols.title.registry import arbiter_of
 
     entry = making.arbiter_named(node, name)
     return entry.id if isinstance(entry, ArbiterEntry) else arbiter_of(entry).id

@@ -32,7 +32,7 @@ from protocols.pint.issuance import (
 from protocols.pint.reading import TRIMMED, checksum_of
 from protocols.pint.registries import uri_of
 from protocols.pint.words import IssuanceCode
-from protocols.title_operation import read_manifest
+from protocols.title.operation import read_manifest
 from schemas import registry, strict_json
 from schemas.errors import (
     ConflictError,

@@ -19,7 +19,7 @@ from protocols.pint import surrender
 from protocols.pint.notification import Feedback, Status
 from protocols.pint.surrender import SurrenderAnswer
 from protocols.pint.words import SurrenderAction, SurrenderCode
-from protocols.title import Ending, Kind, State
+from protocols.title.machine import Ending, Kind, State
 from schemas import strict_json
 from schemas.errors import (
     ConflictError,

@@ -34,7 +34,7 @@ from protocols.pint.words import (
     SurrenderAction,
     SurrenderCode,
 )
-from protocols.title import Kind, State
+from protocols.title.machine import Kind, State
 from schemas import strict_json
 from schemas.errors import ConflictError, NotFoundError, TradeError
 

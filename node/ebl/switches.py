@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from interop.pint_beta import beta
-from protocols import x509_path
 from protocols.digest import sha256
 from protocols.members.anchors import PLATFORM, AnchorEntry
 from protocols.pint import signed
 from protocols.pint.platforms import Keyring, Signatory, certified
+from protocols.x509 import path as x509_path
 from schemas import strict_json
 from schemas.errors import ForbiddenError, MalformedError, TradeError
 

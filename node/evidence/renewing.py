@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from node.home import write_private
 from node.verification.offline import MAX_BUNDLE, read_capped, read_versions
-from protocols import log_receipt, times, timestamp
+from protocols import times, timestamp
 from protocols.digest import from_hex, sha256
 from protocols.evidence import archive, renewal
 from protocols.fields import Fields
+from protocols.log import receipt as log_receipt
 from protocols.verify.certificate_steps import verify_stamp
 from schemas import strict_json
 from schemas.errors import ConflictError, MalformedError

@@ -25,13 +25,15 @@ from node.store import events
 from node.title.partners import freezes_of
 from node.trust import rows as trust_rows
 from node.verification import judging
-from protocols import log_policy, member_list, registry_freeze, times
+from protocols import member_list, times
 from protocols.evidence import contents
 from protocols.evidence.contents import BundleContents, BundledDocument, Statement
 from protocols.evidence.reading import check_documents
 from protocols.evidence.verification import verify_bundle
 from protocols.fields import Fields
-from protocols.title_operation import read_manifest
+from protocols.log import policy as log_policy
+from protocols.title import registry_freeze
+from protocols.title.operation import read_manifest
 from schemas import strict_json
 from schemas.errors import NotFoundError, UnavailableError
 

@@ -21,7 +21,8 @@ from node.home import write_private
 from node.http.helpers import hex_digest, json_response, read_json
 from node.http.routes import JSON, Auth, Route
 from node.verification import judging
-from protocols import forms, times, timestamp
+from protocols import times, timestamp
+from protocols.credentials import forms
 from protocols.fields import Fields
 from protocols.members import anchors
 from protocols.verify.certificate_steps import verify_stamp

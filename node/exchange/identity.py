@@ -12,9 +12,10 @@ from typing import Any
 
 import orjson
 
-from protocols import base64url, leaf
+from protocols import base64url
 from protocols.digest import sha256
 from protocols.exchange.manifest import DOCUMENT
+from protocols.log import leaf
 from schemas.errors import MalformedError
 
 

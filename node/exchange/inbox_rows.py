@@ -14,7 +14,7 @@ from protocols.exchange import receipt
 from protocols.exchange.manifest import VOID
 from protocols.exchange.receipt import ItemReceipt
 from protocols.exchange.stream import Arrival, PeerLoad, StreamState
-from protocols.merkle import HASH_SIZE, Tree
+from protocols.log.merkle import HASH_SIZE, Tree
 from schemas import strict_json
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from protocols.exchange.manifest import VOID
 from protocols.exchange.problems import Problem
 from protocols.exchange.receipt import BatchReceipt, ItemReceipt, ItemState, ReceiptItem
 from protocols.exchange.stream import Arrival, Caps, PeerLoad, Place, StreamState
-from protocols.leaf import LeafKind
+from protocols.log.leaf import LeafKind
 from schemas.errors import TooLargeError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from protocols.exchange.manifest import SignedManifest
     from protocols.exchange.stream import Placement
     from protocols.keys import Signer
-    from protocols.merkle import Tree
+    from protocols.log.merkle import Tree
 
 
 @dataclass(frozen=True, slots=True)

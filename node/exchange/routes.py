@@ -303,7 +303,7 @@ class _OperatorRoutes:
         data = await self._node.store.read(views.received_file, digest)
         if data is None:
             raise NotFoundError("document_unreceived", "no message brought that document")
-        from protocols.forms import open_file
+        from protocols.credentials.forms import open_file
 
         opened = open_file(data)
         return web.Response(

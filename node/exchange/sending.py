@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from node.exchange.outbox_rows import QUEUED, RECEIPTED
 from node.exchange.tables import outbox
-from protocols import forms, sd_credential, sd_jwt
+from protocols.credentials import forms, sd_credential, sd_jwt
 from protocols.exchange.manifest import DOCUMENT
 from schemas.errors import MalformedError
 

@@ -13,7 +13,7 @@ from node.exchange import inbox_rows, outbox_rows
 from node.exchange.tables import inbox, outbox, peers, receipts_received
 from protocols import times
 from protocols.exchange.receipt import ItemReceipt, item_from_json
-from protocols.merkle import HASH_SIZE
+from protocols.log.merkle import HASH_SIZE
 from schemas import strict_json
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from node.home import Home
     from node.keystore import KeyStore
     from node.store.store import Store
+    from protocols.log.note import VerifierKey
     from protocols.member_list import LogEntry, MemberList, RegistryEntry
-    from protocols.note import VerifierKey
     from protocols.seams import Clock
 
 MAX_DAMAGES = 100
@@ -41,7 +41,7 @@ class Context:
 
     def log_key(self, origin: str) -> VerifierKey | None:
         """The listed key of a log or registry; our own log's also when it is not listed."""
-        from protocols import note
+        from protocols.log import note
 
         entry = self._listed(origin)
         if entry is not None:

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from ledger import evm_title
 from node.fsck.stored import has, pages
 from node.title.tables import titles
-from protocols.evm_title_proof import of_known, read_proof, verify_proof
-from protocols.title_json import read_state_bytes
+from protocols.evm.title_proof import of_known, read_proof, verify_proof
+from protocols.title.json_forms import read_state_bytes
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:

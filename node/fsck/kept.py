@@ -12,12 +12,13 @@ from node.documents.tables import documents as document_table
 from node.documents.tables import status_entries, status_lists, status_versions
 from node.fsck.logs import tree_of
 from node.fsck.stored import has, pages
-from protocols import forms, jws, status_list, times, timestamp
-from protocols.anchor_proof import origin_hash
+from protocols import jws, times, timestamp
+from protocols.credentials import forms, status_list
 from protocols.digest import sha256
-from protocols.evm_calls import Anchored, read_event
-from protocols.evm_proof import verify_event
-from protocols.merkle import Tree
+from protocols.evm.anchor_proof import origin_hash
+from protocols.evm.calls import Anchored, read_event
+from protocols.evm.proof import verify_event
+from protocols.log.merkle import Tree
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:

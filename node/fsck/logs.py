@@ -9,8 +9,9 @@ from sqlalchemy import Connection, func, select
 from ledger import checkpoints, log, tables, witness
 from ledger.tiles import TileFolder, tiles_between
 from node.fsck.stored import pages
-from protocols import checkpoint, leaf, log_proof, note
-from protocols.merkle import Tree, leaf_hash
+from protocols.log import checkpoint, leaf, note
+from protocols.log import proof as log_proof
+from protocols.log.merkle import Tree, leaf_hash
 from schemas.errors import NotFoundError, TradeError
 
 if TYPE_CHECKING:

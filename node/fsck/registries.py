@@ -16,15 +16,17 @@ from ledger.registry_tables import batches, mirrors, operations, refusals
 from ledger.registry_witness import mirror_log
 from node.fsck.logs import STEP, tree_of
 from node.fsck.stored import has, pages
-from protocols import checkpoint, jws, log_proof, note
-from protocols.registry_entries import (
+from protocols import jws
+from protocols.log import checkpoint, note
+from protocols.log import proof as log_proof
+from protocols.title.operation import read_operation, read_refusal
+from protocols.title.registry_entries import (
     BatchEntry,
     HandOverEntry,
     OperationEntry,
     RootEntry,
     decode,
 )
-from protocols.title_operation import read_operation, read_refusal
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from node.documents.tables import documents as document_table
 from node.exchange.tables import inbox, outbox, receipts_issued, receipts_received
 from node.store import dialect
 from node.trust.tables import lists as list_table
-from protocols import forms, jws, member_list
+from protocols import jws, member_list
+from protocols.credentials import forms
 from protocols.digest import sha256
 from protocols.exchange import manifest, receipt
 from schemas.errors import TradeError

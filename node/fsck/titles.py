@@ -10,17 +10,17 @@ from ledger import log, registry_freezes, registry_store
 from ledger.registry_tables import batches, operations
 from node.fsck.chain_titles import chain_titles
 from node.fsck.stored import has, pages
-from protocols import registry_freeze
-from protocols.registry import arbiter_of, beginning, execute
-from protocols.title_json import read_state_bytes
+from protocols.title import registry_freeze
+from protocols.title.json_forms import read_state_bytes
+from protocols.title.registry import arbiter_of, beginning, execute
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from node.fsck import Context
-    from protocols.registry import Executed
-    from protocols.title import TitleState
+    from protocols.title.machine import TitleState
+    from protocols.title.registry import Executed
 
 MAX_ENTRIES = 5_000_000
 

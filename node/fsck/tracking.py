@@ -12,7 +12,7 @@ from ledger.tables import NODE_LOG
 from node.fsck.stored import has
 from node.tracking import keeping, rows
 from node.tracking.tables import disputes, records
-from protocols import leaf
+from protocols.log import leaf
 from protocols.pint import dispute, signed
 from protocols.pint.chain import open_entry
 from protocols.pint.tracking_proof import commit_of, subject_of

@@ -14,9 +14,10 @@ from node.gate import rows
 from node.release import rows as release_rows
 from node.store import events
 from node.verification import judging
-from protocols import gate as words
-from protocols import pick_up, times
+from protocols import times
 from protocols.keys import from_jwk
+from protocols.release import gate as words
+from protocols.release import pick_up
 from schemas import registry
 from schemas.errors import RefusedError
 
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from node.gate.rows import StoredGate
     from node.release.rows import StoredOrder
     from node.runtime import Node
-    from protocols.gate import Entry, Lease
     from protocols.keys import PublicKey
     from protocols.member_list import MemberList
+    from protocols.release.gate import Entry, Lease
 
 MAX_LINES = 500
 PURPOSE = "release"

@@ -13,9 +13,9 @@ from node.documents import documents, issuing, revoking
 from node.documents.orders import IssueOrder
 from node.verification import judging
 from protocols import times
-from protocols.gate import plate
-from protocols.release_order import TYPE as ORDER
-from protocols.release_reading import EVENT
+from protocols.release.gate import plate
+from protocols.release.order import TYPE as ORDER
+from protocols.release.reading import EVENT
 from schemas import registry, strict_json
 from schemas.errors import TradeError
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from node.documents.documents import StoredDocument
     from node.release.rows import StoredOrder
     from node.runtime import Node
-    from protocols.gate import Entry
+    from protocols.release.gate import Entry
     from schemas.strict_json import JsonValue
 
 PASS, RECEIPT = "gate-pass", "equipment-interchange-receipt"

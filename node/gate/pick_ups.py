@@ -18,9 +18,17 @@ from node.http.helpers import hex_digest, json_response, query_text, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
 from node.store import events
 from node.verification import judging
-from protocols import pick_up, times
+from protocols import times
 from protocols.fields import DID, Fields
-from protocols.pick_up import Company, Link, Revocation, read_link, read_revocation, require_form
+from protocols.release import pick_up
+from protocols.release.pick_up import (
+    Company,
+    Link,
+    Revocation,
+    read_link,
+    read_revocation,
+    require_form,
+)
 from schemas import strict_json
 from schemas.errors import ForbiddenError, MalformedError, RefusedError
 

@@ -20,14 +20,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from node.gate.store import GateStore
 from node.home import write_private
 from protocols import times
-from protocols.gate import Arrival, Entry, read_lease, read_notice, require_admissible
 from protocols.keys import PublicKey, SoftwareSigner, from_jwk
+from protocols.release.gate import Arrival, Entry, read_lease, read_notice, require_admissible
 from schemas.errors import ConflictError, MalformedError, RefusedError, SettingsError, TradeError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from protocols.gate import Lease
+    from protocols.release.gate import Lease
 
 CONDITIONS = frozenset({"SOUND", "DAMAGED"})
 CHALLENGE_AGE = timedelta(minutes=10)

@@ -11,14 +11,14 @@ from sqlalchemy import select, update
 from node.gate.tables import gate_leases, gate_reports, gates, pick_up_links
 from node.release.tables import release_orders
 from node.store import dialect
-from protocols.pick_up import Link, read_link
+from protocols.release.pick_up import Link, read_link
 from schemas.errors import ConflictError, NotFoundError, TradeError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from protocols.gate import Entry, Lease
     from protocols.member_list import MemberList
+    from protocols.release.gate import Entry, Lease
 
 MAX_LINKS = 200
 MAX_GATES = 1_000

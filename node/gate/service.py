@@ -14,10 +14,10 @@ from node.gate.pick_ups import PickUps, signer_of
 from node.http.helpers import json_response, read_json
 from node.http.routes import JSON, Auth, Route
 from node.verification import judging
-from protocols import gate as words
 from protocols import times
 from protocols.fields import DID, Fields
 from protocols.keys import from_jwk
+from protocols.release import gate as words
 from schemas.errors import MalformedError
 
 if TYPE_CHECKING:

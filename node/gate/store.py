@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from protocols import jws, times
-from protocols.gate import Entry, sign_entry
+from protocols.release.gate import Entry, sign_entry
 from schemas.errors import ConflictError, RefusedError, UnavailableError
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from protocols.gate import Lease, Notice
     from protocols.keys import Signer
+    from protocols.release.gate import Lease, Notice
 
 MAX_CHALLENGES = 1_000
 BUSY_SECONDS = 5.0
@@ -199,14 +199,14 @@ class GateStore:
 
 
 def _digest(text: str) -> str:
-    from protocols.gate import JOURNAL_TYP
+    from protocols.release.gate import JOURNAL_TYP
 
     return jws.parse(text, typ=JOURNAL_TYP).payload_digest.hex()
 
 
 def summary(text: str) -> dict[str, object]:
     """A journal line for people, unverified: it is our own."""
-    from protocols.gate import JOURNAL_TYP
+    from protocols.release.gate import JOURNAL_TYP
 
     body: dict[str, object] = json.loads(jws.parse(text, typ=JOURNAL_TYP).payload)
     return body

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from node.guarded.client import MAX_DID_BYTES
 from node.store import events
-from protocols import did, did_document, times
+from protocols import times
+from protocols.credentials import did, did_document
 from protocols.digest import sha256
 from schemas.errors import RefusedError, TradeError, UnavailableError
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from node.runtime import Node
-    from protocols.did_document import Comparison, DidDocument
+    from protocols.credentials.did_document import Comparison, DidDocument
     from protocols.member_list import ListedKey
     from schemas.strict_json import JsonValue
 

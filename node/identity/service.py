@@ -17,7 +17,7 @@ from node.guarded.places import web_authority
 from node.http.helpers import json_response, query_text
 from node.http.routes import Auth, Parameter, Route
 from node.identity.resolver import Resolver
-from protocols import did, did_document
+from protocols.credentials import did, did_document
 from schemas import strict_json
 from schemas.errors import MalformedError, NotFoundError, TradeError
 

@@ -17,11 +17,12 @@ from ledger import checkpoints, log
 from ledger.tables import audits
 from node.log import partners
 from node.log.routes import MAX_ENTRIES
-from protocols import leaf as leaves
-from protocols import log_proof, note
-from protocols.checkpoint import parse_body
-from protocols.entry_bundle import unbundle
-from protocols.merkle import Frontier, leaf_hash
+from protocols.log import leaf as leaves
+from protocols.log import note
+from protocols.log import proof as log_proof
+from protocols.log.checkpoint import parse_body
+from protocols.log.entry_bundle import unbundle
+from protocols.log.merkle import Frontier, leaf_hash
 from schemas.errors import MalformedError, NotFoundError, RefusedError, UnavailableError
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 
     from node.log.service import LogService
     from node.runtime import Node
-    from protocols.checkpoint import Checkpoint
-    from protocols.log_policy import Policy
-    from protocols.note import VerifierKey
+    from protocols.log.checkpoint import Checkpoint
+    from protocols.log.note import VerifierKey
+    from protocols.log.policy import Policy
     from protocols.seams import Answer
 
 OWN_STEP = 4096

@@ -17,11 +17,11 @@ from ledger.tiles import WIDTH, Tile
 from node.http.helpers import hex_digest, json_response, read_json
 from node.http.routes import JSON, Auth, Route
 from node.log import partners
-from protocols import leaf as leaves
-from protocols import log_proof
-from protocols.checkpoint import Checkpoint
-from protocols.entry_bundle import unbundle
-from protocols.merkle import Frontier, leaf_hash
+from protocols.log import leaf as leaves
+from protocols.log import proof as log_proof
+from protocols.log.checkpoint import Checkpoint
+from protocols.log.entry_bundle import unbundle
+from protocols.log.merkle import Frontier, leaf_hash
 from schemas.errors import MalformedError, NotFoundError, TooLargeError, UnavailableError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from node.log.service import LogService
-    from protocols.leaf import Located
+    from protocols.log.leaf import Located
 
 BUDGET = 3.0
 DEADLINE = 30.0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ledger import checkpoints, followed, witness
 from node.log import consistency, partners
-from protocols import checkpoint
+from protocols.log import checkpoint
 from schemas import strict_json
 from schemas.errors import NotFoundError, RefusedError, TradeError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from node.log.witness_service import WitnessService
-    from protocols.checkpoint import Checkpoint
+    from protocols.log.checkpoint import Checkpoint
     from protocols.member_list import LogEntry, MemberList
 
 DEADLINE = 4.0

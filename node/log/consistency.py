@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from ledger import mirror
 from ledger.mirror import MirrorFolder
 from ledger.tiles import WIDTH, Tile
-from protocols import merkle, note
-from protocols.merkle import HASH_SIZE, Tree
+from protocols.log import merkle, note
+from protocols.log.merkle import HASH_SIZE, Tree
 from schemas import strict_json
 from schemas.errors import RefusedError, TradeError
 
 if TYPE_CHECKING:
     from node.log.witness_service import WitnessService
-    from protocols.checkpoint import Checkpoint
+    from protocols.log.checkpoint import Checkpoint
+    from protocols.log.merkle import Proof
     from protocols.member_list import LogEntry
-    from protocols.merkle import Proof
 
 DEADLINE = 3.0
 MAX_MIRRORED = 2_000_000

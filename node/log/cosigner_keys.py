@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
 from ledger.witness import Cosigner
 from node.home import write_private
-from protocols import note
+from protocols.log import note
 from schemas.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from ledger import forks, log
 from ledger.tiles import write_durably
-from protocols import fork_evidence, note
 from protocols.digest import sha256
-from protocols.fork_evidence import ForkEvidence
-from protocols.leaf import LeafKind
+from protocols.log import fork_evidence, note
+from protocols.log.fork_evidence import ForkEvidence
+from protocols.log.leaf import LeafKind
 from schemas.errors import RefusedError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ledger import followed, forks, witness
 from node.log import consistency, handing_over
 from node.log.audit import Auditor
-from protocols import checkpoint, note
+from protocols.log import checkpoint, note
 from protocols.verify import receipt_steps
 from schemas.errors import NotFoundError, RefusedError, TradeError, UnavailableError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ledger.followed import Followed
     from node.log.witness_service import WitnessService
-    from protocols.checkpoint import Checkpoint
+    from protocols.log.checkpoint import Checkpoint
     from protocols.member_list import LogEntry, MemberList
 
 DEADLINE = 3.0

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ledger import checkpoints
 from node.log import partners
-from protocols import checkpoint, note
-from protocols.witness_protocol import AddCheckpoint
+from protocols.log import checkpoint, note
+from protocols.log.witness_protocol import AddCheckpoint
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from ledger.checkpoints import StoredCheckpoint
     from ledger.publisher import LogPublisher
     from node.runtime import Node
-    from protocols.log_policy import Policy, Witness
-    from protocols.note import Signature
+    from protocols.log.note import Signature
+    from protocols.log.policy import Policy, Witness
 
 PATIENCE = 3.0
 GRACE = 0.15

@@ -18,11 +18,13 @@ from urllib.parse import quote
 from ledger import checkpoints, hand_overs, log
 from node.log import partners
 from node.log.gathering import Gatherer
-from protocols import leaf, log_epochs, log_policy
-from protocols.leaf import Leaf, LeafKind
-from protocols.log_epochs import HandOver
-from protocols.log_policy import Group, Policy, Witness
-from protocols.log_proof import LogProof
+from protocols.log import epochs as log_epochs
+from protocols.log import leaf
+from protocols.log import policy as log_policy
+from protocols.log.epochs import HandOver
+from protocols.log.leaf import Leaf, LeafKind
+from protocols.log.policy import Group, Policy, Witness
+from protocols.log.proof import LogProof
 from schemas import strict_json
 from schemas.errors import ConflictError, RefusedError, TradeError
 

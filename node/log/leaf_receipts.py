@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ledger import checkpoints, log, recovery
 from ledger.tables import NODE_LOG
-from protocols.log_proof import LogProof
-from protocols.merkle import Tree
+from protocols.log.merkle import Tree
+from protocols.log.proof import LogProof
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -19,9 +19,9 @@ from ledger.tiles import parse_path
 from node.http.routes import Auth, Route
 from node.log import partners
 from node.log.routes import BYTES, FOR_EVER, FRESH, NOTE, entry_bundle
-from protocols import checkpoint, cosignature, merkle_subtree, mirror_protocol, note
-from protocols.merkle import Tree, leaf_hash
-from protocols.mirror_protocol import INFO_MEDIA_TYPE, MirrorInfo, Package, Upload
+from protocols.log import checkpoint, cosignature, merkle_subtree, mirror_protocol, note
+from protocols.log.merkle import Tree, leaf_hash
+from protocols.log.mirror_protocol import INFO_MEDIA_TYPE, MirrorInfo, Package, Upload
 from schemas.errors import MalformedError, NotFoundError, RefusedError, TradeError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ledger.witness import Cosigner
     from node.http.routes import Handler
     from node.log.witness_service import Watched, WitnessService
-    from protocols.checkpoint import SignedCheckpoint
+    from protocols.log.checkpoint import SignedCheckpoint
 
 MAX_BODY = 16 * 1024 * 1024
 DEADLINE = 60.0

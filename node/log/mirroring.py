@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from ledger import checkpoints, log
 from node.log import partners
-from protocols import cosignature, merkle_subtree, mirror_protocol, note
-from protocols.mirror_protocol import MirrorInfo, Upload, parse_info
+from protocols.log import cosignature, merkle_subtree, mirror_protocol, note
+from protocols.log.mirror_protocol import MirrorInfo, Upload, parse_info
 from schemas.errors import RefusedError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
     from ledger.publisher import LogPublisher
     from node.runtime import Node
-    from protocols.log_policy import Policy, Witness
+    from protocols.log.policy import Policy, Witness
 
 DEADLINE = 30.0
 MAX_REQUESTS = 64

@@ -12,12 +12,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from node.log import consistency, partners
-from protocols.checkpoint import Checkpoint
+from protocols.log.checkpoint import Checkpoint
 from schemas.errors import RefusedError, TradeError
 
 if TYPE_CHECKING:
     from node.log.witness_service import Watched, WitnessService
-    from protocols.log_policy import Witness
+    from protocols.log.policy import Witness
 
 INTERVAL = 2.0
 DEADLINE = 3.0

@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from protocols import cosignature, log_policy, note
 from protocols.digest import sha256
-from protocols.log_policy import Policy
-from protocols.witness_protocol import (
+from protocols.log import cosignature, note
+from protocols.log import policy as log_policy
+from protocols.log.policy import Policy
+from protocols.log.witness_protocol import (
     NONCE_SIZE,
     AddCheckpoint,
     WitnessState,
@@ -19,10 +20,10 @@ from schemas.errors import RefusedError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
     from node.runtime import Node
-    from protocols.checkpoint import Checkpoint
-    from protocols.log_policy import Witness
+    from protocols.log.checkpoint import Checkpoint
+    from protocols.log.note import Signature, VerifierKey
+    from protocols.log.policy import Witness
     from protocols.member_list import LogEntry, MemberList
-    from protocols.note import Signature, VerifierKey
     from protocols.seams import Answer
 
 NO_POLICY = Policy()

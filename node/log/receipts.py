@@ -14,9 +14,10 @@ from ledger import hand_overs
 from node.documents import documents
 from node.http.helpers import hex_digest
 from node.http.routes import Auth, Route
-from protocols import log_receipt, note
-from protocols.evm_proof import read_header
-from protocols.log_receipt import ReceiptFile
+from protocols.evm.proof import read_header
+from protocols.log import note
+from protocols.log import receipt as log_receipt
+from protocols.log.receipt import ReceiptFile
 from protocols.verify.receipt_steps import origin_of
 from schemas.errors import NotFoundError, UnavailableError
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from node.log.leaf_receipts import LogReceipt
     from node.runtime import Node
-    from protocols.anchor_proof import AnchorProof
-    from protocols.log_epochs import HandOver
+    from protocols.evm.anchor_proof import AnchorProof
+    from protocols.log.epochs import HandOver
     from protocols.member_list import AnchorContractEntry
     from schemas.strict_json import JsonValue
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from ledger import checkpoints, log, recovery
 from ledger.tiles import TileFolder, index_path
 from node.log import partners
-from protocols import checkpoint, note
-from protocols.entry_bundle import unbundle
-from protocols.merkle import Frontier, leaf_hash
+from protocols.log import checkpoint, note
+from protocols.log.entry_bundle import unbundle
+from protocols.log.merkle import Frontier, leaf_hash
 from schemas.errors import ConflictError, RefusedError, SettingsError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from ledger.publisher import LogIdentity
     from node.log.service import LogService
-    from protocols.checkpoint import Checkpoint
-    from protocols.log_policy import Witness
+    from protocols.log.checkpoint import Checkpoint
+    from protocols.log.policy import Witness
 
 RECOVERABLE = frozenset({"log_behind_partners", "log_rolled_back"})
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0

@@ -20,10 +20,11 @@ from node.http.helpers import (
     read_json,
 )
 from node.http.routes import JSON, Auth, Parameter, Route
-from protocols import cose_receipt, log_proof, note
-from protocols.checkpoint import parse_body
-from protocols.cose_receipt import MEDIA_TYPE as COSE
-from protocols.entry_bundle import bundle
+from protocols.log import cose_receipt, note
+from protocols.log import proof as log_proof
+from protocols.log.checkpoint import parse_body
+from protocols.log.cose_receipt import MEDIA_TYPE as COSE
+from protocols.log.entry_bundle import bundle
 from schemas.errors import MalformedError, NotFoundError
 
 if TYPE_CHECKING:

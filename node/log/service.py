@@ -20,7 +20,8 @@ from node.log.handing_over import HandingOver
 from node.log.leaf_receipts import EndedLogs, LogReceipt, covered
 from node.log.mirroring import Mirroring
 from node.log.recovering import Recovering
-from protocols import log_policy, note
+from protocols.log import note
+from protocols.log import policy as log_policy
 from schemas.errors import SettingsError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
     from node.http.routes import Route
     from node.runtime import Node
-    from protocols.checkpoint import Checkpoint
-    from protocols.log_policy import Policy, Witness
+    from protocols.log.checkpoint import Checkpoint
+    from protocols.log.policy import Policy, Witness
     from protocols.member_list import LogEntry, MemberList
 
 CONFIRM_PAUSE = 0.5

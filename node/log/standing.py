@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from ledger import checkpoints, forks, log, recovery
 from node.log.cosigner_keys import key_texts
-from protocols import log_policy
+from protocols.log import policy as log_policy
 from schemas.errors import UnavailableError
 
 if TYPE_CHECKING:
     from ledger.checkpoints import StoredCheckpoint
     from node.log.service import LogService
-    from protocols.log_policy import Policy
+    from protocols.log.policy import Policy
 
 
 def trouble(service: LogService) -> str | None:

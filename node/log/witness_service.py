@@ -26,8 +26,9 @@ from node.log.handing_over import HandOverHandler
 from node.log.mirror_service import MirrorService
 from node.log.monitor import Monitor
 from node.log.service import CALL_DEADLINE
-from protocols import checkpoint, fork_evidence, log_epochs, witness_protocol
-from protocols.witness_protocol import SIZE_MEDIA_TYPE, AddCheckpoint, WitnessState
+from protocols.log import checkpoint, fork_evidence, witness_protocol
+from protocols.log import epochs as log_epochs
+from protocols.log.witness_protocol import SIZE_MEDIA_TYPE, AddCheckpoint, WitnessState
 from schemas.errors import MalformedError, NotFoundError, RefusedError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ if TYPE_CHECKING:
 
     from ledger.followed import Followed
     from node.runtime import Node
-    from protocols.log_policy import Policy, Witness
+    from protocols.log.note import VerifierKey
+    from protocols.log.policy import Policy, Witness
     from protocols.member_list import LogEntry
-    from protocols.note import VerifierKey
 
 COMPARE_DEADLINE = 120.0
 _OCTETS = "application/octet-stream"

@@ -18,11 +18,11 @@ from node.title.making import Order
 from node.tracking import client as tracking
 from node.tracking.client import Bill
 from node.tracking.policy import registry_policy
-from protocols import registry_freeze
 from protocols.pint.refusal import EnvelopeRefusedError
 from protocols.pint.registries import offered_entry
 from protocols.pint.words import MOVES_POSSESSION, TO_TITLE, Action, Response
-from protocols.title import ACCOUNT, Kind, State
+from protocols.title import registry_freeze
+from protocols.title.machine import ACCOUNT, Kind, State
 from schemas.errors import (
     ConflictError,
     ForbiddenError,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from node.title.news import TitleNews
     from protocols.pint.judgement import Judgement
     from protocols.pint.transactions import Transaction
-    from protocols.title import Party, TitleState
+    from protocols.title.machine import Party, TitleState
 
 DECLINE_SECONDS = 8.0
 

@@ -28,7 +28,7 @@ from protocols.pint.parties import (
 from protocols.pint.reading import checksum_of
 from protocols.pint.transactions import Transaction
 from protocols.pint.words import FROM_TITLE, SURRENDERS, Action
-from protocols.title import ACCOUNT, Kind
+from protocols.title.machine import ACCOUNT, Kind
 from schemas.errors import ConflictError, RefusedError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from protocols.member_list import MemberList
     from protocols.pint.words import Reason
-    from protocols.title import Operation
+    from protocols.title.machine import Operation
     from schemas.strict_json import JsonValue
 
 Document = Mapping[str, "JsonValue"]

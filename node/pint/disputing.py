@@ -25,7 +25,7 @@ from protocols import times
 from protocols.pint import dispute, registries, signed
 from protocols.pint.chain import open_entry
 from protocols.pint.tracking_proof import ReceivedRecord
-from protocols.registry import arbiter_of
+from protocols.title.registry import arbiter_of
 from schemas import strict_json
 from schemas.errors import ConflictError, RefusedError
 

@@ -14,7 +14,7 @@ from node.title import partners
 from node.title import rows as titles
 from node.title.forms import reader
 from protocols.pint import signed
-from protocols.title import Kind
+from protocols.title.machine import Kind
 
 if TYPE_CHECKING:
     from datetime import datetime

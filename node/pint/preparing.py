@@ -49,7 +49,7 @@ from protocols.pint.envelope import (
 from protocols.pint.registries import offered_entry
 from protocols.pint.transactions import Transaction
 from protocols.pint.words import ENDORSEMENTS, SURRENDERS, Action
-from protocols.title import State
+from protocols.title.machine import State
 from schemas import strict_json
 from schemas.errors import ConflictError, NotFoundError
 

@@ -22,15 +22,16 @@ from node.pint.accepting import Acceptance
 from node.pint.keys import platform_signer
 from node.store import events
 from node.title import rows as title_rows
-from protocols import leaf, times
+from protocols import times
 from protocols.digest import sha256
-from protocols.leaf import LeafKind
+from protocols.log import leaf
+from protocols.log.leaf import LeafKind
 from protocols.pint import answers, documents
 from protocols.pint.envelope import open_envelope_manifest, read_envelope
 from protocols.pint.judgement import Outcome
 from protocols.pint.refusal import EnvelopeRefusedError
 from protocols.pint.words import Response
-from protocols.title_operation import read_manifest
+from protocols.title.operation import read_manifest
 from schemas import strict_json
 from schemas.errors import NotFoundError, TradeError, UnavailableError
 

@@ -40,7 +40,7 @@ from protocols.exchange.retry import RetryPolicy
 from protocols.pint.answers import Decided, Unknown, open_finished
 from protocols.pint.envelope import open_envelope_manifest, read_envelope
 from protocols.pint.words import ACCEPTED, SURRENDERS, TO_TITLE, Action, Response
-from protocols.title import Bill, Kind
+from protocols.title.machine import Bill, Kind
 from schemas.catalogue import explain
 from schemas.errors import TradeError
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from node.pint.rows import StoredBill
     from node.runtime import Node
     from node.title.rows import StoredTitle
-    from protocols.title import Party
+    from protocols.title.machine import Party
 
 _OUTCOME = {RECEIVED: "final", RECORDED: "final", REFUSED: "refused", CANCELLED: "refused"}
 _HEX = frozenset("0123456789abcdef")

@@ -15,7 +15,7 @@ from node.documents.documents import ISSUED
 from protocols import balance
 from protocols.preflight import standing
 from protocols.preflight.standing import Standing
-from protocols.release_reading import TRANSPORT_TYPES
+from protocols.release.reading import TRANSPORT_TYPES
 from schemas import strict_json
 from schemas.errors import NotFoundError, RefusedError, UnavailableError
 from schemas.findings import Outcome

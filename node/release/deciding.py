@@ -15,17 +15,17 @@ from node.release import rows
 from node.verification import judging
 from node.verification.rows import known_statuses
 from protocols import times
-from protocols.release import decide as decide_purely
-from protocols.release_facts import Standing, TitleFact
-from protocols.release_reading import (
+from protocols.release.conditions import decide as decide_purely
+from protocols.release.facts import Standing, TitleFact
+from protocols.release.reading import (
     TRANSPORT_TYPES,
     Held,
     read_facts,
     relevant_types,
     standing_of,
 )
-from protocols.release_rules import rules_for
-from protocols.title import ACCOUNT, Ending, Kind, State
+from protocols.release.rules import rules_for
+from protocols.title.machine import ACCOUNT, Ending, Kind, State
 from schemas.errors import ConflictError, NotFoundError, SettingsError
 from schemas.findings import Outcome
 
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from node.runtime import Node
     from node.title.rows import StoredTitle
     from protocols.member_list import MemberList
-    from protocols.release import Decision
-    from protocols.release_rules import CountryRules
-    from protocols.title import Party, TitleState
+    from protocols.release.conditions import Decision
+    from protocols.release.rules import CountryRules
+    from protocols.title.machine import Party, TitleState
 
 MAX_CONTAINERS = 200
 

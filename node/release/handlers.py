@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from node.http.helpers import hex_digest, json_response, lang, query_text, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
 from protocols.fields import DID, Fields
-from protocols.release_order import Collector, OrderRequest
+from protocols.release.order import Collector, OrderRequest
 from schemas.errors import MalformedError, RefusedError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from node.release.rows import StoredOrder
     from node.release.service import ReleaseService
     from protocols.member_list import MemberList, NodeEntry
-    from protocols.release import Decision
+    from protocols.release.conditions import Decision
 
 CODE = "release_request_malformed"
 DEFAULT_MINUTES = 60

@@ -19,11 +19,12 @@ from node.release import deciding, rows
 from node.release.handlers import ReleaseHandlers
 from node.store import events
 from node.verification import judging
-from protocols import status_list, times
-from protocols.gate import Entry
-from protocols.release import OrderAction, Outcome
-from protocols.release import reconsider as action_of
-from protocols.release_order import TYPE, decision_digest, order_payload
+from protocols import times
+from protocols.credentials import status_list
+from protocols.release.conditions import OrderAction, Outcome
+from protocols.release.conditions import reconsider as action_of
+from protocols.release.gate import Entry
+from protocols.release.order import TYPE, decision_digest, order_payload
 from schemas import strict_json
 from schemas.errors import ConflictError, ForbiddenError, TradeError
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from node.release.handlers import SignOrder
     from node.release.rows import StoredOrder
     from node.runtime import Node
-    from protocols.release import Decision
+    from protocols.release.conditions import Decision
 
 ROLES = frozenset({"port", "terminal", "dry-port"})
 STATUS_SECONDS = 4.0

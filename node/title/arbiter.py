@@ -14,9 +14,9 @@ from node.title.news import check_news
 from node.title.refusals import refused
 from protocols import jws
 from protocols.fields import Fields
-from protocols.registry import Arbiter, arbiter_of
 from protocols.seams import TitleArbiter
-from protocols.title_operation import read_operation, read_refusal
+from protocols.title.operation import read_operation, read_refusal
+from protocols.title.registry import Arbiter, arbiter_of
 from schemas import strict_json
 from schemas.catalogue import explain
 from schemas.errors import (
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from node.runtime import Node
     from node.title.news import TitleNews
     from protocols.member_list import RegistryEntry
-    from protocols.title import TitleState
+    from protocols.title.machine import TitleState
 
 CALL_SECONDS = 4.0
 _CODE = "title_request_malformed"

@@ -1,9 +1,10 @@
 """Two histories of one registry, or of one title: kept, told to everybody, and nothing goes on.
 
-A fork is proven by the registry's own signatures (`protocols.fork_evidence`); two quorum-cosigned
-histories of one title by two proofs that cannot both be true (`protocols.title_fork`). The first
-one that was known stays what is shown, marked disputed: nobody operates on it and nothing is
-released on it until the roots have ended the registry at one of the two (R21).
+A fork is proven by the registry's own signatures (`protocols.log.fork_evidence`); two
+quorum-cosigned histories of one title by two proofs that cannot both be true
+(`protocols.title.fork`). The first one that was known stays what is shown, marked disputed: nobody
+operates on it and nothing is released on it until the roots have ended the registry at one of the
+two (R21).
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from ledger import forks, registry_freezes
 from ledger.registry_freezes import EVERYTHING, Dispute
 from ledger.tiles import write_durably
 from node.title import partners
-from protocols import fork_evidence, title_fork
-from protocols.evm_title_proof import is_chain_proof
-from protocols.fork_evidence import ForkEvidence
-from protocols.registry_freeze import arbiter_of
-from protocols.title_fork import History, TitleFork
-from protocols.title_operation import read_operation
-from protocols.title_proof import TitleProof, read_proof_json
+from protocols.evm.title_proof import is_chain_proof
+from protocols.log import fork_evidence
+from protocols.log.fork_evidence import ForkEvidence
+from protocols.title import fork as title_fork
+from protocols.title.fork import History, TitleFork
+from protocols.title.operation import read_operation
+from protocols.title.proof import TitleProof, read_proof_json
+from protocols.title.registry_freeze import arbiter_of
 from schemas import strict_json
 from schemas.errors import ConflictError, RefusedError
 

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from ledger import evm_title
 from node.title.arbiter import Handed, NodeArbiter, unreachable
-from protocols.evm_title_text import read_text
+from protocols.evm.title_text import read_text
 from schemas.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:

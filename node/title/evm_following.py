@@ -16,12 +16,12 @@ from ledger.chain_client import MAX_RANGE
 from ledger.evm_title import Move
 from node.title import forms, partners, rows
 from node.title.news import chain_news
-from protocols.evm_calls import CONTROL, Moved, Refused, call, read_control, read_event
-from protocols.evm_holder_keys import address_of
-from protocols.evm_input import read_input
-from protocols.evm_refusal import EvmRefusal
-from protocols.evm_title_proof import EvmTitleProof, Step, of_known, read_step, step_text
-from protocols.evm_title_text import read_text, to_text
+from protocols.evm.calls import CONTROL, Moved, Refused, call, read_control, read_event
+from protocols.evm.holder_keys import address_of
+from protocols.evm.input import read_input
+from protocols.evm.refusal import EvmRefusal
+from protocols.evm.title_proof import EvmTitleProof, Step, of_known, read_step, step_text
+from protocols.evm.title_text import read_text, to_text
 from schemas.errors import MalformedError, NotFoundError, TradeError, UnavailableError
 
 if TYPE_CHECKING:

@@ -21,11 +21,11 @@ from node.http.helpers import json_response, read_json
 from node.http.routes import JSON, Auth, Route
 from node.title import partners
 from node.title.evm_keys import seed_of
-from protocols import evm_calls
 from protocols.digest import sha256
-from protocols.evm_calls import Act
-from protocols.evm_holder_keys import governor_signer
-from protocols.evm_keys import (
+from protocols.evm import calls as evm_calls
+from protocols.evm.calls import Act
+from protocols.evm.holder_keys import governor_signer
+from protocols.evm.keys import (
     NOBODY,
     Signature,
     checksum_text,
@@ -34,10 +34,10 @@ from protocols.evm_keys import (
     recover,
     signature_from_bytes,
 )
-from protocols.evm_title import NO_DIGEST
+from protocols.evm.title import NO_DIGEST
 from protocols.fields import Fields
 from protocols.members.arbiters import ArbiterEntry
-from protocols.title_json import Json
+from protocols.title.json_forms import Json
 from schemas.errors import MalformedError, NotFoundError, RefusedError, UnavailableError
 
 if TYPE_CHECKING:

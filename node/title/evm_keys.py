@@ -17,7 +17,7 @@ from node.title import partners
 from node.title.following import host_of
 from node.title.making import recipient, signer_for
 from protocols.digest import sha256
-from protocols.evm_holder_keys import (
+from protocols.evm.holder_keys import (
     MAX_TEXT,
     SEED_BYTES,
     HolderKey,
@@ -34,10 +34,10 @@ from schemas.errors import ForbiddenError, RefusedError, SettingsError, Unavaila
 if TYPE_CHECKING:
     from node.home import Home
     from node.runtime import Node
-    from protocols.evm_keys import SoftwareEvmSigner
+    from protocols.evm.keys import SoftwareEvmSigner
     from protocols.keys import SoftwareSigner
     from protocols.members.arbiters import ArbiterEntry
-    from protocols.title import Party
+    from protocols.title.machine import Party
 
 PATH = "/title-keys/1"
 CALL_SECONDS = 5.0

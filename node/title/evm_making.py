@@ -9,11 +9,11 @@ from node.title import evm_keys, making, partners
 from node.title.making import Issue, IssueOrder, Order
 from protocols import times
 from protocols.digest import sha256
-from protocols.evm_holder_keys import address_of
-from protocols.evm_title import EvmOperation, sign_operation
-from protocols.evm_title_text import to_text
-from protocols.title import Kind
-from protocols.title_operation import (
+from protocols.evm.holder_keys import address_of
+from protocols.evm.title import EvmOperation, sign_operation
+from protocols.evm.title_text import to_text
+from protocols.title.machine import Kind
+from protocols.title.operation import (
     IssuanceManifest,
     sign_manifest,
 )
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from node.runtime import Node
-    from protocols.evm_holder_keys import HolderKey
-    from protocols.evm_keys import EvmSigner
+    from protocols.evm.holder_keys import HolderKey
+    from protocols.evm.keys import EvmSigner
     from protocols.members.arbiters import ArbiterEntry
-    from protocols.title import Bill, TitleState
+    from protocols.title.machine import Bill, TitleState
 
 Statements = tuple[tuple["HolderKey", str], ...]
 

@@ -19,11 +19,11 @@ from node.title import forms, partners
 from node.title.arbiter import Handed
 from node.title.news import CODE, check_news
 from protocols import times
-from protocols.evm_refusal import read_refusal, verify_refusal
-from protocols.evm_title_proof import no_voucher
-from protocols.evm_title_text import read_text
+from protocols.evm.refusal import read_refusal, verify_refusal
+from protocols.evm.title_proof import no_voucher
+from protocols.evm.title_text import read_text
 from protocols.fields import Fields
-from protocols.title_json import state_json
+from protocols.title.json_forms import state_json
 from schemas import strict_json
 from schemas.catalogue import explain
 from schemas.errors import ConflictError, TradeError, UnavailableError
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
     from node.runtime import Node
     from node.title.news import TitleNews
-    from protocols.evm_proof import Header
+    from protocols.evm.proof import Header
     from protocols.members.arbiters import ArbiterEntry
     from protocols.seams import Answer
-    from protocols.title import TitleState
+    from protocols.title.machine import TitleState
 
 OPERATIONS: Final = "/title-chain/1/operations"
 TITLES: Final = "/title-chain/1/titles"

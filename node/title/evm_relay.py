@@ -14,10 +14,10 @@ from ledger import evm_title
 from ledger.chain_journal import FAILED, Job
 from node.title.tasks import end
 from protocols.digest import sha256
-from protocols.evm_calls import apply_batch, apply_one
-from protocols.evm_title import Joint
-from protocols.evm_title_text import read_text
-from protocols.title import Kind
+from protocols.evm.calls import apply_batch, apply_one
+from protocols.evm.title import Joint
+from protocols.evm.title_text import read_text
+from protocols.title.machine import Kind
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ledger.chain_relayer import News
     from node.runtime import Node
-    from protocols.evm_title import SignedEvmOperation
+    from protocols.evm.title import SignedEvmOperation
     from protocols.members.arbiters import ArbiterEntry
 
 MAX_BATCH: Final = 100

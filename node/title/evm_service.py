@@ -18,10 +18,10 @@ from node.title.evm_relay import EvmRelay
 from node.title.evm_serving import EvmServing
 from node.title.tasks import end
 from protocols import times
-from protocols.evm_calls import FROZEN_AT, call, read_number
-from protocols.evm_keys import checksum_text
-from protocols.evm_proof import read_header
-from protocols.evm_title_proof import is_chain_proof, no_voucher, of_known, read_proof_json
+from protocols.evm.calls import FROZEN_AT, call, read_number
+from protocols.evm.keys import checksum_text
+from protocols.evm.proof import read_header
+from protocols.evm.title_proof import is_chain_proof, no_voucher, of_known, read_proof_json
 from protocols.fields import DID, Fields
 from schemas import strict_json
 from schemas.errors import ConflictError, RefusedError, SettingsError, TradeError, UnavailableError
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from ledger.chain_client import ChainClient
     from node.runtime import Node
     from node.title.following import Follower
-    from protocols.evm_holder_keys import HolderKey
-    from protocols.evm_title_proof import Vouch
+    from protocols.evm.holder_keys import HolderKey
+    from protocols.evm.title_proof import Vouch
     from protocols.member_list import MemberList
     from protocols.members.arbiters import ArbiterEntry
-    from protocols.title_json import Json
+    from protocols.title.json_forms import Json
 
 _CODE = "title_request_malformed"
 

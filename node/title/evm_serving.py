@@ -14,11 +14,11 @@ from node.http.routes import JSON, PEER, Auth, Parameter, Route
 from node.title import evm_peers, partners, rows
 from node.title.following import host_of
 from node.title.forms import reader
-from protocols import title as machine
-from protocols.evm_holder_keys import MAX_TEXT, read_statement
-from protocols.evm_title_text import MAX_BYTES
+from protocols.evm.holder_keys import MAX_TEXT, read_statement
+from protocols.evm.title_text import MAX_BYTES
 from protocols.fields import Fields
-from protocols.title import Kind
+from protocols.title import machine
+from protocols.title.machine import Kind
 from schemas.errors import ForbiddenError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from node.title.evm_service import EvmTitles
     from node.title.news import TitleNews
     from protocols.members.arbiters import ArbiterEntry
-    from protocols.title import Operation, TitleState
+    from protocols.title.machine import Operation, TitleState
 
 _CODE: Final = "title_request_malformed"
 _DEADLINE: Final = 20.0

@@ -16,16 +16,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from node.title import news
-from protocols import times, title
-from protocols.evm_title_proof import EvmTitleProof, no_voucher, stand_in
+from protocols import times
+from protocols.evm.title_proof import EvmTitleProof, no_voucher, stand_in
 from protocols.fields import DID, Fields
 from protocols.member_list import open_versions
 from protocols.pint.chain import open_entry
 from protocols.pint.platforms import MemberKeyring
 from protocols.pint.reading import compact
-from protocols.registry_freeze import NO_FREEZES, Freezes
-from protocols.title import Kind
-from protocols.title_operation import document_checksum
+from protocols.title import machine as title
+from protocols.title.machine import Kind
+from protocols.title.operation import document_checksum
+from protocols.title.registry_freeze import NO_FREEZES, Freezes
 from schemas import laws, strict_json, titled
 from schemas.errors import RefusedError, TradeError
 from schemas.findings import Check, Outcome, Report
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from node.title.news import TitleNews
     from protocols.member_list import MemberList
-    from protocols.title import Operation, TitleState
+    from protocols.title.machine import Operation, TitleState
 
 CODE = "title_exit_malformed"
 TYPE = "urn:pratique:title-exit"
@@ -175,7 +176,7 @@ def execute(operations: Sequence[Operation]) -> TitleState:
     """The state after all operations of a log's title, each in its time; the first is ISSUE.
 
     When exactly each counted the batch says; the machine asks for a moment within its terms only.
-    Raises as `protocols.title.apply`.
+    Raises as `protocols.title.machine.apply`.
     """
     state: TitleState | None = None
     for operation in operations:

@@ -14,11 +14,11 @@ from node.documents import documents
 from node.store import events
 from node.title import disputing, forms, partners, rows
 from node.title import news as messages
-from protocols import leaf
 from protocols.fields import Fields
-from protocols.leaf import LeafKind
-from protocols.registry import arbiter_of
-from protocols.title_operation import document_checksum, read_operation
+from protocols.log import leaf
+from protocols.log.leaf import LeafKind
+from protocols.title.operation import document_checksum, read_operation
+from protocols.title.registry import arbiter_of
 from schemas import strict_json, titled
 from schemas.errors import TradeError
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from node.title.news import TitleNews
     from node.title.rows import StoredBill, StoredTitle
     from protocols.member_list import MemberList
-    from protocols.title import Operation, Party, TitleState
+    from protocols.title.machine import Operation, Party, TitleState
 
 _LEAF_TYPE = "title"
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from node.title import rows
-from protocols.evm_holder_keys import HolderKey, party_of, read_statement
-from protocols.evm_title_proof import is_chain_proof, read_proof_json
-from protocols.evm_title_text import is_text, read_text
+from protocols.evm.holder_keys import HolderKey, party_of, read_statement
+from protocols.evm.title_proof import is_chain_proof, read_proof_json
+from protocols.evm.title_text import is_text, read_text
 from protocols.fields import Fields
-from protocols.title_operation import read_operation
+from protocols.title.operation import read_operation
 from schemas.errors import RefusedError, TradeError
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from protocols.evm_title import EvmOperation, SignedEvmOperation
+    from protocols.evm.title import EvmOperation, SignedEvmOperation
     from protocols.member_list import MemberList
     from protocols.members.arbiters import ArbiterEntry
-    from protocols.title import Operation
+    from protocols.title.machine import Operation
 
 Reader: TypeAlias = "Callable[[str], Operation]"
 

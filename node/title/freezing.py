@@ -14,21 +14,22 @@ from typing import TYPE_CHECKING, Any
 from ledger import evm_title, registry_freezes, registry_witness
 from node.title import disputing, inheriting, partners, rows
 from node.trust.founding import purpose_of
-from protocols import registry_freeze, times
+from protocols import times
 from protocols.digest import from_hex
-from protocols.evm_title import EvmArbiterId
-from protocols.merkle import Tree
-from protocols.registry_entries import RootEntry, decode
-from protocols.registry_freeze import Arbiter, Freeze, SignedFreeze, arbiter_of
-from protocols.sparse_map import EMPTY
+from protocols.evm.title import EvmArbiterId
+from protocols.log.merkle import Tree
+from protocols.title import registry_freeze
+from protocols.title.registry_entries import RootEntry, decode
+from protocols.title.registry_freeze import Arbiter, Freeze, SignedFreeze, arbiter_of
+from protocols.title.sparse_map import EMPTY
 from schemas.errors import NotFoundError, RefusedError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from node.runtime import Node
-    from protocols.checkpoint import Checkpoint
-    from protocols.log_policy import Witness
+    from protocols.log.checkpoint import Checkpoint
+    from protocols.log.policy import Witness
     from protocols.member_list import MemberList
 
 

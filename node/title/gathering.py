@@ -14,15 +14,15 @@ from typing_extensions import override
 from ledger import checkpoints, log, registry
 from node.log.gathering import ATTEMPTS, Gatherer
 from node.title import partners
-from protocols.registry_wire import AddBatch
+from protocols.title.registry_wire import AddBatch
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from ledger.checkpoints import StoredCheckpoint
     from node.log.gathering import _Link
-    from protocols.log_policy import Witness
-    from protocols.note import Signature
+    from protocols.log.note import Signature
+    from protocols.log.policy import Witness
 
 STEP_ENTRIES = 2_000
 """Entries in one request at most, unless a single checkpoint spans more."""

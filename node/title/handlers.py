@@ -11,8 +11,8 @@ from node.title import making, rows
 from node.title.making import IssueOrder, Order
 from node.title.views import summary_json
 from protocols.fields import DID, Fields
-from protocols.title import Ending, Kind
-from protocols.title_operation import MAX_TEXT
+from protocols.title.machine import Ending, Kind
+from protocols.title.operation import MAX_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -200,7 +200,7 @@ def _order(fields: Fields) -> Order:
 
 
 def _one_of(fields: Fields, name: str, values: type[_Enum]) -> _Enum:
-    from protocols.title_json import one_of
+    from protocols.title.json_forms import one_of
 
     return one_of(fields, name, values)
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from ledger import log, registry_store, registry_witness
 from node.title import partners
 from node.title.gathering import STEP_ENTRIES
-from protocols.merkle import Tree, leaf_hash
-from protocols.registry import Registry, Step, execute, hand_over, open_batch
-from protocols.registry_entries import HandOverEntry, RootEntry, decode
+from protocols.log.merkle import Tree, leaf_hash
+from protocols.title.registry import Registry, Step, execute, hand_over, open_batch
+from protocols.title.registry_entries import HandOverEntry, RootEntry, decode
 from schemas.errors import RefusedError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from node.runtime import Node
     from node.title.sequencing import Sequencing
-    from protocols.registry_freeze import Arbiter, Freeze
+    from protocols.title.registry_freeze import Arbiter, Freeze
 
 
 @dataclass(frozen=True, slots=True)

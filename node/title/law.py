@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from node.verification.offline import read_capped
 from protocols.digest import sha256
-from protocols.title_operation import read_manifest
+from protocols.title.operation import read_manifest
 from schemas import laws
 from schemas.errors import RefusedError
 

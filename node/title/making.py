@@ -11,9 +11,8 @@ from node.documents import documents
 from node.title import law, partners, rows
 from node.title.following import checksum_of
 from protocols.digest import sha256
-from protocols.registry import arbiter_of
-from protocols.title import Bill, Ending, Issuance, Kind, Operation, Party
-from protocols.title_operation import (
+from protocols.title.machine import Bill, Ending, Issuance, Kind, Operation, Party
+from protocols.title.operation import (
     SALT_BYTES,
     IssuanceManifest,
     issue_to_checksum,
@@ -21,6 +20,7 @@ from protocols.title_operation import (
     sign_manifest,
     sign_operation,
 )
+from protocols.title.registry import arbiter_of
 from schemas import titled
 from schemas.errors import (
     ConflictError,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from protocols.keys import SoftwareSigner
     from protocols.member_list import ListedKey, MemberList, RegistryEntry
     from protocols.members.arbiters import ArbiterEntry
-    from protocols.title import TitleState
+    from protocols.title.machine import TitleState
 
 DEADLINE = timedelta(hours=24)
 OFFER_DEADLINE = timedelta(hours=1)

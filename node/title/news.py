@@ -10,25 +10,27 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from protocols import evm_title_proof, jws, registry_freeze
-from protocols.evm_title_proof import is_chain_proof, no_voucher
+from protocols import jws
+from protocols.evm import title_proof as evm_title_proof
+from protocols.evm.title_proof import is_chain_proof, no_voucher
 from protocols.fields import Fields
-from protocols.registry import Arbiter, arbiter_of
-from protocols.registry_freeze import NO_FREEZES, Freezes, SignedFreeze
 from protocols.times import to_ms
-from protocols.title_operation import read_manifest, read_operation
-from protocols.title_proof import TitleProof, read_proof_json, verify_history, verify_proof
+from protocols.title import registry_freeze
+from protocols.title.operation import read_manifest, read_operation
+from protocols.title.proof import TitleProof, read_proof_json, verify_history, verify_proof
+from protocols.title.registry import Arbiter, arbiter_of
+from protocols.title.registry_freeze import NO_FREEZES, Freezes, SignedFreeze
 from schemas import strict_json
 from schemas.errors import RefusedError, UnavailableError
 
 if TYPE_CHECKING:
-    from protocols.evm_holder_keys import HolderKey
-    from protocols.evm_title_proof import EvmTitleProof, Vouch
+    from protocols.evm.holder_keys import HolderKey
+    from protocols.evm.title_proof import EvmTitleProof, Vouch
     from protocols.jws import Jws
     from protocols.member_list import MemberList, RegistryEntry
-    from protocols.title import Operation, TitleState
-    from protocols.title_json import Json
-    from protocols.title_operation import IssuanceManifest
+    from protocols.title.json_forms import Json
+    from protocols.title.machine import Operation, TitleState
+    from protocols.title.operation import IssuanceManifest
 
 TYPE = "urn:pratique:title"
 MEDIA_TYPE = "application/json"

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from protocols import checkpoint, cosignature, note
 from protocols.fields import Fields
-from protocols.registry_freeze import NO_FREEZES, Freezes
-from protocols.registry_wire import AddBatch, origin_hash, read_entries
-from protocols.witness_protocol import NONCE_SIZE, WitnessState, open_state
+from protocols.log import checkpoint, cosignature, note
+from protocols.log.witness_protocol import NONCE_SIZE, WitnessState, open_state
+from protocols.title.registry_freeze import NO_FREEZES, Freezes
+from protocols.title.registry_wire import AddBatch, origin_hash, read_entries
 from schemas import strict_json
 from schemas.errors import RefusedError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
     from node.runtime import Node
-    from protocols.checkpoint import Checkpoint
-    from protocols.log_policy import Witness
+    from protocols.log.checkpoint import Checkpoint
+    from protocols.log.note import Signature, VerifierKey
+    from protocols.log.policy import Witness
     from protocols.member_list import MemberList
-    from protocols.note import Signature, VerifierKey
-    from protocols.registry import Arbiter
     from protocols.seams import Answer
+    from protocols.title.registry import Arbiter
 
 CALL_DEADLINE = 5.0
 _KNOWN = frozenset(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from protocols import evm_refusal, title_operation
+from protocols.evm import refusal as evm_refusal
+from protocols.title import operation as title_operation
 from schemas.catalogue import explain
 from schemas.errors import FAMILIES, ConflictError
 

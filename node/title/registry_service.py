@@ -20,11 +20,12 @@ from node.title.sequencing import Sequencing
 from node.title.tasks import end
 from node.title.witnessing import Witnessing
 from node.trust import rows
-from protocols import registry_freeze, title_fork
 from protocols.fields import Fields
 from protocols.member_list import advance, open_founding
-from protocols.registry_freeze import Arbiter, Freezes, Lineage, arbiter_of
-from protocols.title_operation import MAX_TEXT, read_operation
+from protocols.title import fork as title_fork
+from protocols.title import registry_freeze
+from protocols.title.operation import MAX_TEXT, read_operation
+from protocols.title.registry_freeze import Arbiter, Freezes, Lineage, arbiter_of
 from schemas.errors import MalformedError, NotFoundError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from node.runtime import Node
     from node.title.sequencing import FinalTitle
     from protocols.member_list import MemberList, RegistryEntry
-    from protocols.title import Operation
+    from protocols.title.machine import Operation
 
 MAX_HANDED_IN = 100
 FINAL_WAIT = 3

@@ -16,10 +16,11 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from node.title import news
-from protocols import log_policy, times
-from protocols.evm_title_proof import no_voucher
+from protocols import times
+from protocols.evm.title_proof import no_voucher
 from protocols.fields import Fields
-from protocols.title import Bill, Ending, Kind
+from protocols.log import policy as log_policy
+from protocols.title.machine import Bill, Ending, Kind
 from schemas import laws
 from schemas.errors import TradeError
 from schemas.findings import Outcome

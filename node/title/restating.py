@@ -1,4 +1,4 @@
-"""When a registry's sequencer restates its outstanding batch (`protocols.registry_dating`).
+"""When a registry's sequencer restates its outstanding batch (`protocols.title.registry_dating`).
 
 Only when it is sure to help: the batch is old, judged now it comes to another result, so that
 witnesses will not follow, and a quorum of them says that it has not cosigned it.
@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from ledger import registry_store
 from node.title import partners
-from protocols.registry import open_batch, restate
-from protocols.registry_dating import TOLERANCE_MS
+from protocols.title.registry import open_batch, restate
+from protocols.title.registry_dating import TOLERANCE_MS
 from schemas.errors import RefusedError, TradeError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from node.title.sequencing import Sequencing
-    from protocols.log_policy import Witness
+    from protocols.log.policy import Witness
     from protocols.member_list import MemberList
-    from protocols.registry import Registry
+    from protocols.title.registry import Registry
 
 
 async def is_needed(sequencing: Sequencing, outstanding: Registry) -> bool:

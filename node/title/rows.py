@@ -10,19 +10,20 @@ from sqlalchemy import CompoundSelect, Connection, delete, insert, or_, select, 
 from node.documents.tables import documents, recipients
 from node.store import dialect
 from node.title.tables import bills, history, keys, notices, submissions, titles
-from protocols import checkpoint, log_proof, note
-from protocols.evm_proof import read_header
-from protocols.evm_title_proof import is_chain_proof, read_proof_json
-from protocols.title import ACCOUNT
-from protocols.title_json import read_state_bytes, state_bytes
+from protocols.evm.proof import read_header
+from protocols.evm.title_proof import is_chain_proof, read_proof_json
+from protocols.log import checkpoint, note
+from protocols.log import proof as log_proof
+from protocols.title.json_forms import read_state_bytes, state_bytes
+from protocols.title.machine import ACCOUNT
 from schemas import strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from protocols.evm_holder_keys import HolderKey
-    from protocols.title import Operation, TitleState
-    from protocols.title_operation import IssuanceManifest
+    from protocols.evm.holder_keys import HolderKey
+    from protocols.title.machine import Operation, TitleState
+    from protocols.title.operation import IssuanceManifest
 
 OPEN = ("pending", "accepted")
 FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 500, 3_000

@@ -22,13 +22,14 @@ from ledger.tiles import TileFolder
 from node.title import inheriting, partners, restating
 from node.title.gathering import RegistryGatherer
 from node.title.tasks import end
-from protocols import log_policy, registry_freeze
-from protocols.log_proof import LogProof
-from protocols.registry import MAX_OPERATIONS, Registry, beginning, execute
-from protocols.registry_freeze import Lineage, SignedFreeze
+from protocols.log import policy as log_policy
+from protocols.log.proof import LogProof
 from protocols.times import from_ms
-from protocols.title_json import map_key
-from protocols.title_proof import TitleProof
+from protocols.title import registry_freeze
+from protocols.title.json_forms import map_key
+from protocols.title.proof import TitleProof
+from protocols.title.registry import MAX_OPERATIONS, Registry, beginning, execute
+from protocols.title.registry_freeze import Lineage, SignedFreeze
 from schemas.errors import (
     ConflictError,
     MalformedError,
@@ -47,9 +48,9 @@ if TYPE_CHECKING:
     from ledger.checkpoints import StoredCheckpoint
     from ledger.registry import Sequenced
     from node.runtime import Node
-    from protocols.log_policy import Witness
+    from protocols.log.policy import Witness
     from protocols.member_list import MemberList
-    from protocols.registry import Arbiter
+    from protocols.title.registry import Arbiter
 
 QUEUE = 5_000
 CONFIRM_PAUSE = 0.3

@@ -18,10 +18,10 @@ from node.title.refusals import refused
 from node.title.submitting import FINAL_WAIT, Submitter
 from node.title.tasks import end
 from node.title.views import operation_json, title_json
-from protocols import registry_freeze
-from protocols.evm_title_text import is_text
+from protocols.evm.title_text import is_text
 from protocols.members.arbiters import ArbiterEntry
-from protocols.title import Kind
+from protocols.title import registry_freeze
+from protocols.title.machine import Kind
 from schemas import titled
 from schemas.catalogue import explain
 from schemas.errors import FAMILIES, ConflictError, NotFoundError, RefusedError, TradeError

@@ -13,7 +13,7 @@ from node.title.forms import read_signed
 from node.title.news import registry_with
 from node.title.refusals import refusal_code
 from node.title.tasks import end
-from protocols import registry_freeze
+from protocols.title import registry_freeze
 from schemas.errors import RefusedError, TradeError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from node.title.following import Follower
     from node.title.news import TitleNews
     from node.title.rows import Submission
-    from protocols.title import Operation
+    from protocols.title.machine import Operation
 
 FINAL_WAIT = 3
 """Seconds for which a caller waits for an operation to become final."""

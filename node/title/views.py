@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from node.title.rows import OPEN
 from protocols import times
-from protocols.title_json import party_json, state_json
+from protocols.title.json_forms import party_json, state_json
 from schemas import strict_json
 
 if TYPE_CHECKING:

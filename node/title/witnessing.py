@@ -20,11 +20,12 @@ from ledger.witness import Cosigner
 from node.http.helpers import json_response, query_int, query_text
 from node.http.routes import JSON, Auth, Parameter, Route
 from node.title import disputing, partners
-from protocols import registry_wire, witness_protocol
-from protocols.fork_evidence import ForkEvidence
-from protocols.registry_freeze import Arbiter, Lineage, arbiter_of
-from protocols.registry_wire import AddBatch, origin_hash
-from protocols.witness_protocol import WitnessState
+from protocols.log import witness_protocol
+from protocols.log.fork_evidence import ForkEvidence
+from protocols.log.witness_protocol import WitnessState
+from protocols.title import registry_wire
+from protocols.title.registry_freeze import Arbiter, Lineage, arbiter_of
+from protocols.title.registry_wire import AddBatch, origin_hash
 from schemas.errors import NotFoundError, RefusedError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from node.runtime import Node
-    from protocols.checkpoint import Checkpoint
-    from protocols.log_policy import Witness
+    from protocols.log.checkpoint import Checkpoint
+    from protocols.log.policy import Witness
     from protocols.member_list import MemberList
 
 _NOTE = "text/plain; charset=utf-8"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from node.documents import documents
 from protocols import times
-from protocols.milestones import Milestone, Planned, Progress, steps
-from protocols.release_reading import EVENT, TRANSPORT_TYPES
+from protocols.release.milestones import Milestone, Planned, Progress, steps
+from protocols.release.reading import EVENT, TRANSPORT_TYPES
 from schemas import registry
 from schemas.documents.logistics_event import MILESTONES
 from schemas.errors import MalformedError

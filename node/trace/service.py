@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from node.documents.documents import StoredDocument
     from node.runtime import Node
     from node.store.events import Event
-    from protocols.title import Operation
+    from protocols.title.machine import Operation
 
 MAX_EVENTS = 5_000
 MAX_PROOFS = 500

@@ -16,7 +16,7 @@ from node.http.helpers import read_json
 from node.verification import judging
 from protocols import times
 from protocols.fields import DID, Fields
-from protocols.release_reading import EVENT
+from protocols.release.reading import EVENT
 from schemas import registry, strict_json
 from schemas.documents.logistics_event import MILESTONES
 from schemas.errors import NotFoundError

@@ -17,7 +17,7 @@ from node.title.partners import members_of
 from node.tracking import native, policy, rows
 from node.tracking.rows import Kept
 from protocols import times
-from protocols.leaf import LeafKind
+from protocols.log.leaf import LeafKind
 from protocols.pint.chain import ISSUANCE_TYPES, open_entry, open_manifest
 from protocols.pint.checks import SKEW
 from protocols.pint.tracking import (

@@ -19,7 +19,7 @@ from node.title.forms import reader
 from node.title.tables import bills
 from protocols import times
 from protocols.pint.tracking import RecordAction
-from protocols.title import Kind, State
+from protocols.title.machine import Kind, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from node.title.rows import StoredTitle
     from protocols.member_list import MemberList
-    from protocols.title import Operation, Party
+    from protocols.title.machine import Operation, Party
 
 #: What an operation is in the words of the register; others move nothing between platforms.
 ACTIONS: Mapping[Kind, RecordAction] = {

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from node.home import write_private
 from node.keystore import KeyStore
 from node.settings import Settings, parse, render
-from protocols import member_list, note
+from protocols import member_list
 from protocols.keys import SoftwareSigner
+from protocols.log import note
 from protocols.member_list import ListedKey, MemberListDraft, NodeEntry, PartyEntry, Roots
 from schemas.errors import ConflictError, MalformedError, SettingsError
 

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from ledger import log
 from node.store import dialect, events
 from node.trust.tables import forks, joining, lists, proposals, requests
-from protocols import leaf
-from protocols.leaf import LeafKind
+from protocols.log import leaf
+from protocols.log.leaf import LeafKind
 
 if TYPE_CHECKING:
     from protocols.joining import JoinRequest

@@ -1,7 +1,8 @@
 """What can be issued over the VC-API: cryptosuites and envelopes, each with the keys it takes.
 
 A family is one way to secure a document. Data Integrity families are named by their cryptosuite
-(`protocols.data_integrity`), envelopes by what they are (`protocols.envelope`).
+(`protocols.credentials.data_integrity`), envelopes by what they are
+(`protocols.credentials.envelope`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from protocols import data_integrity, keys
+from protocols import keys
+from protocols.credentials import data_integrity
 from schemas.errors import NotFoundError
 
 #: Path name of a key kind → its algorithm in `protocols.keys.ALGORITHMS`.

@@ -23,8 +23,8 @@ from node.vc_api.status_lists import StatusLists
 from node.vc_api.verifying import Verifier
 from node.verification.canonicaliser import Canonicaliser
 from node.verification.contexts import ContextStore
-from protocols import data_integrity
-from protocols.canonical_forms import Rdf
+from protocols.credentials import data_integrity
+from protocols.credentials.canonical_forms import Rdf
 from protocols.fields import Fields
 from schemas import strict_json
 from schemas.errors import TradeError
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from node.runtime import Node
-    from protocols.canonical_forms import CanonicalForms, CanonicalInput
+    from protocols.credentials.canonical_forms import CanonicalForms, CanonicalInput
     from protocols.keys import SoftwareSigner
     from schemas.findings import Report
     from schemas.strict_json import JsonValue

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from node.vc_api.forms import COSE, SD_JWT, Family
-from protocols import (
+from protocols import jws
+from protocols.credentials import (
     data_integrity,
     envelope,
     foreign_credential,
     jsonld,
-    jws,
     presentation,
     sd_jwt,
 )
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from node.vc_api.requests import Request
     from node.vc_api.resources import Resources
     from node.vc_api.status_lists import StatusLists
-    from protocols.canonical_forms import CanonicalForms
-    from protocols.data_integrity import Draft
-    from protocols.jsonld import Contexts
+    from protocols.credentials.canonical_forms import CanonicalForms
+    from protocols.credentials.data_integrity import Draft
+    from protocols.credentials.jsonld import Contexts
     from protocols.keys import Signer
     from schemas.strict_json import JsonValue
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from protocols import data_integrity
+from protocols.credentials import data_integrity
 from schemas.catalogue import explain
 from schemas.errors import PROBLEM_TYPE
 from schemas.findings import Outcome

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from protocols import did, keys
+from protocols import keys
+from protocols.credentials import did
 from protocols.fields import Fields
 from schemas import strict_json
 from schemas.errors import MalformedError
@@ -14,7 +15,7 @@ from schemas.errors import MalformedError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from protocols.data_integrity import Resolver
+    from protocols.credentials.data_integrity import Resolver
     from protocols.keys import PublicKey
     from schemas.strict_json import JsonValue
 

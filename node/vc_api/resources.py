@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from protocols import vcdm
+from protocols.credentials import vcdm
 from protocols.fields import Fields
 from schemas import strict_json
 from schemas.errors import MalformedError, SettingsError, TradeError

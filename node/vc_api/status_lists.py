@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from node.home import write_private
-from protocols import status_list
+from protocols.credentials import status_list
+from protocols.credentials.status_list import ENTRY_TYPE, MIN_ENTRIES, StatusEntry
 from protocols.fields import Fields
-from protocols.status_list import ENTRY_TYPE, MIN_ENTRIES, StatusEntry
 from schemas.errors import NotFoundError, RefusedError, SettingsError, UnavailableError
 
 if TYPE_CHECKING:

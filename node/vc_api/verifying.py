@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from protocols import presentation, secured
-from protocols.data_integrity import Expected
+from protocols.credentials import presentation, secured
+from protocols.credentials.data_integrity import Expected
 from protocols.verify import proven
 from protocols.verify.proven import Proven
 from schemas.errors import RefusedError, TradeError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from node.vc_api.requests import Options, Request
     from node.vc_api.resources import Resources
     from node.vc_api.status_lists import StatusLists
-    from protocols.canonical_forms import CanonicalInput, Rdf
+    from protocols.credentials.canonical_forms import CanonicalInput, Rdf
     from schemas.strict_json import JsonValue
 
 #: What `checks` may leave out: the status; a presentation's holder and contained credentials.

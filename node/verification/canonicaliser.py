@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeAlias
 
-from protocols import jsonld, nquads
+from protocols.credentials import jsonld, nquads
 from schemas import strict_json
 from schemas.errors import RefusedError, TradeError, UnavailableError
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from node.verification.contexts import ContextStore
-    from protocols.canonical_forms import CanonicalForms, CanonicalInput, DigestName
+    from protocols.credentials.canonical_forms import CanonicalForms, CanonicalInput, DigestName
     from schemas.strict_json import JsonValue
 
 WORKER = Path(__file__).with_name("rdf_worker.py")

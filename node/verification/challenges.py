@@ -15,7 +15,8 @@ from sqlalchemy import delete, func, select, update
 
 from node.store import dialect
 from node.verification.tables import challenges
-from protocols import base64url, key_binding, times
+from protocols import base64url, times
+from protocols.credentials import key_binding
 from protocols.digest import sha256
 from schemas.errors import UnavailableError
 

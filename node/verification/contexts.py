@@ -15,7 +15,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from node.home import write_private
-from protocols import jsonld
+from protocols.credentials import jsonld
 from protocols.digest import sha256
 from schemas import strict_json
 from schemas.errors import (

@@ -11,11 +11,11 @@ from node.http.routes import JSON, Auth, Parameter, Route
 from node.verification import challenges
 from node.verification.judging import Question
 from node.verification.offline import opened_receipt
-from protocols.credential import MAX_FILE_BYTES
+from protocols.credentials.credential import MAX_FILE_BYTES
+from protocols.credentials.forms import MEDIA_TYPES
+from protocols.credentials.key_binding import Challenge
 from protocols.digest import from_hex
 from protocols.fields import COUNTRY, Fields
-from protocols.forms import MEDIA_TYPES
-from protocols.key_binding import Challenge
 from protocols.verify import Receipt
 from schemas import strict_json
 from schemas.errors import MalformedError

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from node.documents import documents
-from protocols.credential import MEDIA_TYPE, MEDIA_TYPE_BESIDE
+from protocols.credentials.credential import MEDIA_TYPE, MEDIA_TYPE_BESIDE
 from protocols.verify import Case, verify_case
 from protocols.verify.altered import differences, given_payload, named_by
 from schemas.errors import UnavailableError
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from node.runtime import Node
-    from protocols.key_binding import Challenge
+    from protocols.credentials.key_binding import Challenge
+    from protocols.credentials.status_list import StatusLists
     from protocols.member_list import MemberList
-    from protocols.status_list import StatusLists
     from protocols.verify import Document, Receipt, Verified
     from schemas.findings import Check, Finding, Report
 

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 
 from node.verification.canonicaliser import OfflineCanonicaliser
 from node.verification.contexts import ContextStore
-from protocols import log_receipt, member_list, status_list
-from protocols.canonical_forms import Rdf
-from protocols.credential import MAX_FILE_BYTES
+from protocols import member_list
+from protocols.credentials import status_list
+from protocols.credentials.canonical_forms import Rdf
+from protocols.credentials.credential import MAX_FILE_BYTES
 from protocols.evidence import archive
 from protocols.evidence.verification import verify_bundle
+from protocols.log import receipt as log_receipt
 from protocols.members import export, history
 from protocols.verify import Case, Receipt, foreign_steps, verify_document
 from schemas.errors import MalformedError, TooLargeError, TradeError
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from protocols.key_binding import Challenge
+    from protocols.credentials.key_binding import Challenge
+    from protocols.credentials.status_list import StatusList, StatusLists
     from protocols.member_list import MemberList
-    from protocols.status_list import StatusList, StatusLists
     from schemas.findings import Report
 
 MAX_BUNDLE = archive.MAX_ARCHIVE + 4 * 1024 * 1024

@@ -13,7 +13,7 @@ from node.http.helpers import json_response, query_text, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
 from node.verification.canonicaliser import Canonicaliser
 from node.verification.contexts import MAX_BYTES, ContextStore, Pin
-from protocols.canonical_forms import Rdf
+from protocols.credentials.canonical_forms import Rdf
 from protocols.fields import Fields
 from protocols.verify import foreign_steps
 from schemas.errors import MalformedError

@@ -10,13 +10,13 @@ from sqlalchemy import Connection, delete, select, update
 from node.documents import status
 from node.store import dialect
 from node.verification.tables import undecided
-from protocols import status_list
+from protocols.credentials import status_list
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from protocols.status_list import StatusList
+    from protocols.credentials.status_list import StatusList
 
 FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 2_000, 300_000
 MAX_PAGE = 100

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from node.verification.challenges import Given
     from node.verification.judging import Judged, Question
     from node.verification.rows import Undecided
-    from protocols.key_binding import Challenge
+    from protocols.credentials.key_binding import Challenge
+    from protocols.credentials.status_list import StatusList, StatusLists
     from protocols.member_list import MemberList
-    from protocols.status_list import StatusList, StatusLists
     from protocols.verify import Case
     from protocols.verify.foreign_steps import Foreign
 

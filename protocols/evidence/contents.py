@@ -13,11 +13,12 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from protocols import jws, leaf, times
+from protocols import jws, times
 from protocols.digest import sha256
 from protocols.evidence import archive
 from protocols.fields import DID, Fields
-from protocols.leaf import Leaf, LeafKind
+from protocols.log import leaf
+from protocols.log.leaf import Leaf, LeafKind
 from schemas import strict_json
 from schemas.errors import MalformedError
 
@@ -73,8 +74,8 @@ class BundleContents:
     statuses: signed status lists, fetched for this export
     titles:   title proofs (RFC 8785 bytes), each with the carrier's issuance manifest (compact
               JWS), which ties the title to its bill
-    hand_overs: files by which logs changed their witnesses (`protocols.log_epochs`)
-    freezes:  documents by which registries ended or handed over (`protocols.registry_freeze`)
+    hand_overs: files by which logs changed their witnesses (`protocols.log.epochs`)
+    freezes:  documents by which registries ended or handed over (`protocols.title.registry_freeze`)
     history:  events as JSON; report: what the exporter's own verification says per document
     """
 

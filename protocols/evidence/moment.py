@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocols import log_epochs, member_list
+from protocols import member_list
 from protocols.evidence import reading
+from protocols.log import epochs as log_epochs
 from protocols.members import history
 from protocols.verify.credential_steps import FAILED, PASSED, UNKNOWN, not_reached
 from schemas.findings import Check

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from protocols import evm_title_proof, jws, member_list, registry_freeze, status_list, times
+from protocols import jws, member_list, times
+from protocols.credentials import status_list
 from protocols.evidence import contents
+from protocols.evm import title_proof as evm_title_proof
 from protocols.fields import Fields
 from protocols.members.trust import CLOCK_SKEW
-from protocols.registry import arbiter_of
-from protocols.title_operation import document_checksum, read_manifest
-from protocols.title_proof import read_proof, verify_proof
+from protocols.title import registry_freeze
+from protocols.title.operation import document_checksum, read_manifest
+from protocols.title.proof import read_proof, verify_proof
+from protocols.title.registry import arbiter_of
 from protocols.verify.anchor_steps import STEPS as ANCHOR_STEPS
 from protocols.verify.case import Case, Receipt
 from protocols.verify.receipt_steps import STEPS as LOG_STEPS
@@ -26,13 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from protocols.evm_proof import Header
-    from protocols.evm_title_proof import EvmTitleProof
+    from protocols.evm.proof import Header
+    from protocols.evm.title_proof import EvmTitleProof
     from protocols.member_list import MemberList
-    from protocols.registry_freeze import Freezes
-    from protocols.title import TitleState
-    from protocols.title_operation import IssuanceManifest
-    from protocols.title_proof import TitleProof
+    from protocols.title.machine import TitleState
+    from protocols.title.operation import IssuanceManifest
+    from protocols.title.proof import TitleProof
+    from protocols.title.registry_freeze import Freezes
     from protocols.verify.case import Document
 
 STATUS_STEP = "CRED-10"

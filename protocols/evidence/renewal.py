@@ -16,10 +16,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from protocols import merkle
 from protocols.digest import from_hex, sha256
 from protocols.evidence import archive, contents
 from protocols.fields import Fields
+from protocols.log import merkle
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError
 

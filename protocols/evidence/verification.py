@@ -11,16 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from protocols import jws, log_epochs, registry_freeze, times, timestamp
+from protocols import jws, times, timestamp
+from protocols.credentials.status_list import Status
 from protocols.digest import sha256
 from protocols.evidence import archive, contents, moment, reading, renewal
 from protocols.evidence.contents import INDEX, STATEMENT, STATEMENT_PROOF
 from protocols.evidence.reading import as_text
+from protocols.log import epochs as log_epochs
 from protocols.member_list import KeyStanding, MemberList
 from protocols.members import history
 from protocols.members.trust import CLOCK_SKEW
-from protocols.registry_freeze import NO_FREEZES, Freezes
-from protocols.status_list import Status
+from protocols.title import registry_freeze
+from protocols.title.registry_freeze import NO_FREEZES, Freezes
 from protocols.verify.case import end_of_second
 from protocols.verify.certificate_steps import verify_stamp
 from protocols.verify.credential_steps import FAILED, PASSED, UNKNOWN, fault, not_reached

@@ -13,10 +13,11 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from protocols import jws, merkle, times
+from protocols import jws, times
 from protocols.digest import from_hex, sha256
 from protocols.exchange.frames import MAX_ITEMS
 from protocols.exchange.problems import problem_of
+from protocols.log import merkle
 from protocols.members.entries import KeyStanding
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError

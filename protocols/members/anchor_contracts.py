@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from protocols.evm_keys import checksum_text, read_address
+from protocols.evm.keys import checksum_text, read_address
 from protocols.members.arbiters import ArbiterEntry, read_arbiter
 
 if TYPE_CHECKING:

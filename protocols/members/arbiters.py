@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from protocols.evm_keys import checksum_text, read_address
-from protocols.evm_proof import MAX_VALIDATORS
-from protocols.evm_title import EvmArbiterId
-from protocols.evm_title_text import EvmRegistry
+from protocols.evm.keys import checksum_text, read_address
+from protocols.evm.proof import MAX_VALIDATORS
+from protocols.evm.title import EvmArbiterId
+from protocols.evm.title_text import EvmRegistry
 
 if TYPE_CHECKING:
     from protocols.fields import Fields

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from protocols import times
 from protocols.digest import sha256
-from protocols.evm_keys import checksum_text
+from protocols.evm.keys import checksum_text
 from protocols.members.anchor_contracts import AnchorContractEntry
 from protocols.members.anchors import AnchorEntry
 from protocols.members.arbiters import ArbiterEntry, ValidatorEpoch

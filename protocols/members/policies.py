@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from protocols import log_policy, note
+from protocols.log import note
+from protocols.log import policy as log_policy
 from protocols.members.drafting import MemberListDraft
 from protocols.members.entries import ListedKey, LogEntry, NodeEntry, RegistryEntry
 from schemas.errors import RefusedError

@@ -16,10 +16,11 @@ from itertools import chain
 from types import MappingProxyType
 from typing import TypeVar
 
-from protocols import jws, log_epochs
+from protocols import jws
 from protocols.digest import sha256
 from protocols.fields import Fields
 from protocols.keys import ALGORITHMS
+from protocols.log import epochs as log_epochs
 from protocols.members import reading
 from protocols.members.anchor_contracts import AnchorContractEntry, read_anchor_contract
 from protocols.members.anchors import AnchorEntry, read_anchor

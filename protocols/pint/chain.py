@@ -24,7 +24,7 @@ from protocols.pint.reading import (
 )
 from protocols.pint.signed import Signed
 from protocols.pint.transactions import Transaction, read_transaction
-from protocols.title_operation import ISSUANCE_TYP
+from protocols.title.operation import ISSUANCE_TYP
 from schemas import strict_json
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
-from protocols import title_operation
 from protocols.digest import sha256
 from protocols.pint import documents, history, rules
 from protocols.pint.chain import SignedEntry, open_entry, open_manifest
@@ -27,6 +26,7 @@ from protocols.pint.receiver import Receiver
 from protocols.pint.refusal import EnvelopeRefusedError
 from protocols.pint.tracking import parse_registry_uri
 from protocols.pint.words import Response
+from protocols.title import operation as title_operation
 from schemas import registry, strict_json
 from schemas.errors import MalformedError, RefusedError, TooLargeError, TradeError
 from schemas.findings import Check

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from typing_extensions import override
 
-from protocols import x509_path
 from protocols.digest import sha256
 from protocols.keys import ALGORITHMS
 from protocols.members.anchors import CREDENTIAL, PLATFORM
@@ -24,7 +23,8 @@ from protocols.pint.chain import ISSUANCE_TYPES
 from protocols.pint.refusal import EnvelopeRefusedError
 from protocols.pint.signed import Check, check_of
 from protocols.pint.words import Response
-from protocols.x509_path import Purpose
+from protocols.x509 import path as x509_path
+from protocols.x509.path import Purpose
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:

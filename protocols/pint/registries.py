@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from protocols.pint.tracking import parse_registry_uri
-from protocols.registry import arbiter_of
+from protocols.title.registry import arbiter_of
 from schemas.errors import MalformedError
 
 if TYPE_CHECKING:

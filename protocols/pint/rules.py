@@ -3,9 +3,9 @@
 `replay` walks a chain from ISSUE to its last transaction and gives who possesses the bill and who
 holds its title, or the one reason why the chain says something that cannot be. The rules are those
 of Transaction.actionCode and of the eBL types in the standard's introduction, and the same as
-`protocols.title` has, with one difference: a platform need not record the possession passing
-within it (EnvelopeTransferChainEntry.transactions), so between two transactions of one platform
-another of its parties may have come into possession. Where every transfer is recorded in a
+`protocols.title.machine` has, with one difference: a platform need not record the possession
+passing within it (EnvelopeTransferChainEntry.transactions), so between two transactions of one
+platform another of its parties may have come into possession. Where every transfer is recorded in a
 registry, that is not taken for granted.
 """
 
@@ -29,7 +29,7 @@ from protocols.pint.words import (
     Reason,
     Response,
 )
-from protocols.title import Bill, Ending
+from protocols.title.machine import Bill, Ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from protocols.pint.transactions import Transaction
-    from protocols.title import Ending
+    from protocols.title.machine import Ending
 
 REQUESTS = "/v3/ebl-surrender-requests"
 RESPONSES = "/v3/ebl-surrender-responses"

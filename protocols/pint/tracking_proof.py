@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from protocols import leaf, log_proof
 from protocols.digest import sha256
-from protocols.leaf import LeafKind
-from protocols.merkle import leaf_hash
+from protocols.log import leaf
+from protocols.log import proof as log_proof
+from protocols.log.leaf import LeafKind
+from protocols.log.merkle import leaf_hash
 from protocols.pint.reading import Json
 from protocols.pint.tracking import RegistryRecord, open_platform_record, read_registry_record
 from protocols.pint.tracking_state import MAX_RECORDS, Tracked, advance

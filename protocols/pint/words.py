@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from protocols.title import Bill, Ending, Kind
+from protocols.title.machine import Bill, Ending, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

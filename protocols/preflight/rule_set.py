@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 from protocols import jws, times
 from protocols.fields import COUNTRY, DID, Fields
 from protocols.members.entries import KeyStanding, within
-from protocols.release_rules import edition_of, parse_edition
+from protocols.release.rules import edition_of, parse_edition
 from schemas import cross, profiles, registry, strict_json
 from schemas.errors import RefusedError
 
 if TYPE_CHECKING:
     from protocols.keys import Signer
     from protocols.member_list import MemberList
-    from protocols.release_rules import CountryRules
+    from protocols.release.rules import CountryRules
     from schemas.strict_json import JsonValue
 
 TYP = "pratique-rules+jwt"

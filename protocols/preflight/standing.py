@@ -16,7 +16,7 @@ from protocols.fields import DID, Fields
 from protocols.preflight.comparing import Difference
 from protocols.preflight.rule_set import require_key
 from protocols.preflight.verdicts import Line, read_line
-from protocols.release_decision import State
+from protocols.release.decision import State
 from schemas import strict_json
 from schemas.errors import RefusedError
 from schemas.findings import Outcome
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from protocols import aeo, balance
     from protocols.keys import Signer
     from protocols.member_list import MemberList
-    from protocols.release_decision import Decision
+    from protocols.release.decision import Decision
     from schemas.strict_json import JsonValue
 
 TYP = "pratique-standing+jwt"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from protocols.release_reading import TRANSPORT_TYPES, Held, fact_of
+from protocols.release.reading import TRANSPORT_TYPES, Held, fact_of
 from schemas import cross
 from schemas.catalogue import explain
 from schemas.errors import TradeError
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from protocols.preflight.rule_set import RuleSet
-    from protocols.release_facts import DocumentFact
-    from protocols.release_rules import CountryRules
+    from protocols.release.facts import DocumentFact
+    from protocols.release.rules import CountryRules
     from protocols.verify import Document, Verified
     from schemas.findings import Report
     from schemas.strict_json import JsonValue

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocols import base64url, credential, forms
+from protocols import base64url
+from protocols.credentials import credential, forms
 from schemas import consistency, registry, strict_json
 from schemas.errors import TradeError
 from schemas.findings import Finding, Severity

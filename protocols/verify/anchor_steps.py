@@ -12,12 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from protocols import merkle
-from protocols.anchor_proof import AnchorProof, origin_hash, read_anchor_proof
-from protocols.evm_calls import Anchored, read_event
-from protocols.evm_proof import read_header, verify_event, verify_seals
+from protocols.evm.anchor_proof import AnchorProof, origin_hash, read_anchor_proof
+from protocols.evm.calls import Anchored, read_event
+from protocols.evm.proof import read_header, verify_event, verify_seals
 from protocols.fields import Fields
-from protocols.log_receipt import CODE, read_headers
+from protocols.log import merkle
+from protocols.log.receipt import CODE, read_headers
 from protocols.times import from_ms, to_text
 from protocols.verify.credential_steps import FAILED, PASSED, UNKNOWN, fault, not_reached
 from schemas.errors import RefusedError, TradeError
@@ -26,8 +26,8 @@ from schemas.findings import Check
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from protocols.evm_proof import Header
-    from protocols.log_proof import ProofResult
+    from protocols.evm.proof import Header
+    from protocols.log.proof import ProofResult
     from protocols.members.anchor_contracts import AnchorContractEntry
     from protocols.verify.case import Case
     from schemas.strict_json import JsonValue

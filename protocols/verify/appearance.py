@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from protocols import vcdm
+from protocols.credentials import vcdm
 from schemas.findings import Finding, Severity
 
 if TYPE_CHECKING:

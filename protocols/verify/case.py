@@ -9,26 +9,27 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from protocols import forms, times
-from protocols.status_list import MAX_AGE
+from protocols import times
+from protocols.credentials import forms
+from protocols.credentials.status_list import MAX_AGE
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
-    from protocols.canonical_forms import Rdf
-    from protocols.credential import CredentialClaims, DocumentFile
+    from protocols.credentials.canonical_forms import Rdf
+    from protocols.credentials.credential import CredentialClaims, DocumentFile
+    from protocols.credentials.key_binding import Challenge
+    from protocols.credentials.sd_credential import Presentation
+    from protocols.credentials.status_list import StatusList, StatusLists
     from protocols.jws import Jws
-    from protocols.key_binding import Challenge
-    from protocols.log_proof import ProofResult
-    from protocols.log_receipt import ReceiptFile
+    from protocols.log.proof import ProofResult
+    from protocols.log.receipt import ReceiptFile
     from protocols.member_list import Agreement, ListedKey, MemberList
-    from protocols.sd_credential import Presentation
-    from protocols.status_list import StatusList, StatusLists
     from protocols.timestamp import TimeStamp
     from protocols.verify.receipt_steps import CheckedCheckpoints
-    from protocols.x509_path import CertificatePath
+    from protocols.x509.path import CertificatePath
     from schemas.findings import Finding
     from schemas.strict_json import JsonValue
     from schemas.view import View
@@ -52,7 +53,7 @@ class Document:
 class Receipt:
     """A log receipt: the leaf's bytes and the C2SP tlog-proof text that places it in a log.
 
-    anchor: where its log was anchored on a chain, in JSON (`protocols.anchor_proof`)
+    anchor: where its log was anchored on a chain, in JSON (`protocols.evm.anchor_proof`)
     file:   the receipt file that it came in, for its renewals
     """
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from protocols import countersignature, times, timestamp, x509_path
+from protocols import times, timestamp
+from protocols.credentials import countersignature
+from protocols.credentials.vcdm import SKEW
 from protocols.jws import did_of
 from protocols.member_list import AnchorEntry, KeyStanding, ListedKey
 from protocols.members import anchors
-from protocols.vcdm import SKEW
 from protocols.verify.credential_steps import FAILED, PASSED, UNKNOWN, fault, not_reached
+from protocols.x509 import path as x509_path
 from schemas.errors import TradeError
 from schemas.findings import Check
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocols import jws, rights, times, vcdm
+from protocols import jws, rights, times
+from protocols.credentials import vcdm
 from protocols.member_list import Freshness, KeyStanding
 from protocols.members.trust import CLOCK_SKEW
 from protocols.verify import appearance
@@ -20,7 +21,7 @@ from schemas.errors import RefusedError, TradeError
 from schemas.findings import Check, Outcome, Severity
 
 if TYPE_CHECKING:
-    from protocols.credential import CredentialClaims
+    from protocols.credentials.credential import CredentialClaims
     from protocols.member_list import Agreement
     from protocols.verify.case import Case
     from schemas.view import Examination, View

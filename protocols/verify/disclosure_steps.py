@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocols import key_binding
+from protocols.credentials import key_binding
 from protocols.verify.credential_steps import FAILED, PASSED, fault, not_reached
 from schemas.errors import TradeError
 from schemas.findings import Check

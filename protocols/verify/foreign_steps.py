@@ -14,22 +14,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from protocols import (
+from protocols import rights, times
+from protocols.credentials import (
     data_integrity,
     did,
     foreign_credential,
     jsonld,
-    rights,
     secured,
     status_list,
-    times,
 )
-from protocols import token_status_list as token_list
-from protocols.data_integrity import Expected, ProofResult
+from protocols.credentials import token_status_list as token_list
+from protocols.credentials.data_integrity import Expected, ProofResult
+from protocols.credentials.status_list import REVOCATION, SUSPENSION
+from protocols.credentials.token_status_list import TokenStatus
 from protocols.fields import COUNTRY, TYPE_KEY, Fields
 from protocols.member_list import KeyStanding
-from protocols.status_list import REVOCATION, SUSPENSION
-from protocols.token_status_list import TokenStatus
 from protocols.verify import appearance, proven
 from protocols.verify.credential_steps import (
     FAILED,
@@ -48,8 +47,8 @@ from schemas.findings import Check, Report, Severity
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from protocols.canonical_forms import CanonicalInput
-    from protocols.foreign_credential import ForeignCredential
+    from protocols.credentials.canonical_forms import CanonicalInput
+    from protocols.credentials.foreign_credential import ForeignCredential
     from protocols.keys import PublicKey
     from protocols.member_list import ListedKey
     from protocols.verify.case import Case

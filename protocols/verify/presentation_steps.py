@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from protocols import envelope, forms, jws, presentation, secured
+from protocols import jws
+from protocols.credentials import envelope, forms, presentation, secured
 from protocols.verify import foreign_steps, proven
 from protocols.verify.case import Case
 from schemas.errors import TradeError

@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from protocols import data_integrity, foreign_credential, presentation, secured, times, vcdm
+from protocols import times
+from protocols.credentials import data_integrity, foreign_credential, presentation, secured, vcdm
+from protocols.credentials.vcdm import require_in_time
 from protocols.digest import sha256
 from protocols.fields import Fields
-from protocols.vcdm import require_in_time
 from protocols.verify.credential_steps import FAILED, PASSED, UNKNOWN, fault, not_reached
 from schemas import strict_json
 from schemas.errors import RefusedError, TradeError
@@ -24,10 +25,10 @@ from schemas.findings import Check, Outcome, Report
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from protocols.canonical_forms import Rdf
-    from protocols.data_integrity import Expected, ProofResult, Resolver, Verification
-    from protocols.foreign_credential import ForeignCredential
-    from protocols.presentation import Presentation
+    from protocols.credentials.canonical_forms import Rdf
+    from protocols.credentials.data_integrity import Expected, ProofResult, Resolver, Verification
+    from protocols.credentials.foreign_credential import ForeignCredential
+    from protocols.credentials.presentation import Presentation
     from schemas.strict_json import JsonValue
 
 #: A contained credential's file → its report.

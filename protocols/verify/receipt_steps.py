@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from protocols import checkpoint, leaf, log_epochs, log_proof, merkle, note, times, timestamp
+from protocols import times, timestamp
 from protocols.evidence.renewal import read_record
+from protocols.log import checkpoint, leaf, merkle, note
+from protocols.log import epochs as log_epochs
+from protocols.log import proof as log_proof
 from protocols.members.entries import KeyStanding
 from protocols.verify import anchor_steps
 from protocols.verify.certificate_steps import UNLISTED, verify_stamp
@@ -21,9 +24,9 @@ from schemas.errors import MalformedError, RefusedError, TradeError
 from schemas.findings import Check
 
 if TYPE_CHECKING:
-    from protocols.log_policy import Witness
-    from protocols.log_proof import CheckedCheckpoint, ProofResult
-    from protocols.log_receipt import ReceiptFile
+    from protocols.log.policy import Witness
+    from protocols.log.proof import CheckedCheckpoint, ProofResult
+    from protocols.log.receipt import ReceiptFile
     from protocols.member_list import LogEntry, MemberList
     from protocols.verify.case import Case, Receipt
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from protocols.canonical_forms import Rdf
-    from protocols.key_binding import Challenge
+    from protocols.credentials.canonical_forms import Rdf
+    from protocols.credentials.key_binding import Challenge
+    from protocols.credentials.status_list import StatusList, StatusLists
     from protocols.member_list import MemberList
-    from protocols.status_list import StatusList, StatusLists
     from protocols.verify.case import Receipt
     from schemas.findings import Check
 

@@ -28,7 +28,7 @@ from schemas.findings import Check, Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from protocols.credential import CredentialClaims
+    from protocols.credentials.credential import CredentialClaims
     from protocols.ship_register import RegisterAnswer
     from protocols.verify.case import Case
     from schemas.documents.ship_certificate.standing import Delegation

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from protocols import status_list, times
+from protocols import times
+from protocols.credentials import status_list
+from protocols.credentials.status_list import REVOCATION, Status, StatusList
+from protocols.credentials.vcdm import SKEW
 from protocols.member_list import KeyStanding
-from protocols.status_list import REVOCATION, Status, StatusList
-from protocols.vcdm import SKEW
 from schemas.errors import RefusedError, TradeError
 from schemas.findings import Check, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from protocols.status_list import StatusEntry
+    from protocols.credentials.status_list import StatusEntry
     from protocols.verify.case import Case
 
 STEP = "CRED-10"

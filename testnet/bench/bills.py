@@ -26,7 +26,7 @@ from protocols.pint.envelope import envelope
 from protocols.pint.parties import IdentifyingCode, TransactionParty
 from protocols.pint.transactions import Transaction
 from protocols.pint.words import Action
-from protocols.title_operation import ISSUANCE_TYP
+from protocols.title.operation import ISSUANCE_TYP
 from schemas import registry, strict_json
 from testnet.bench import nodes
 from testnet.bench.nodes import LIFETIME, did

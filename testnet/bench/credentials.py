@@ -13,20 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from protocols import (
-    credential,
-    data_integrity,
-    jws,
-    member_list,
-    sd_credential,
-    sd_jwt,
-    status_list,
-)
-from protocols.credential import CredentialClaims, PayloadInfo
+from protocols import jws, member_list
+from protocols.credentials import credential, data_integrity, sd_credential, sd_jwt, status_list
+from protocols.credentials.credential import CredentialClaims, PayloadInfo
+from protocols.credentials.status_list import StatusEntry
 from protocols.keys import SoftwareSigner
 from protocols.member_list import IssuerEntry, ListedKey, MemberList, NodeEntry, Roots
 from protocols.members.drafting import MemberListDraft
-from protocols.status_list import StatusEntry
 from protocols.verify import verify_document
 from schemas import profiles, registry, strict_json
 from schemas.findings import Outcome
@@ -36,9 +29,9 @@ from testnet.bench.measuring import LIMITS, Line, Measure, lines_of, raw_limits,
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from protocols.credential import DocumentFile
+    from protocols.credentials.credential import DocumentFile
+    from protocols.credentials.status_list import StatusList
     from protocols.keys import PublicKey
-    from protocols.status_list import StatusList
     from schemas.strict_json import JsonValue
 
 KIND = "certificate-of-origin"

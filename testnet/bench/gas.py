@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ledger import contracts
-from protocols import evm_calls
 from protocols.digest import sha256
-from protocols.evm_calls import Act, Refused
-from protocols.evm_keys import SoftwareEvmSigner
-from protocols.evm_title import (
+from protocols.evm import calls as evm_calls
+from protocols.evm.calls import Act, Refused
+from protocols.evm.keys import SoftwareEvmSigner
+from protocols.evm.title import (
     EvmOperation,
     SignedEvmOperation,
     domain_separator,
     sign_operation,
     word,
 )
-from protocols.evm_transaction import FREE, Transaction, sign
-from protocols.title import Bill, Kind
+from protocols.evm.transaction import FREE, Transaction, sign
+from protocols.title.machine import Bill, Kind
 from testnet.devchain_evm import DevEvm, MinedTransaction
 
 BATCH: Final = 100

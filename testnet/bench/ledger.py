@@ -23,7 +23,7 @@ from ledger.tables import metadata
 from node.settings import StoreSettings
 from node.store.store import open_store
 from protocols.digest import sha256
-from protocols.leaf import LeafKind
+from protocols.log.leaf import LeafKind
 from testnet.bench import nodes, receipts
 from testnet.bench.measuring import (
     MIN_ROUNDS,

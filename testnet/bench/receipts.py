@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from protocols import checkpoint, cosignature, log_policy, merkle, note
 from protocols.digest import sha256
 from protocols.keys import SoftwareSigner
-from protocols.log_proof import LogProof
+from protocols.log import checkpoint, cosignature, merkle, note
+from protocols.log import policy as log_policy
+from protocols.log.proof import LogProof
 from protocols.member_list import ListedKey, LogEntry, MemberList, MemberListDraft, NodeEntry, Roots
 from protocols.members.proposal import sign_list
 from protocols.members.trust import open_founding

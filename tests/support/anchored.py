@@ -13,12 +13,13 @@ from typing import Any
 import rlp
 
 from ledger.receipt_trie import ReceiptTrie
-from protocols import evm_calls, merkle, note
-from protocols.anchor_proof import AnchorProof, origin_hash
 from protocols.digest import sha256
-from protocols.evm_keys import SoftwareEvmSigner, keccak256
-from protocols.evm_proof import EventProof
-from protocols.evm_title import word
+from protocols.evm import calls as evm_calls
+from protocols.evm.anchor_proof import AnchorProof, origin_hash
+from protocols.evm.keys import SoftwareEvmSigner, keccak256
+from protocols.evm.proof import EventProof
+from protocols.evm.title import word
+from protocols.log import merkle, note
 from protocols.member_list import AnchorContractEntry, AnchorSender, MemberList
 from protocols.members.arbiters import ArbiterEntry, ValidatorEpoch
 from protocols.verify import Receipt

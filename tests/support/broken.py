@@ -29,7 +29,7 @@ def receipt_check() -> None:
 
 def second_transfer() -> None:
     """The state machine forgets compare-and-swap: an offer from an old head goes through."""
-    from protocols import title
+    from protocols.title import machine as title
 
     honest = title._move
 
@@ -45,8 +45,8 @@ def second_transfer() -> None:
 def revocation() -> None:
     """A relying node drops the push, and does not care what the list says."""
     from node.documents.revoking import RevocationHandler
-    from protocols import status_list
-    from protocols.status_list import Status
+    from protocols.credentials import status_list
+    from protocols.credentials.status_list import Status
 
     status_list.check = lambda *_, **__: Status.VALID
     RevocationHandler.apply = lambda *_: None
@@ -54,7 +54,7 @@ def revocation() -> None:
 
 def witness_quorum() -> None:
     """Any number of cosignatures is a quorum, even none."""
-    from protocols.log_policy import Policy
+    from protocols.log.policy import Policy
 
     Policy.satisfied = lambda *_, **__: True
 

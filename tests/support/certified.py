@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa
 
-from protocols import base64url, countersignature
-from protocols.credential import DocumentFile
+from protocols import base64url
+from protocols.credentials import countersignature
+from protocols.credentials.credential import DocumentFile
 from protocols.digest import sha256
 from protocols.keys import SoftwareSigner
 from protocols.member_list import AnchorEntry, ListedKey, MemberList

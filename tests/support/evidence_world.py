@@ -11,25 +11,19 @@ import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from protocols import (
-    checkpoint,
-    cosignature,
-    credential,
-    leaf,
-    log_policy,
-    merkle,
-    note,
-    status_list,
-    times,
-)
-from protocols.credential import CredentialClaims, DocumentFile, PayloadInfo
+from protocols import times
+from protocols.credentials import credential, status_list
+from protocols.credentials.credential import CredentialClaims, DocumentFile, PayloadInfo
+from protocols.credentials.status_list import StatusEntry
 from protocols.digest import sha256
 from protocols.evidence import contents
 from protocols.evidence.contents import BundleContents, BundledDocument, Statement
 from protocols.evidence.reading import check_documents
 from protocols.keys import SoftwareSigner
-from protocols.leaf import Leaf, LeafKind
-from protocols.log_proof import LogProof
+from protocols.log import checkpoint, cosignature, leaf, merkle, note
+from protocols.log import policy as log_policy
+from protocols.log.leaf import Leaf, LeafKind
+from protocols.log.proof import LogProof
 from protocols.member_list import (
     Agreement,
     IssuerEntry,
@@ -40,9 +34,8 @@ from protocols.member_list import (
     open_founding,
     sign_list,
 )
-from protocols.status_list import StatusEntry
-from protocols.title import Kind
-from protocols.title_operation import document_checksum, sign_manifest
+from protocols.title.machine import Kind
+from protocols.title.operation import document_checksum, sign_manifest
 from protocols.verify import Receipt
 from schemas import registry
 from tests.support import title_world as titles

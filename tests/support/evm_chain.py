@@ -20,8 +20,8 @@ with warnings.catch_warnings():
     from eth.vm.forks.cancun import CancunVM
     from eth_keys import keys
 
-from protocols.evm_calls import Log
-from protocols.evm_keys import keccak256
+from protocols.evm.calls import Log
+from protocols.evm.keys import keccak256
 
 # Back to Python's own: py-evm raises it for the whole process, and a reader of nested JSON that
 # counts on it would then run out of stack.

@@ -8,22 +8,22 @@ from functools import cache
 import rlp
 
 from ledger.receipt_trie import ReceiptTrie
-from protocols import evm_calls
 from protocols.digest import sha256
-from protocols.evm_calls import Refused
-from protocols.evm_holder_keys import (
+from protocols.evm import calls as evm_calls
+from protocols.evm.calls import Refused
+from protocols.evm.holder_keys import (
     HolderKey,
     carrier_signer,
     sign_statement,
     title_signer,
 )
-from protocols.evm_proof import EventProof, verify_event
-from protocols.evm_refusal import EvmRefusal
-from protocols.evm_title import EvmArbiterId, EvmOperation, SignedEvmOperation, sign_operation
-from protocols.evm_title_proof import EvmTitleProof, Step
-from protocols.evm_title_text import to_text
+from protocols.evm.proof import EventProof, verify_event
+from protocols.evm.refusal import EvmRefusal
+from protocols.evm.title import EvmArbiterId, EvmOperation, SignedEvmOperation, sign_operation
+from protocols.evm.title_proof import EvmTitleProof, Step
+from protocols.evm.title_text import to_text
 from protocols.members.arbiters import ArbiterEntry
-from protocols.title import Bill, Kind
+from protocols.title.machine import Bill, Kind
 from tests.support.evm_world import EvmWorld, two_carriers
 from tests.support.title_world import TRADERS, did, ecdsa
 

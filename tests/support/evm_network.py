@@ -13,12 +13,13 @@ from ledger.chain_client import ChainClient
 from ledger.chain_settings import ChainConfig, FeePolicy, read_finality
 from node.keystore import KeyStore
 from node.title.evm_keys import seed_in
-from protocols import evm_calls, member_list
+from protocols import member_list
 from protocols.digest import sha256
-from protocols.evm_calls import Act
-from protocols.evm_holder_keys import carrier_signer
-from protocols.evm_keys import SoftwareEvmSigner, keccak256
-from protocols.evm_transaction import FREE, Transaction, sign
+from protocols.evm import calls as evm_calls
+from protocols.evm.calls import Act
+from protocols.evm.holder_keys import carrier_signer
+from protocols.evm.keys import SoftwareEvmSigner, keccak256
+from protocols.evm.transaction import FREE, Transaction, sign
 from protocols.member_list import MemberListDraft
 from protocols.members.arbiters import ArbiterEntry
 from tests.support.network import Made, did_of

@@ -14,12 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from ledger import contracts
 from ledger.receipt_trie import ReceiptTrie
-from protocols import evm_calls, jws
+from protocols import jws
 from protocols.digest import sha256
-from protocols.evm_calls import Act, Event, EvmTitle
-from protocols.evm_keys import Signature, SoftwareEvmSigner, keccak256
-from protocols.evm_proof import EventProof
-from protocols.evm_title import (
+from protocols.evm import calls as evm_calls
+from protocols.evm.calls import Act, Event, EvmTitle
+from protocols.evm.keys import Signature, SoftwareEvmSigner, keccak256
+from protocols.evm.proof import EventProof
+from protocols.evm.title import (
     EvmArbiterId,
     EvmOperation,
     SignedEvmOperation,
@@ -29,7 +30,7 @@ from protocols.evm_title import (
 )
 from protocols.keys import SoftwareSigner
 from protocols.member_list import MemberList, MemberListDraft, NodeEntry, advance, sign_list
-from protocols.title import Operation, Party, TitleState
+from protocols.title.machine import Operation, Party, TitleState
 from tests.support.evm_chain import CHAIN_ID, EvmChain, Receipt
 from tests.support.title_world import TRADERS, did, draft, ecdsa, listed, member_list
 

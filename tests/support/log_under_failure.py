@@ -19,7 +19,7 @@ from ledger import log
 from ledger.publisher import LogPublisher
 from node.log.service import LogService
 from node.runtime import Node
-from protocols.checkpoint import Checkpoint
+from protocols.log.checkpoint import Checkpoint
 from tests.support import failpoints
 from tests.support.running import running_node
 

@@ -16,9 +16,9 @@ from eth_account import Account
 from ledger.chain_client import Rpc
 from ledger.chain_values import Block, FoundLog, Receipt, Sending, Tag, header_of, receipt_of
 from ledger.receipt_trie import ReceiptTrie
-from protocols.evm_calls import ANCHOR, ANCHORED, Log
-from protocols.evm_keys import keccak256
-from protocols.evm_title import padded, word
+from protocols.evm.calls import ANCHOR, ANCHORED, Log
+from protocols.evm.keys import keccak256
+from protocols.evm.title import padded, word
 from schemas.errors import UnavailableError
 
 CHAIN_ID = 4242

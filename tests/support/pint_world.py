@@ -40,7 +40,7 @@ from protocols.pint.reading import checksum_of
 from protocols.pint.receiver import Receiver, RegistryPolicy
 from protocols.pint.transactions import Transaction
 from protocols.pint.words import Action, Reason
-from protocols.title_operation import ISSUANCE_TYP
+from protocols.title.operation import ISSUANCE_TYP
 from schemas import strict_json
 from tests.support.pki import Spec, make
 from tests.support.title_world import did, ecdsa

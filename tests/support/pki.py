@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from protocols.digest import sha256
-from protocols.x509_path import DOCUMENT_SIGNING
+from protocols.x509.path import DOCUMENT_SIGNING
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 YEARS = timedelta(days=3650)

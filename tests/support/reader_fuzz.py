@@ -23,7 +23,8 @@ from types import FrameType
 from typing import Any
 
 from interop import ephyto_hub, pint_beta, uncefact
-from protocols import base64url, credential, envelope, forms, sd_credential, title_json, vcdm
+from protocols import base64url
+from protocols.credentials import credential, envelope, forms, sd_credential, vcdm
 from protocols.evidence import contents
 from protocols.pint import (
     answers,
@@ -37,6 +38,7 @@ from protocols.pint import (
     surrender,
 )
 from protocols.pint import envelope as pint_envelope
+from protocols.title import json_forms as title_json
 from protocols.verify import appearance
 from schemas import cross, origin, registry, sps, strict_json, strict_xml
 from schemas.errors import TradeError

@@ -16,13 +16,15 @@ from ledger.registry import Outcome, Sequencer
 from ledger.registry_tables import metadata
 from ledger.registry_witness import Mirror, MirrorAnswer, View, held
 from ledger.witness import Cosigner
-from protocols import checkpoint, log_proof, merkle, note, times
-from protocols.checkpoint import Checkpoint
+from protocols import times
+from protocols.log import checkpoint, merkle, note
+from protocols.log import proof as log_proof
+from protocols.log.checkpoint import Checkpoint
+from protocols.log.note import Note, Signature
 from protocols.member_list import MemberList
-from protocols.note import Note, Signature
-from protocols.registry import Registry, beginning
-from protocols.registry_freeze import Freeze, Lineage
-from protocols.registry_wire import AddBatch
+from protocols.title.registry import Registry, beginning
+from protocols.title.registry_freeze import Freeze, Lineage
+from protocols.title.registry_wire import AddBatch
 from tests.support.title_world import (
     ARBITER,
     MEMBERS,

@@ -12,13 +12,12 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from protocols import evm_calls
 from protocols.digest import sha256
-from protocols.evm_calls import Event, Refused, Row
-from protocols.evm_keys import N, Signature
-from protocols.evm_title import EvmOperation, domain_separator
-from protocols.registry import Registry
-from protocols.title import (
+from protocols.evm import calls as evm_calls
+from protocols.evm.calls import Event, Refused, Row
+from protocols.evm.keys import N, Signature
+from protocols.evm.title import EvmOperation, domain_separator
+from protocols.title.machine import (
     Bill,
     Ending,
     Kind,
@@ -26,7 +25,8 @@ from protocols.title import (
     TitleState,
     apply,
 )
-from protocols.title_operation import sign_operation
+from protocols.title.operation import sign_operation
+from protocols.title.registry import Registry
 from schemas.errors import TradeError
 from tests.support.evm_chain import CHAIN_ID, EvmChain
 from tests.support.evm_world import (

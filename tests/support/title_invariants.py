@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from protocols import evm_calls
-from protocols.evm_calls import Moved, Refused
-from protocols.evm_title import EvmOperation
-from protocols.registry import Registry, execute
-from protocols.title import (
+from protocols.evm import calls as evm_calls
+from protocols.evm.calls import Moved, Refused
+from protocols.evm.title import EvmOperation
+from protocols.title.machine import (
     NO_HEAD,
     Kind,
     State,
@@ -19,6 +18,7 @@ from protocols.title import (
     apply,
     next_head,
 )
+from protocols.title.registry import Registry, execute
 from tests.support.evm_chain import EvmChain
 from tests.support.evm_world import (
     CARRIERS,

@@ -10,10 +10,12 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from protocols import checkpoint, cosignature, jws, log_policy, merkle, note, times
+from protocols import jws, times
 from protocols.digest import sha256
 from protocols.keys import SoftwareSigner
-from protocols.log_proof import LogProof
+from protocols.log import checkpoint, cosignature, merkle, note
+from protocols.log import policy as log_policy
+from protocols.log.proof import LogProof
 from protocols.member_list import (
     ListedKey,
     MemberList,
@@ -25,7 +27,11 @@ from protocols.member_list import (
     open_founding,
     sign_list,
 )
-from protocols.registry import (
+from protocols.title.json_forms import map_key
+from protocols.title.machine import Bill, Ending, Issuance, Kind, Operation, Party, TitleState
+from protocols.title.operation import IssuanceManifest, sign_operation
+from protocols.title.proof import TitleProof
+from protocols.title.registry import (
     Applied,
     Arbiter,
     Execution,
@@ -33,10 +39,6 @@ from protocols.registry import (
     arbiter_of,
     open_batch,
 )
-from protocols.title import Bill, Ending, Issuance, Kind, Operation, Party, TitleState
-from protocols.title_json import map_key
-from protocols.title_operation import IssuanceManifest, sign_operation
-from protocols.title_proof import TitleProof
 
 NOW = datetime(2026, 11, 18, 6, 0, tzinfo=UTC)
 NOTHING = bytes(32)

@@ -51,7 +51,8 @@ time.time = time.time_ns = time.monotonic = refuse
 WORK = """
 from datetime import UTC, datetime
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from protocols import digest, jws, keys, merkle, times
+from protocols import digest, jws, keys, times
+from protocols.log import merkle
 from schemas import strict_json, strict_xml
 from schemas.errors import MalformedError
 

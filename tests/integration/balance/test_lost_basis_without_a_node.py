@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from node.cli.main import build
 from node.trust.founding import founding_file
-from protocols.credential import DocumentFile
+from protocols.credentials.credential import DocumentFile
 from protocols.evidence import archive, contents
 from tests.integration.balance.certificate_network import (
     UCR,

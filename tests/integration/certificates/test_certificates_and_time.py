@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from node.documents import signing
 from node.evidence import renewing
 from node.evidence.renewing import Wish
-from protocols import credential, timestamp
+from protocols import timestamp
+from protocols.credentials import credential
 from protocols.evidence import archive
 from protocols.evidence.verification import verify_bundle
 from protocols.keys import thumbprint

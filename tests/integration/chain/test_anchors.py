@@ -28,11 +28,11 @@ from node.operator import OperatorClient
 from node.runtime import Node
 from node.settings import load
 from node.store import events
-from protocols.anchor_proof import PinnedChain, origin_hash, read_anchor_proof, verify_anchor
-from protocols.evm_calls import ANCHOR, call
-from protocols.evm_keys import checksum_text, read_address
-from protocols.evm_proof import read_header
-from protocols.evm_title import word
+from protocols.evm.anchor_proof import PinnedChain, origin_hash, read_anchor_proof, verify_anchor
+from protocols.evm.calls import ANCHOR, call
+from protocols.evm.keys import checksum_text, read_address
+from protocols.evm.proof import read_header
+from protocols.evm.title import word
 from schemas.errors import ConflictError, SettingsError
 from testnet.devchain import DevChain, DevChainSettings
 from testnet.ports import free_port

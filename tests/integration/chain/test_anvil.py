@@ -19,12 +19,12 @@ from ledger.chain_client import ChainClient
 from ledger.chain_journal import Job
 from ledger.chain_relayer import News, Relayer
 from ledger.chain_settings import ChainConfig, FeePolicy, Finality
-from protocols.anchor_proof import origin_hash
-from protocols.evm_calls import ANCHOR, ANCHORED, LATEST, OPEN, call, read_latest
-from protocols.evm_keys import SoftwareEvmSigner, checksum_text, keccak256
-from protocols.evm_proof import verify_event
-from protocols.evm_title import padded, word
-from protocols.evm_transaction import created_address
+from protocols.evm.anchor_proof import origin_hash
+from protocols.evm.calls import ANCHOR, ANCHORED, LATEST, OPEN, call, read_latest
+from protocols.evm.keys import SoftwareEvmSigner, checksum_text, keccak256
+from protocols.evm.proof import verify_event
+from protocols.evm.title import padded, word
+from protocols.evm.transaction import created_address
 from schemas.errors import SettingsError, UnavailableError
 from testnet.anvil import Anvil, find_anvil, running_anvil
 from testnet.ports import free_port

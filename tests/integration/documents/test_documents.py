@@ -16,8 +16,10 @@ from node.documents.service import DocumentService
 from node.exchange.service import ExchangeService
 from node.store import events
 from node.trust.service import TrustService
-from protocols import credential, leaf, status_list, verify
-from protocols.leaf import LeafKind
+from protocols import verify
+from protocols.credentials import credential, status_list
+from protocols.log import leaf
+from protocols.log.leaf import LeafKind
 from schemas import registry, strict_json
 from schemas.errors import RefusedError, TradeError
 from tests.support import founded_homes

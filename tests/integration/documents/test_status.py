@@ -20,8 +20,9 @@ from node.http.routes import Auth, Route
 from node.store import events
 from node.trust.service import TrustService
 from node.verification.service import VerificationService
-from protocols import base64url, data_integrity, jws, status_list, times, verify
-from protocols import token_status_list as tokens
+from protocols import base64url, jws, times, verify
+from protocols.credentials import data_integrity, status_list
+from protocols.credentials import token_status_list as tokens
 from schemas import registry, strict_json
 from schemas.errors import TradeError
 from tests.support import founded_homes

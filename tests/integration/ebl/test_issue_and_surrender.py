@@ -8,7 +8,7 @@ import pytest
 
 from node.ebl import surrender_platform
 from node.title.making import Order
-from protocols.title import Ending, Kind
+from protocols.title.machine import Ending, Kind
 from schemas.errors import ConflictError
 from tests.integration.ebl.ebl_network import (
     CARRIER,

@@ -22,8 +22,8 @@ from node.title.evm_keys import ask_holder, holder
 from node.title.making import IssueOrder as TitleOrder
 from node.title.registry_service import RegistryService
 from node.title.service import TitleService
-from protocols.evm_title import EvmOperation, sign_operation
-from protocols.evm_title_text import to_text
+from protocols.evm.title import EvmOperation, sign_operation
+from protocols.evm.title_text import to_text
 from protocols.member_list import ListedKey, PartyEntry
 from protocols.members import policies
 from testnet.story.documents import build, load_story
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from node.runtime import Node
     from protocols.member_list import MemberListDraft
     from protocols.members.arbiters import ArbiterEntry
-    from protocols.title import Kind, TitleState
+    from protocols.title.machine import Kind, TitleState
     from tests.support.network import Made
 
 CARRIER = "nhl"

@@ -13,11 +13,11 @@ import pytest
 
 from node.title.evm_keys import holder
 from node.title.making import Order
-from protocols import evm_title_proof
-from protocols.evm_keys import joint_address
-from protocols.evm_title import EvmOperation, sign_jointly
-from protocols.evm_title_text import to_text
-from protocols.title import Ending, Kind, State
+from protocols.evm import title_proof as evm_title_proof
+from protocols.evm.keys import joint_address
+from protocols.evm.title import EvmOperation, sign_jointly
+from protocols.evm.title_text import to_text
+from protocols.title.machine import Ending, Kind, State
 from schemas.errors import ConflictError, ForbiddenError, TradeError
 from tests.integration.evm.evm_title_network import (
     CARRIER,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node.title.making import IssueOrder, Order
-from protocols.title import Ending, Kind, State
+from protocols.title.machine import Ending, Kind, State
 from tests.integration.evm.evm_title_network import CARRIER, seen
 from tests.integration.evm.test_titles_on_chain import agrees_with_contract, on_embedded
 from tests.integration.title.test_multimodal_titles import MASTER, issue

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols.evm_title import REFUSALS
+from protocols.evm.title import REFUSALS
 from tests.support.title_fuzz import Fuzz
 from tests.support.title_invariants import (
     INVARIANTS,

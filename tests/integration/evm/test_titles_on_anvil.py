@@ -14,11 +14,11 @@ import pytest
 from ledger import evm_title
 from node.title import evm_keys, rows
 from protocols.digest import sha256
-from protocols.evm_calls import CONTROL, MOVED, Log, Moved, call, read_control, read_event
-from protocols.evm_holder_keys import address_of
-from protocols.evm_title import EvmOperation, sign_operation
-from protocols.evm_title_text import to_text
-from protocols.title import Bill, Kind
+from protocols.evm.calls import CONTROL, MOVED, Log, Moved, call, read_control, read_event
+from protocols.evm.holder_keys import address_of
+from protocols.evm.title import EvmOperation, sign_operation
+from protocols.evm.title_text import to_text
+from protocols.title.machine import Bill, Kind
 from testnet.anvil import Anvil, find_anvil, running_anvil
 from tests.integration.evm.evm_title_network import (
     CARRIER,

@@ -21,16 +21,16 @@ from node.title.freezing import Wish
 from node.title.making import IssueOrder, Order
 from node.title.news import CODE, MEDIA_TYPE, TYPE, check_news
 from node.title.tables import titles
-from protocols import evm_title_proof
 from protocols.evidence import reading
-from protocols.evm_calls import CONTROL, FREEZE, Act, call, read_control
-from protocols.evm_holder_keys import address_of
-from protocols.evm_keys import SoftwareEvmSigner
+from protocols.evm import title_proof as evm_title_proof
+from protocols.evm.calls import CONTROL, FREEZE, Act, call, read_control
+from protocols.evm.holder_keys import address_of
+from protocols.evm.keys import SoftwareEvmSigner
 from protocols.fields import Fields
 from protocols.members.arbiters import read_arbiter
-from protocols.registry_freeze import NO_FREEZES
-from protocols.title import Ending, Kind, State
-from protocols.title_json import state_bytes
+from protocols.title.json_forms import state_bytes
+from protocols.title.machine import Ending, Kind, State
+from protocols.title.registry_freeze import NO_FREEZES
 from schemas import strict_json
 from schemas.errors import (
     ConflictError,

@@ -361,7 +361,7 @@ KILLED = """
 import os, signal, sys
 from datetime import UTC, datetime
 from node.gate.process import Gate
-from protocols.gate import Arrival
+from protocols.release.gate import Arrival
 gate = Gate(__import__("pathlib").Path(sys.argv[1]))
 when, order, container, vehicle, challenge, proof = sys.argv[2:]
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from protocols import key_binding, sd_credential
+from protocols.credentials import key_binding, sd_credential
 from protocols.keys import SoftwareSigner
 from protocols.member_list import Agreement, IssuerEntry, ListedKey, PartyEntry
 from testnet.story.documents import build, load_story

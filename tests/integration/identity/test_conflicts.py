@@ -14,7 +14,8 @@ from sqlalchemy import select
 
 from node.documents import documents
 from node.exchange.tables import inbox
-from protocols import base64url, credential, forms
+from protocols import base64url
+from protocols.credentials import credential, forms
 from protocols.exchange.control import MEDIA_TYPE, Conflict
 from protocols.exchange.manifest import CONFLICT, DOCUMENT
 from tests.support.network import did_of, running_network

@@ -14,7 +14,8 @@ import aiohttp
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from protocols import did, did_document, jws
+from protocols import jws
+from protocols.credentials import did, did_document
 from protocols.keys import SoftwareSigner
 from schemas.errors import TradeError
 from tests.support.hostile_web import answer, hostile_web

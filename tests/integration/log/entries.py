@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from protocols import leaf
 from protocols.digest import sha256
-from protocols.leaf import Leaf, LeafKind
+from protocols.log import leaf
+from protocols.log.leaf import Leaf, LeafKind
 
 
 def some_entries(count: int) -> list[bytes]:

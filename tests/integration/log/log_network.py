@@ -10,8 +10,8 @@ from typing import Any
 from node.log.service import LogReceipt, LogService
 from node.log.witness_service import WitnessService
 from node.runtime import Node
-from protocols import log_proof
-from protocols.log_proof import ProofResult
+from protocols.log import proof as log_proof
+from protocols.log.proof import ProofResult
 from protocols.member_list import MemberListDraft
 from protocols.members import policies
 from tests.support.network import Made, Member, did_of, make_network

@@ -17,8 +17,8 @@ from node.home import Home
 from node.keystore import KeyStore
 from node.settings import StoreSettings
 from node.store.store import Store, open_store
-from protocols.fork_evidence import ForkEvidence
-from protocols.witness_protocol import AddCheckpoint
+from protocols.log.fork_evidence import ForkEvidence
+from protocols.log.witness_protocol import AddCheckpoint
 from schemas.findings import Outcome
 from tests.support.postgres import create_database
 from tests.unit.log.keys_for_tests import log_pair, witness_pairs

@@ -12,7 +12,7 @@ import pytest
 from ledger import log
 from node.log.chains import ChainScanner, Scan
 from node.runtime import Node
-from protocols.leaf import Leaf, LeafKind, encode
+from protocols.log.leaf import Leaf, LeafKind, encode
 from schemas.errors import NotFoundError
 from tests.integration.log.log_network import append, made, start
 from tests.support.process import pratique

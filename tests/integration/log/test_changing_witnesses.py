@@ -15,7 +15,7 @@ import pytest
 from ledger import hand_overs
 from node.log import handing_over, receipts
 from node.runtime import Node
-from protocols import log_epochs
+from protocols.log import epochs as log_epochs
 from protocols.member_list import MemberList, MemberListDraft
 from protocols.members import policies
 from protocols.verify.receipt_steps import verify_in_listed_log

@@ -16,7 +16,7 @@ from node.log.audit import Auditor
 from node.log.equivocation import EquivocationHandler
 from node.runtime import Node
 from node.store import events
-from protocols import fork_evidence
+from protocols.log import fork_evidence
 from schemas.errors import NotFoundError, RefusedError
 from testnet import hostile_log
 from tests.integration.log.log_network import SERVICES, WITNESSES, append, made, start

@@ -102,8 +102,9 @@ async def test_a_new_member_list_may_bring_the_first_witnesses(tmp_path: Path):
 async def test_r16_a_log_under_an_intolerant_policy_signs_nothing(tmp_path: Path):
     from dataclasses import replace
 
-    from protocols import log_policy, note
-    from protocols.log_policy import threshold_policy
+    from protocols.log import note
+    from protocols.log import policy as log_policy
+    from protocols.log.policy import threshold_policy
 
     network = made(tmp_path)
     (entry,) = [log for log in network.members.logs if log.origin == "rail.example/log/1"]

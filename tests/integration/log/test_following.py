@@ -17,13 +17,13 @@ from node.log.comparing import Comparer
 from node.runtime import Node
 from node.store import events
 from node.trust.founding import founding_file
-from protocols import checkpoint, fork_evidence, leaf
-from protocols.checkpoint import Checkpoint
 from protocols.digest import sha256
-from protocols.leaf import LeafKind
-from protocols.merkle import Tree, leaf_hash
+from protocols.log import checkpoint, fork_evidence, leaf
+from protocols.log.checkpoint import Checkpoint
+from protocols.log.leaf import LeafKind
+from protocols.log.merkle import Tree, leaf_hash
+from protocols.log.witness_protocol import AddCheckpoint
 from protocols.seams import Answer
-from protocols.witness_protocol import AddCheckpoint
 from schemas.errors import UnavailableError
 from testnet import hostile_log
 from tests.integration.log.entries import some_entries

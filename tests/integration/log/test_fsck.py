@@ -26,14 +26,16 @@ from node.fsck import repairs
 from node.runtime import Node
 from node.trust import rows
 from node.trust.tables import lists
-from protocols import credential, evm_calls, fork_evidence, status_list
-from protocols.anchor_proof import origin_hash
-from protocols.credential import CredentialClaims, DocumentFile, PayloadInfo
+from protocols.credentials import credential, status_list
+from protocols.credentials.credential import CredentialClaims, DocumentFile, PayloadInfo
+from protocols.credentials.status_list import StatusEntry
 from protocols.digest import sha256
-from protocols.evm_title import word
-from protocols.leaf import LeafKind
-from protocols.merkle import Tree
-from protocols.status_list import StatusEntry
+from protocols.evm import calls as evm_calls
+from protocols.evm.anchor_proof import origin_hash
+from protocols.evm.title import word
+from protocols.log import fork_evidence
+from protocols.log.leaf import LeafKind
+from protocols.log.merkle import Tree
 from schemas.errors import ConflictError
 from schemas.findings import Outcome
 from tests.integration.log.entries import some_entries

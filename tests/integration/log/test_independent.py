@@ -12,7 +12,7 @@ import pytest
 
 from ledger import checkpoints
 from node.runtime import Node
-from protocols import log_policy
+from protocols.log import policy as log_policy
 from tests.integration.log.log_network import WITNESSES, append, made, start
 from tests.support.go import Verifier, build
 

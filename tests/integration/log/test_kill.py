@@ -16,8 +16,8 @@ from ledger.tiles import TileFolder, tiles_between
 from node.keystore import KeyStore
 from node.log.service import LogService
 from node.runtime import Node
-from protocols import checkpoint
-from protocols.merkle import Tree
+from protocols.log import checkpoint
+from protocols.log.merkle import Tree
 from tests.support.failpoints import POINTS
 from tests.support.log_under_failure import ANSWERED, SIGNED
 from tests.support.process import ROOT

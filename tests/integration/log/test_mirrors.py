@@ -15,10 +15,12 @@ from node.keystore import KeyStore
 from node.log import partners
 from node.log.cosigner_keys import cosigner_keys
 from node.runtime import Node
-from protocols import cose_receipt, log_policy, log_proof, merkle_subtree, mirror_protocol, note
-from protocols.entry_bundle import unbundle
-from protocols.merkle import leaf_hash
-from protocols.mirror_protocol import MirrorInfo, Upload
+from protocols.log import cose_receipt, merkle_subtree, mirror_protocol, note
+from protocols.log import policy as log_policy
+from protocols.log import proof as log_proof
+from protocols.log.entry_bundle import unbundle
+from protocols.log.merkle import leaf_hash
+from protocols.log.mirror_protocol import MirrorInfo, Upload
 from protocols.seams import Answer
 from tests.integration.log.log_network import WITNESSES, append, made, start
 from tests.support.network import Made, did_of

@@ -16,7 +16,7 @@ from ledger import log
 from node.fsck import Context, areas
 from node.log import recovering
 from node.runtime import Node
-from protocols.merkle import leaf_hash
+from protocols.log.merkle import leaf_hash
 from schemas.errors import TradeError
 from tests.integration.log.entries import some_entries
 from tests.integration.log.log_network import SERVICES, WITNESSES, append, made, verified

@@ -11,8 +11,8 @@ import pytest
 from ledger import log
 from node.log import partners
 from node.runtime import Node
-from protocols import checkpoint, merkle, note, witness_protocol
-from protocols.witness_protocol import AddCheckpoint
+from protocols.log import checkpoint, merkle, note, witness_protocol
+from protocols.log.witness_protocol import AddCheckpoint
 from tests.integration.log.log_network import (
     SERVICES,
     WITNESSES,

@@ -18,8 +18,8 @@ from node.title import rows as titles
 from node.trust import rows as trust
 from node.verification import rows as verification
 from node.verification.rows import Undecided
-from protocols.title import Kind
-from protocols.title_operation import read_operation
+from protocols.title.machine import Kind
+from protocols.title.operation import read_operation
 from tests.support import title_world as world
 
 if TYPE_CHECKING:

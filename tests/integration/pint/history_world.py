@@ -25,7 +25,7 @@ from node.title.making import IssueOrder, Order
 from protocols.pint.answers import open_finished
 from protocols.pint.envelope import read_envelope
 from protocols.pint.words import Reason
-from protocols.title import Bill, Ending, Kind, State, TitleState
+from protocols.title.machine import Bill, Ending, Kind, State, TitleState
 from schemas import strict_json
 from tests.integration.pint import front as fronts
 from tests.integration.pint import sending_network as net

@@ -21,7 +21,7 @@ from protocols.pint.chain import open_entry
 from protocols.pint.envelope import envelope
 from protocols.pint.transactions import Transaction
 from protocols.pint.words import Action
-from protocols.title import Kind
+from protocols.title.machine import Kind
 from schemas.errors import TradeError
 from tests.integration.pint import sending_network as net
 from tests.integration.pint.receiving_world import KEYRING, Sender, bill, moved, platform

@@ -20,7 +20,7 @@ from node.trust.founding import founding_file
 from node.verification import offline
 from protocols.member_list import write_export
 from protocols.pint.words import Action
-from protocols.title import Kind
+from protocols.title.machine import Kind
 from schemas import laws, strict_json
 from schemas.errors import TradeError
 from tests.integration.pint import sending_network as net

@@ -33,7 +33,7 @@ from tests.integration.pint.sending_network import did_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from protocols.title import TitleState
+    from protocols.title.machine import TitleState
     from tests.integration.pint.history_world import Held
 
 ALL = everything()

@@ -23,8 +23,8 @@ from protocols.pint.reading import checksum_of
 from protocols.pint.registries import offered_entry, uri_of
 from protocols.pint.transactions import Transaction
 from protocols.pint.words import Action
-from protocols.registry import arbiter_of
-from protocols.title import Kind, State
+from protocols.title.machine import Kind, State
+from protocols.title.registry import arbiter_of
 from schemas import strict_json
 from schemas.errors import UnavailableError
 from tests.integration.pint.sending_network import (

@@ -10,7 +10,7 @@ import pytest
 from node.pint import rows
 from node.title.making import IssueOrder, Order
 from protocols.pint.words import Action
-from protocols.title import Ending, Kind
+from protocols.title.machine import Ending, Kind
 from schemas.errors import TradeError
 from testnet.story.documents import build, load_story
 from tests.integration.pint.sending_network import (

@@ -11,7 +11,7 @@ from node.pint import outgoing, rows
 from node.pint.preparing import Move, prepare
 from node.title.making import Order
 from protocols.pint.words import Action
-from protocols.title import Kind, State
+from protocols.title.machine import Kind, State
 from schemas.errors import TradeError
 from tests.integration.pint.sending_network import (
     CARRIER,

@@ -14,7 +14,7 @@ from protocols import jws
 from protocols.pint.chain import issuance_manifest
 from protocols.pint.transactions import Transaction
 from protocols.pint.words import Action
-from protocols.title_operation import ISSUANCE_TYP
+from protocols.title.operation import ISSUANCE_TYP
 from schemas import strict_json
 from testnet.story.documents import build, load_story
 from tests.integration.pint.sending_network import CARRIER, did_of, running

@@ -15,7 +15,8 @@ from node.documents.fetching import StatusAnswer
 from node.documents.orders import IssueOrder
 from node.release import deciding, rows
 from node.verification.rows import Undecided
-from protocols import base64url, credential
+from protocols import base64url
+from protocols.credentials import credential
 from protocols.exchange.manifest import DOCUMENT
 from protocols.times import to_ms, to_text
 from schemas.errors import ConflictError, UnavailableError

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from node.settings import load, render
-from protocols import key_binding, sd_credential
-from protocols.key_binding import Challenge
+from protocols.credentials import key_binding, sd_credential
+from protocols.credentials.key_binding import Challenge
 from protocols.keys import SoftwareSigner
 from schemas.errors import TradeError
 from tests.support.network import did_of

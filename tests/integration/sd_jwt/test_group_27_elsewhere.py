@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from node.store.registered import all_metadata
-from protocols import data_integrity, did, envelope, keys, presentation, sd_credential
+from protocols import keys
+from protocols.credentials import data_integrity, did, envelope, presentation, sd_credential
 from schemas import strict_json
 from tests.support.network import did_of
 

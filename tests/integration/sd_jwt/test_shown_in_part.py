@@ -23,7 +23,8 @@ from sqlalchemy import select
 
 from node.documents import documents
 from node.store.metadata import metadata
-from protocols import forms, member_list, sd_credential
+from protocols import member_list
+from protocols.credentials import forms, sd_credential
 from protocols.keys import SoftwareSigner
 from schemas import registry
 from schemas.errors import ConflictError, MalformedError, RefusedError

@@ -10,9 +10,9 @@ import pytest
 from ledger import registry_store
 from node.title import partners, rows, sequencing
 from node.title.making import Order
-from protocols.registry_wire import AddBatch
-from protocols.title import Kind
-from protocols.title_operation import read_refusal
+from protocols.title.machine import Kind
+from protocols.title.operation import read_refusal
+from protocols.title.registry_wire import AddBatch
 from schemas.errors import UnavailableError
 from tests.integration.title.conflicts import log_of, possessor_at, relay, without
 from tests.integration.title.title_network import (

@@ -15,11 +15,11 @@ from node.evidence.service import ends_of
 from node.keystore import KeyStore
 from node.title import rows
 from node.title.making import Order
-from protocols import registry_freeze
-from protocols.registry import arbiter_of
-from protocols.title import Kind
-from protocols.title_operation import read_manifest
-from protocols.title_proof import read_proof, verify_proof
+from protocols.title import registry_freeze
+from protocols.title.machine import Kind
+from protocols.title.operation import read_manifest
+from protocols.title.proof import read_proof, verify_proof
+from protocols.title.registry import arbiter_of
 from schemas.errors import TradeError
 from tests.integration.title.title_network import (
     CARRIER,

@@ -11,7 +11,7 @@ import pytest
 
 from node.title import exit_file
 from node.title.making import IssueOrder, Order
-from protocols.title import Ending, Kind, State
+from protocols.title.machine import Ending, Kind, State
 from schemas import registry
 from schemas.errors import RefusedError
 from tests.support.network import did_of, running_network

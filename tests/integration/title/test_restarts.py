@@ -10,10 +10,10 @@ import pytest
 from ledger import checkpoints, log, registry_store
 from node.title import rows
 from node.title.making import Order
-from protocols.registry import arbiter_of
-from protocols.registry_wire import AddBatch
-from protocols.title import Kind
-from protocols.title_operation import read_operation
+from protocols.title.machine import Kind
+from protocols.title.operation import read_operation
+from protocols.title.registry import arbiter_of
+from protocols.title.registry_wire import AddBatch
 from schemas.errors import UnavailableError
 from tests.integration.title.conflicts import log_of, possessor_at, relay, without
 from tests.integration.title.title_network import (

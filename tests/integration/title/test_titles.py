@@ -11,13 +11,13 @@ from sqlalchemy import select, update
 from ledger.registry_tables import mirrors
 from node import fsck
 from node.title.making import Order
-from protocols import leaf
-from protocols.entry_bundle import unbundle
-from protocols.leaf import LeafKind
-from protocols.merkle import leaf_hash
-from protocols.registry import arbiter_of
-from protocols.title import Bill, Kind, State
-from protocols.title_proof import read_proof_json, verify_proof
+from protocols.log import leaf
+from protocols.log.entry_bundle import unbundle
+from protocols.log.leaf import LeafKind
+from protocols.log.merkle import leaf_hash
+from protocols.title.machine import Bill, Kind, State
+from protocols.title.proof import read_proof_json, verify_proof
+from protocols.title.registry import arbiter_of
 from schemas.errors import TradeError
 from schemas.findings import Outcome
 from tests.integration.title.title_network import (

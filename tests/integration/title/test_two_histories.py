@@ -10,16 +10,17 @@ from ledger import log
 from node.title import news as messages
 from node.title import rows
 from node.title.making import Order
-from protocols import checkpoint, cosignature, merkle, note, title_fork
 from protocols.fields import Fields
-from protocols.log_proof import LogProof
-from protocols.registry import Execution, Registry, arbiter_of, execute, open_batch
-from protocols.registry_entries import BatchEntry, OperationEntry, RootEntry, decode
-from protocols.registry_wire import AddBatch
+from protocols.log import checkpoint, cosignature, merkle, note
+from protocols.log.proof import LogProof
 from protocols.times import from_ms
-from protocols.title import Kind
-from protocols.title_json import map_key
-from protocols.title_proof import TitleProof
+from protocols.title import fork as title_fork
+from protocols.title.json_forms import map_key
+from protocols.title.machine import Kind
+from protocols.title.proof import TitleProof
+from protocols.title.registry import Execution, Registry, arbiter_of, execute, open_batch
+from protocols.title.registry_entries import BatchEntry, OperationEntry, RootEntry, decode
+from protocols.title.registry_wire import AddBatch
 from schemas.errors import TradeError
 from tests.integration.title.conflicts import log_of, possessor_at
 from tests.integration.title.title_network import (

@@ -22,8 +22,8 @@ from node.title.registry_service import RegistryService
 from node.title.service import TitleService
 from protocols.member_list import ListedKey, PartyEntry
 from protocols.members import policies
-from protocols.title import Kind, Operation, Party
-from protocols.title_operation import sign_operation
+from protocols.title.machine import Kind, Operation, Party
+from protocols.title.operation import sign_operation
 from testnet.story.documents import build, load_story
 from tests.support.network import Member, did_of, make_network, running_network
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from node.runtime import Node
     from protocols.member_list import MemberListDraft
-    from protocols.title import TitleState
+    from protocols.title.machine import TitleState
     from tests.support.network import Made
 
 CARRIER = "nhl"
@@ -148,7 +148,7 @@ def operation(
     signer = KeyStore(host / "keys", did_of(TRADERS[who])).parties()[did_of(who)]
     members = node.members.current
     registry = members.registries[0]
-    from protocols.registry import arbiter_of
+    from protocols.title.registry import arbiter_of
 
     plain = Operation(
         network=members.network,

@@ -11,7 +11,7 @@ import pytest
 from node.title.making import Order
 from node.tracking.service import TrackingService
 from protocols.pint.tracking import PlatformRecord, RecordAction
-from protocols.title import Kind
+from protocols.title.machine import Kind
 from schemas.errors import TradeError
 from tests.integration.title import title_network as titles
 from tests.integration.title.title_network import CARRIER, did_of, eventually

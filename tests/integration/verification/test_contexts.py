@@ -19,7 +19,8 @@ from node.operator import OperatorClient
 from node.verification import canonicaliser
 from node.verification.canonicaliser import Canonicaliser, Limits
 from node.verification.contexts import ContextStore
-from protocols import data_integrity, keys, multikey
+from protocols import keys
+from protocols.credentials import data_integrity, multikey
 from schemas.errors import NotFoundError, RefusedError, SettingsError, UnavailableError
 from tests.shared import shared_path
 from tests.support.network import Member, did_of, make_network, running_network

@@ -16,7 +16,8 @@ import aiohttp
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from node.keystore import KeyStore
-from protocols import did, envelope, jws, keys
+from protocols import jws, keys
+from protocols.credentials import did, envelope
 from schemas import strict_json
 from schemas.catalogue import explain
 from tests.corpora import files

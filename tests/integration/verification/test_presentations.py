@@ -11,7 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from node.documents import documents
-from protocols import data_integrity, did, envelope, keys, presentation
+from protocols import keys
+from protocols.credentials import data_integrity, did, envelope, presentation
 from schemas import strict_json
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from protocols import basis, jws, status_list
+from protocols import basis, jws
 from protocols.basis import Lost
+from protocols.credentials import status_list
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError
 from tests.support.made_network import NOW, A, B, founded, signer

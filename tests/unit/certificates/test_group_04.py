@@ -12,14 +12,17 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from protocols import jws, x509_names, x509_path, x509_policy
+from protocols import jws
 from protocols.fields import Fields
 from protocols.keys import SoftwareSigner
 from protocols.member_list import MemberList, RevokedCertificate
 from protocols.members.anchors import read_anchor
 from protocols.verify import verify_document
-from protocols.x509_path import Purpose
-from protocols.x509_policy import PolicyInput, PolicyTree
+from protocols.x509 import names as x509_names
+from protocols.x509 import path as x509_path
+from protocols.x509 import policy as x509_policy
+from protocols.x509.path import Purpose
+from protocols.x509.policy import PolicyInput, PolicyTree
 from schemas.catalogue import explain
 from schemas.errors import MalformedError, RefusedError, TradeError
 from schemas.findings import Outcome, Report

@@ -19,8 +19,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import countersignature, credential, sd_credential, timestamp
-from protocols.credential import DocumentFile
+from protocols import timestamp
+from protocols.credentials import countersignature, credential, sd_credential
+from protocols.credentials.credential import DocumentFile
 from protocols.keys import SoftwareSigner
 from protocols.member_list import MemberList, RevokedCertificate
 from protocols.verify import Receipt, verify_document

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from protocols import x509_path
-from protocols.x509_names import same
-from protocols.x509_path import Purpose
-from protocols.x509_policy import ANY_POLICY, PolicyInput
+from protocols.x509 import path as x509_path
+from protocols.x509.names import same
+from protocols.x509.path import Purpose
+from protocols.x509.policy import ANY_POLICY, PolicyInput
 from schemas.errors import TradeError
 from tests.corpora import files
 from tests.shared import shared_path

@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 
 from ledger.chain_values import ProvenBlock
-from protocols.anchor_proof import (
+from protocols.evm.anchor_proof import (
     AnchorProof,
     PinnedChain,
     origin_hash,
     read_anchor_proof,
     verify_anchor,
 )
-from protocols.evm_calls import ANCHOR
-from protocols.evm_keys import SoftwareEvmSigner, keccak256
-from protocols.evm_proof import read_header
-from protocols.evm_title import word
-from protocols.evm_transaction import Fee, Transaction, sign
-from protocols.merkle import Tree
+from protocols.evm.calls import ANCHOR
+from protocols.evm.keys import SoftwareEvmSigner, keccak256
+from protocols.evm.proof import read_header
+from protocols.evm.title import word
+from protocols.evm.transaction import Fee, Transaction, sign
+from protocols.log.merkle import Tree
 from schemas.errors import MalformedError, RefusedError, TradeError
 from tests.support.model_chain import CHAIN_ID, CODE, CONTRACT, ModelChain, read
 

@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 from ledger import anchors
 from ledger.anchors import Place, StoredAnchor
 from ledger.chain_values import ProvenBlock
-from protocols.anchor_proof import origin_hash
-from protocols.evm_calls import ANCHOR
-from protocols.evm_keys import SoftwareEvmSigner, keccak256
-from protocols.evm_title import word
-from protocols.evm_transaction import Fee, Transaction, sign
+from protocols.evm.anchor_proof import origin_hash
+from protocols.evm.calls import ANCHOR
+from protocols.evm.keys import SoftwareEvmSigner, keccak256
+from protocols.evm.title import word
+from protocols.evm.transaction import Fee, Transaction, sign
 from tests.support.chain_store import MemoryStore
 from tests.support.model_chain import CHAIN_ID, CONTRACT, ModelChain, read
 

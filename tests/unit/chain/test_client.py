@@ -11,11 +11,11 @@ import rlp
 from ledger.chain_client import Alarm, ChainClient, shown
 from ledger.chain_settings import ChainConfig, FeePolicy, Finality, read_finality
 from ledger.chain_values import Block, header_of, octets
-from protocols.evm_calls import ANCHOR
-from protocols.evm_keys import SoftwareEvmSigner, checksum_text, keccak256
-from protocols.evm_proof import verify_event
-from protocols.evm_title import word
-from protocols.evm_transaction import Fee, Transaction, sign
+from protocols.evm.calls import ANCHOR
+from protocols.evm.keys import SoftwareEvmSigner, checksum_text, keccak256
+from protocols.evm.proof import verify_event
+from protocols.evm.title import word
+from protocols.evm.transaction import Fee, Transaction, sign
 from schemas.errors import SettingsError, UnavailableError
 from tests.support.model_chain import (
     BASE_FEE,

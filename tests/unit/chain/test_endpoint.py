@@ -20,10 +20,10 @@ from ledger.chain import Endpoint
 from ledger.chain_client import ChainClient
 from ledger.chain_settings import ChainConfig, FeePolicy, Finality
 from ledger.contracts import ANCHORS
-from protocols.evm_calls import ANCHOR, ANCHORED, LATEST, OPEN, call, read_latest
-from protocols.evm_keys import SoftwareEvmSigner, keccak256
-from protocols.evm_title import padded, word
-from protocols.evm_transaction import FREE, Transaction, sign
+from protocols.evm.calls import ANCHOR, ANCHORED, LATEST, OPEN, call, read_latest
+from protocols.evm.keys import SoftwareEvmSigner, keccak256
+from protocols.evm.title import padded, word
+from protocols.evm.transaction import FREE, Transaction, sign
 from schemas.errors import UnavailableError
 from testnet.devchain import DEFAULT_CHAIN_ID, DevChain
 from testnet.devchain_evm import MAX_LEAD, DevEvm

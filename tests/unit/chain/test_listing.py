@@ -9,7 +9,7 @@ import pytest
 from ledger.anchors import Place
 from ledger.chain_settings import read_finality
 from node.anchor.listing import entry_of, mismatch
-from protocols.evm_keys import checksum_text
+from protocols.evm.keys import checksum_text
 from protocols.member_list import MemberList
 from protocols.members.anchor_contracts import AnchorContractEntry, AnchorSender
 from tests.support.title_world import member_list

@@ -20,10 +20,10 @@ from ledger.chain_journal import Job
 from ledger.chain_relayer import News, Relayer
 from ledger.chain_settings import ChainConfig, FeePolicy, Finality
 from ledger.chain_values import Sending
-from protocols.evm_calls import ANCHOR
-from protocols.evm_keys import SoftwareEvmSigner, keccak256
-from protocols.evm_title import word
-from protocols.evm_transaction import Fee, Transaction, sign
+from protocols.evm.calls import ANCHOR
+from protocols.evm.keys import SoftwareEvmSigner, keccak256
+from protocols.evm.title import word
+from protocols.evm.transaction import Fee, Transaction, sign
 from schemas.errors import UnavailableError
 from tests.support.chain_store import MemoryStore
 from tests.support.model_chain import BASE_FEE, CHAIN_ID, CONTRACT, ModelChain, ModelRpc, read

@@ -6,8 +6,8 @@ import pytest
 from eth_account import Account
 from eth_utils import to_checksum_address
 
-from protocols.evm_keys import SoftwareEvmSigner, keccak256
-from protocols.evm_transaction import FREE, Fee, Transaction, created_address, sign
+from protocols.evm.keys import SoftwareEvmSigner, keccak256
+from protocols.evm.transaction import FREE, Fee, Transaction, created_address, sign
 
 SECRET = keccak256(b"a relayer")
 SIGNER = SoftwareEvmSigner(SECRET)

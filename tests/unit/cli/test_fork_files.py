@@ -11,12 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from node.cli.main import build
-from protocols import checkpoint, note
-from protocols.checkpoint import Checkpoint
-from protocols.fork_evidence import ForkEvidence
+from protocols.log import checkpoint, note
+from protocols.log.checkpoint import Checkpoint
+from protocols.log.fork_evidence import ForkEvidence
 from protocols.member_list import MemberList, MemberListDraft, sign_list, write_export
-from protocols.title import Kind
-from protocols.title_fork import History, TitleFork
+from protocols.title.fork import History, TitleFork
+from protocols.title.machine import Kind
 from schemas.errors import TradeError
 from tests.support.title_world import (
     ARBITER,

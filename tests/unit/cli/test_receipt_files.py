@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from node.cli.main import build
-from protocols.evm_keys import keccak256
-from protocols.log_receipt import ReceiptFile
+from protocols.evm.keys import keccak256
+from protocols.log.receipt import ReceiptFile
 from protocols.member_list import write_export
 from tests.support import anchored
 from tests.support import evidence_world as world

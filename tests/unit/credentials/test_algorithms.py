@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from node.cli.changes import wish as change_options
 from node.keystore import KeyStore
 from node.trust.views import read_wish
-from protocols import base64url, envelope, jws, key_binding, keys, member_list, status_list
+from protocols import base64url, jws, keys, member_list
+from protocols.credentials import envelope, key_binding, status_list
 from protocols.keys import Algorithm
 from protocols.member_list import AlgorithmEntry, ListedKey
 from protocols.verify import Receipt, verify_document

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import base64url, credential, digest, jws, keys, times, vcdm
-from protocols.credential import CredentialClaims, DocumentFile, PayloadInfo
-from protocols.status_list import StatusEntry
+from protocols import base64url, digest, jws, keys, times
+from protocols.credentials import credential, vcdm
+from protocols.credentials.credential import CredentialClaims, DocumentFile, PayloadInfo
+from protocols.credentials.status_list import StatusEntry
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError, TooLargeError, TradeError
 from tests.shared import shared_path

@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from protocols import cosignature, credential, jws, note, status_list, times, vcdm
-from protocols.credential import PayloadInfo
+from protocols import jws, times
+from protocols.credentials import credential, status_list, vcdm
+from protocols.credentials.credential import PayloadInfo
 from protocols.exchange import manifest
 from protocols.exchange.problems import Problem
+from protocols.log import cosignature, note
 from protocols.member_list import Freshness
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError

@@ -18,7 +18,8 @@ import orjson
 import pytest
 import rfc8785
 
-from protocols import jws, sd_credential, status_list, vcdm
+from protocols import jws
+from protocols.credentials import sd_credential, status_list, vcdm
 from protocols.digest import sha256
 from protocols.verify import verify_document
 from schemas import strict_json
@@ -96,7 +97,7 @@ def test_group_01_no_symmetric_signature_exists_where_signatures_are_read() -> N
         if "hmac" in file.read_text()  # parsing all of them takes seconds
         and {"hmac", "cryptography.hazmat.primitives.hmac"} & set(_imports(file))
     }
-    assert importing <= {"protocols/evm_holder_keys.py", "node/http/peer_auth.py"}
+    assert importing <= {"protocols/evm/holder_keys.py", "node/http/peer_auth.py"}
 
 
 def _imports(file: Path) -> Iterator[str]:

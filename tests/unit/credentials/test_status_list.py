@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import base64url, jws, status_list
+from protocols import base64url, jws
+from protocols.credentials import status_list
+from protocols.credentials.status_list import Status, StatusEntry
 from protocols.fields import Fields
-from protocols.status_list import Status, StatusEntry
 from schemas import strict_json
 from schemas.errors import ConflictError, MalformedError, RefusedError, TooLargeError, TradeError
 from tests.shared import shared_path

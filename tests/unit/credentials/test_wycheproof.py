@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from protocols import base64url, envelope, jws, keys
+from protocols import base64url, jws, keys
+from protocols.credentials import envelope
 from schemas.errors import MalformedError, TradeError
 from tests.corpora import files
 from tests.shared import shared_path

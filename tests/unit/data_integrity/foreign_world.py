@@ -6,7 +6,8 @@ import json
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from protocols import data_integrity, did, jws, keys
+from protocols import jws, keys
+from protocols.credentials import data_integrity, did
 from protocols.verify import verify_document
 from schemas import strict_json
 from schemas.catalogue import explain

@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from node.verification.canonicaliser import WORKER, OfflineCanonicaliser
 from node.verification.contexts import ContextStore
-from protocols import data_integrity, did, keys
-from protocols.data_integrity import Expected, Verification
+from protocols import keys
+from protocols.credentials import data_integrity, did
+from protocols.credentials.data_integrity import Expected, Verification
 from schemas.catalogue import explain
 from tests.shared import shared_path
 

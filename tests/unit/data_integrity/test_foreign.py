@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from node.cli.main import build
-from protocols import base64url, foreign_credential, member_list
+from protocols import base64url, member_list
+from protocols.credentials import foreign_credential
 from protocols.verify import STEPS, Case, foreign_steps
 from schemas import strict_json
 from schemas.errors import MalformedError

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from protocols import did, keys, member_list
+from protocols import keys, member_list
+from protocols.credentials import did
 from protocols.member_list import AlgorithmEntry, KeyStanding
 from protocols.verify import foreign_steps
 from schemas import strict_json

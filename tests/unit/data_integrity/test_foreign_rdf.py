@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from node.cli.main import build
 from node.verification.canonicaliser import OfflineCanonicaliser
 from node.verification.contexts import ContextStore
-from protocols import base64url, data_integrity, jws, member_list
-from protocols.canonical_forms import Rdf
+from protocols import base64url, jws, member_list
+from protocols.credentials import data_integrity
+from protocols.credentials.canonical_forms import Rdf
 from protocols.digest import sha256
 from protocols.verify import Case, foreign_steps, verify_document
 from schemas import strict_json

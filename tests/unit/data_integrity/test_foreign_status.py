@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 
 from protocols import base64url, jws, keys
-from protocols import token_status_list as tokens
-from protocols.status_list import StatusEntry
+from protocols.credentials import token_status_list as tokens
+from protocols.credentials.status_list import StatusEntry
 from protocols.verify import foreign_steps
 from schemas import strict_json
 from tests.support import evidence_world as world

@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import base64url, data_integrity, did, foreign_credential, keys, multikey
-from protocols.data_integrity import Expected
+from protocols import base64url, keys
+from protocols.credentials import data_integrity, did, foreign_credential, multikey
+from protocols.credentials.data_integrity import Expected
 from schemas import strict_json
 from schemas.catalogue import explain
 from schemas.errors import MalformedError, RefusedError, TradeError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from node.verification.canonicaliser import OfflineCanonicaliser
-from protocols import data_integrity, jsonld, nquads
-from protocols.data_integrity import Expected
+from protocols.credentials import data_integrity, jsonld, nquads
+from protocols.credentials.data_integrity import Expected
 from schemas.errors import MalformedError, RefusedError, TradeError
 from tests.unit.data_integrity.rdf_world import (
     AT,

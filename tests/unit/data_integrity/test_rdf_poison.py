@@ -8,8 +8,8 @@ import pytest
 
 from node.verification import canonicaliser
 from node.verification.canonicaliser import Limits, OfflineCanonicaliser
-from protocols import data_integrity
-from protocols.canonical_forms import CanonicalInput
+from protocols.credentials import data_integrity
+from protocols.credentials.canonical_forms import CanonicalInput
 from schemas.errors import RefusedError, UnavailableError
 from tests.unit.data_integrity.rdf_world import (
     AT,

@@ -11,7 +11,7 @@ import pytest
 
 from node.verification.canonicaliser import OfflineCanonicaliser
 from node.verification.contexts import ContextStore
-from protocols import data_integrity, foreign_credential, presentation
+from protocols.credentials import data_integrity, foreign_credential, presentation
 from schemas.errors import MalformedError, RefusedError, UnavailableError
 from schemas.findings import Outcome
 from tests.shared import ROOT, shared_path

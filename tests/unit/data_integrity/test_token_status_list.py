@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import base64url, jws, status_list
-from protocols import token_status_list as tokens
-from protocols.token_status_list import Reference, TokenStatus
+from protocols import base64url, jws
+from protocols.credentials import status_list
+from protocols.credentials import token_status_list as tokens
+from protocols.credentials.token_status_list import Reference, TokenStatus
 from schemas import strict_json
 from schemas.catalogue import explain
 from schemas.errors import MalformedError, RefusedError, TooLargeError, TradeError

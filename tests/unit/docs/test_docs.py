@@ -129,6 +129,12 @@ def test_every_rule_that_a_test_names_is_a_rule() -> None:
             assert rule in rules, file.name
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_modules_that_a_page_names_are_there(page: Path) -> None:
+    for named in re.findall(r"`(\w+/[\w/]*\w+\.py)`", page.read_text(encoding="utf-8")):
+        assert (ROOT / named).exists(), named
+
+
 def test_the_index_of_decisions_lists_every_page() -> None:
     pages = {file.name for file in (DOCS / "adr").glob("0*.md")}
     listed = re.findall(r"\]\((0[^)]+)\)", _text("adr/README.md"))

@@ -7,10 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from protocols import base64url, log_policy
+from protocols import base64url
 from protocols.evidence import archive, contents
 from protocols.evidence.contents import INDEX, STATEMENT, STATEMENT_PROOF
 from protocols.evidence.verification import verify_bundle
+from protocols.log import policy as log_policy
 from protocols.member_list import LogEntry, MemberList
 from schemas.findings import Outcome
 from tests.support import evidence_world as world

@@ -8,23 +8,26 @@ from functools import cache
 
 import pytest
 
-from protocols import leaf, log_epochs, log_policy, log_receipt, merkle
-from protocols import registry_freeze as freezing
-from protocols.checkpoint import Checkpoint, sign
-from protocols.cosignature import sign as cosign
 from protocols.evidence.contents import BundleContents, Prepared, assemble, sign_statement
 from protocols.evidence.verification import verify_bundle
-from protocols.leaf import Leaf, LeafKind
-from protocols.log_epochs import HandOver
-from protocols.log_proof import LogProof
-from protocols.log_receipt import ReceiptFile
+from protocols.log import epochs as log_epochs
+from protocols.log import leaf, merkle
+from protocols.log import policy as log_policy
+from protocols.log import receipt as log_receipt
+from protocols.log.checkpoint import Checkpoint, sign
+from protocols.log.cosignature import sign as cosign
+from protocols.log.epochs import HandOver
+from protocols.log.leaf import Leaf, LeafKind
+from protocols.log.proof import LogProof
+from protocols.log.receipt import ReceiptFile
 from protocols.member_list import LogEntry, MemberList, MemberListDraft, RegistryEntry, advance
 from protocols.member_list import sign_list as signed_list
-from protocols.registry import Arbiter, beginning, execute, hand_over, open_batch
-from protocols.registry_entries import HandOverEntry, RootEntry
-from protocols.registry_freeze import Freeze, Lineage, SignedFreeze
-from protocols.title_json import map_key
-from protocols.title_proof import TitleProof
+from protocols.title import registry_freeze as freezing
+from protocols.title.json_forms import map_key
+from protocols.title.proof import TitleProof
+from protocols.title.registry import Arbiter, beginning, execute, hand_over, open_batch
+from protocols.title.registry_entries import HandOverEntry, RootEntry
+from protocols.title.registry_freeze import Freeze, Lineage, SignedFreeze
 from protocols.verify import Receipt, verify_document
 from schemas.errors import MalformedError, RefusedError
 from schemas.findings import Check, Outcome, Report

@@ -9,10 +9,10 @@ import pytest
 
 from node.evidence import renewing
 from node.evidence.renewing import Wish
-from protocols import log_receipt
 from protocols.digest import sha256
 from protocols.evidence import renewal
-from protocols.log_receipt import ReceiptFile
+from protocols.log import receipt as log_receipt
+from protocols.log.receipt import ReceiptFile
 from protocols.verify import Receipt, verify_document
 from schemas.errors import MalformedError, UnavailableError
 from schemas.findings import Outcome

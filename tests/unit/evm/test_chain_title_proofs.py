@@ -6,14 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from protocols import evm_calls, evm_title_proof
 from protocols.digest import sha256
-from protocols.evm_input import read_input
-from protocols.evm_keys import joint_address
-from protocols.evm_proof import read_header
-from protocols.evm_refusal import is_chain_refusal, read_refusal, verify_refusal
-from protocols.evm_title import EvmOperation, account, sign_jointly
-from protocols.evm_title_proof import (
+from protocols.evm import calls as evm_calls
+from protocols.evm import title_proof as evm_title_proof
+from protocols.evm.input import read_input
+from protocols.evm.keys import joint_address
+from protocols.evm.proof import read_header
+from protocols.evm.refusal import is_chain_refusal, read_refusal, verify_refusal
+from protocols.evm.title import EvmOperation, account, sign_jointly
+from protocols.evm.title_proof import (
     EvmTitleProof,
     no_voucher,
     of_known,
@@ -23,9 +24,9 @@ from protocols.evm_title_proof import (
     step_text,
     verify_proof,
 )
-from protocols.evm_title_text import read_text
+from protocols.evm.title_text import read_text
 from protocols.members.arbiters import ValidatorEpoch
-from protocols.title import Ending, Kind, State
+from protocols.title.machine import Ending, Kind, State
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError
 from tests.support.evm_chain_titles import MEMBERS, TITLE, ChainTitle, moved

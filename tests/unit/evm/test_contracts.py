@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from ledger import contracts
-from protocols import evm_calls
 from protocols.digest import sha256
-from protocols.evm_calls import Act, Anchored, Refused
-from protocols.evm_keys import keccak256
-from protocols.evm_title import EvmOperation, sign_operation, word
-from protocols.title import Bill, Kind
+from protocols.evm import calls as evm_calls
+from protocols.evm.calls import Act, Anchored, Refused
+from protocols.evm.keys import keccak256
+from protocols.evm.title import EvmOperation, sign_operation, word
+from protocols.title.machine import Bill, Kind
 from testnet.bench.gas import measure, rows
 from tests.support.evm_chain import CHAIN_ID
 from tests.support.evm_world import EvmWorld, address, network, signer

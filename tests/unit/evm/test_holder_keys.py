@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from protocols import jws
 from protocols.digest import sha256
-from protocols.evm_holder_keys import (
+from protocols.evm.holder_keys import (
     TYP,
     HolderKey,
     address_of,
@@ -23,8 +23,8 @@ from protocols.evm_holder_keys import (
     sign_statement,
     title_signer,
 )
-from protocols.evm_title import account
-from protocols.title import Party
+from protocols.evm.title import account
+from protocols.title.machine import Party
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError, UnavailableError
 from tests.support.evm_chain_titles import ARBITER, MEMBERS, SEEDS, stated

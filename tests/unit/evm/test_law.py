@@ -9,20 +9,20 @@ from dataclasses import replace
 
 import pytest
 
-from protocols import evm_calls
 from protocols.digest import sha256
-from protocols.evm_calls import Moved, Refused
-from protocols.evm_keys import SoftwareEvmSigner, joint_address
-from protocols.evm_proof import verify_event
-from protocols.evm_title import (
+from protocols.evm import calls as evm_calls
+from protocols.evm.calls import Moved, Refused
+from protocols.evm.keys import SoftwareEvmSigner, joint_address
+from protocols.evm.proof import verify_event
+from protocols.evm.title import (
     EvmOperation,
     Joint,
     SignedEvmOperation,
     sign_jointly,
     sign_operation,
 )
-from protocols.evm_title_text import EvmRegistry, is_text, to_text
-from protocols.title import NO_HEAD, Bill, Ending, Kind, State, next_head
+from protocols.evm.title_text import EvmRegistry, is_text, to_text
+from protocols.title.machine import NO_HEAD, Bill, Ending, Kind, State, next_head
 from schemas.errors import TradeError
 from tests.support.evm_world import EvmWorld, address, network, party_of, signer
 from tests.support.title_world import NOTHING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import title
+from protocols.title import machine as title
 from tests.support.title_fuzz import Fuzz
 from tests.support.title_invariants import (
     INVARIANTS,

@@ -12,14 +12,14 @@ from sqlalchemy import StaticPool, create_engine
 
 from node.title import rows, tables
 from node.title.evm_peers import EvmPeers
-from protocols.evm_holder_keys import read_statement
-from protocols.evm_keys import SoftwareEvmSigner
-from protocols.evm_title_proof import EvmTitleProof, Step
-from protocols.evm_title_text import read_text, to_text
+from protocols.evm.holder_keys import read_statement
+from protocols.evm.keys import SoftwareEvmSigner
+from protocols.evm.title_proof import EvmTitleProof, Step
+from protocols.evm.title_text import read_text, to_text
 from protocols.members.arbiters import ArbiterEntry, ValidatorEpoch
-from protocols.registry_freeze import NO_FREEZES
 from protocols.seams import Answer
-from protocols.title import Kind
+from protocols.title.machine import Kind
+from protocols.title.registry_freeze import NO_FREEZES
 from schemas.errors import UnavailableError
 from tests.support.anchored import VALIDATORS, sealed
 from tests.support.evm_chain_titles import MEMBERS, TITLE, ChainTitle, moved

@@ -11,11 +11,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ledger.receipt_trie import MAX_RECEIPTS, ReceiptTrie
-from protocols import evm_calls, evm_proof
 from protocols.digest import sha256
-from protocols.evm_calls import Anchored
-from protocols.evm_keys import SoftwareEvmSigner, keccak256
-from protocols.evm_proof import EventProof
+from protocols.evm import calls as evm_calls
+from protocols.evm import proof as evm_proof
+from protocols.evm.calls import Anchored
+from protocols.evm.keys import SoftwareEvmSigner, keccak256
+from protocols.evm.proof import EventProof
 from schemas.errors import MalformedError, TradeError
 from tests.support.evm_world import EvmWorld
 

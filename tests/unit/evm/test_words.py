@@ -13,14 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import contracts
-from protocols import evm_calls, evm_keys, evm_title, evm_title_text
 from protocols.digest import sha256
-from protocols.evm_calls import Act, Log
-from protocols.evm_keys import N, Signature, SoftwareEvmSigner
-from protocols.evm_title import EvmOperation, Joint, SignedEvmOperation
+from protocols.evm import calls as evm_calls
+from protocols.evm import keys as evm_keys
+from protocols.evm import title as evm_title
+from protocols.evm import title_text as evm_title_text
+from protocols.evm.calls import Act, Log
+from protocols.evm.keys import N, Signature, SoftwareEvmSigner
+from protocols.evm.title import EvmOperation, Joint, SignedEvmOperation
 from protocols.fields import Fields
-from protocols.title import Bill, Ending, Kind, Party
-from protocols.title_json import party_json, read_party
+from protocols.title.json_forms import party_json, read_party
+from protocols.title.machine import Bill, Ending, Kind, Party
 from schemas.errors import MalformedError, TradeError
 from tests.support.evm_world import ACTORS, address, signer
 

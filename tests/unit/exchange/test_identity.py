@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from node.exchange import identity
-from protocols import base64url, leaf
+from protocols import base64url
 from protocols.digest import sha256
 from protocols.exchange.manifest import DOCUMENT
+from protocols.log import leaf
 from schemas import strict_json
 
 SALT = bytes(range(32))

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from protocols import gate, jws
-from protocols.gate import Arrival, Entry, Lease, Notice
+from protocols import jws
 from protocols.keys import SoftwareSigner
+from protocols.release import gate
+from protocols.release.gate import Arrival, Entry, Lease, Notice
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from protocols import did, did_document, multikey
+from protocols.credentials import did, did_document, multikey
 from protocols.member_list import ListedKey
 from schemas.errors import MalformedError, RefusedError, TradeError
 from tests.support.made_network import NOW, A, B, founded, listed, signer

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import nacl.signing
 
 from protocols.digest import sha256
-from protocols.note import COSIGNATURE, ED25519, VerifierKey, verifier_key
+from protocols.log.note import COSIGNATURE, ED25519, VerifierKey, verifier_key
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 import rlp
 
-from protocols import log_receipt
 from protocols.evidence import renewal
-from protocols.evm_keys import keccak256
-from protocols.log_receipt import ReceiptFile
+from protocols.evm.keys import keccak256
+from protocols.log import receipt as log_receipt
+from protocols.log.receipt import ReceiptFile
 from protocols.member_list import AnchorSender, MemberList, diff
 from protocols.members.arbiters import ValidatorEpoch
 from protocols.verify import Case, Receipt, examine_document, verify_document

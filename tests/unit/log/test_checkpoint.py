@@ -3,11 +3,13 @@ from __future__ import annotations
 import pytest
 from cryptography.hazmat.primitives.asymmetric import mldsa
 
-from protocols import checkpoint, cosignature, log_policy, log_proof, merkle, note
-from protocols.checkpoint import Checkpoint
 from protocols.digest import sha256
-from protocols.merkle import Tree, leaf_hash
-from protocols.note import Note, Signature
+from protocols.log import checkpoint, cosignature, merkle, note
+from protocols.log import policy as log_policy
+from protocols.log import proof as log_proof
+from protocols.log.checkpoint import Checkpoint
+from protocols.log.merkle import Tree, leaf_hash
+from protocols.log.note import Note, Signature
 from schemas.errors import MalformedError, RefusedError, TradeError
 from tests.shared import shared_path
 from tests.unit.log.keys_for_tests import log_pair, witness_pairs

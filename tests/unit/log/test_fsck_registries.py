@@ -15,11 +15,12 @@ from ledger.witness import Cosigner
 from node.fsck import Context, examine, registries
 from node.home import Home
 from node.keystore import KeyStore
-from protocols import checkpoint, merkle, times
-from protocols.registry import Registry
-from protocols.registry_freeze import Lineage
-from protocols.registry_wire import AddBatch
-from protocols.title import Kind
+from protocols import times
+from protocols.log import checkpoint, merkle
+from protocols.title.machine import Kind
+from protocols.title.registry import Registry
+from protocols.title.registry_freeze import Lineage
+from protocols.title.registry_wire import AddBatch
 from schemas.findings import Outcome
 from tests.support import title_world as world
 

@@ -13,8 +13,8 @@ from node.fsck import Context, titles
 from node.home import Home
 from node.keystore import KeyStore
 from protocols import times
-from protocols.registry import Registry
-from protocols.title import Kind
+from protocols.title.machine import Kind
+from protocols.title.registry import Registry
 from tests.support import title_world as world
 
 

@@ -10,9 +10,10 @@ import hashlib
 
 import pytest
 
-from protocols import log_proof, merkle
-from protocols.log_proof import LogProof
-from protocols.merkle import Tree, leaf_hash, node_hash
+from protocols.log import merkle
+from protocols.log import proof as log_proof
+from protocols.log.merkle import Tree, leaf_hash, node_hash
+from protocols.log.proof import LogProof
 from protocols.verify import Receipt, verify_document
 from schemas.errors import RefusedError, TradeError
 from tests.support import evidence_world as world

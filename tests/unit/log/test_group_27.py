@@ -5,8 +5,8 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from protocols import leaf
-from protocols.leaf import Leaf, LeafKind
+from protocols.log import leaf
+from protocols.log.leaf import Leaf, LeafKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import leaf
 from protocols.digest import sha256
-from protocols.leaf import Leaf, LeafKind, Located, encode, gaps
-from protocols.merkle import leaf_hash
+from protocols.log import leaf
+from protocols.log.leaf import Leaf, LeafKind, Located, encode, gaps
+from protocols.log.merkle import leaf_hash
 from schemas.errors import MalformedError
 
 digests = st.binary(min_size=32, max_size=32)

@@ -9,11 +9,11 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import StaticPool
 
 from ledger import checkpoints, followed, hand_overs, log, recovery, tables
-from protocols import checkpoint, leaf
-from protocols.checkpoint import Checkpoint
-from protocols.leaf import Leaf, LeafKind
-from protocols.log_epochs import HandOver
-from protocols.merkle import Tree, leaf_hash
+from protocols.log import checkpoint, leaf
+from protocols.log.checkpoint import Checkpoint
+from protocols.log.epochs import HandOver
+from protocols.log.leaf import Leaf, LeafKind
+from protocols.log.merkle import Tree, leaf_hash
 from tests.unit.log.keys_for_tests import log_pair
 
 NOW = 1_700_000_000_000

@@ -18,9 +18,9 @@ from ledger.tiles import (
     tiles_between,
     write_durably,
 )
-from protocols import checkpoint, cosignature, leaf, note
-from protocols.leaf import LeafKind
-from protocols.merkle import EMPTY_ROOT, Frontier, Tree, leaf_hash
+from protocols.log import checkpoint, cosignature, leaf, note
+from protocols.log.leaf import LeafKind
+from protocols.log.merkle import EMPTY_ROOT, Frontier, Tree, leaf_hash
 from schemas.errors import (
     ConflictError,
     MalformedError,
@@ -197,7 +197,7 @@ def test_sunlight_tiles_hash_upwards():
 
 
 def test_tessera_entry_bundles_are_byte_for_byte_ours():
-    from protocols.entry_bundle import bundle, unbundle
+    from protocols.log.entry_bundle import bundle, unbundle
 
     folder = shared_path("vectors/ledger/tessera-log/tile")
     for width in range(1, 16, 2):

@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 
 from ledger import forks, witness
 from ledger.witness import Cosigner, WitnessAnswer
-from protocols import checkpoint, cosignature, fork_evidence, merkle, note, witness_protocol
-from protocols.checkpoint import Checkpoint
-from protocols.fork_evidence import ForkEvidence
-from protocols.merkle import EMPTY_ROOT, Tree, leaf_hash
-from protocols.witness_protocol import AddCheckpoint, WitnessState
+from protocols.log import checkpoint, cosignature, fork_evidence, merkle, note, witness_protocol
+from protocols.log.checkpoint import Checkpoint
+from protocols.log.fork_evidence import ForkEvidence
+from protocols.log.merkle import EMPTY_ROOT, Tree, leaf_hash
+from protocols.log.witness_protocol import AddCheckpoint, WitnessState
 from schemas.errors import MalformedError, RefusedError, TooLargeError, TradeError
 from tests.shared import shared_path
 from tests.unit.log.keys_for_tests import Pair, log_pair, witness_pairs

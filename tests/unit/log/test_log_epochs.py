@@ -10,16 +10,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import checkpoint, cosignature, leaf, log_epochs, log_policy
-from protocols.checkpoint import Checkpoint
 from protocols.digest import sha256
-from protocols.leaf import Leaf, LeafKind
-from protocols.log_epochs import HandOver
-from protocols.log_proof import LogProof
+from protocols.log import checkpoint, cosignature, leaf
+from protocols.log import epochs as log_epochs
+from protocols.log import policy as log_policy
+from protocols.log.checkpoint import Checkpoint
+from protocols.log.epochs import HandOver
+from protocols.log.leaf import Leaf, LeafKind
+from protocols.log.merkle import Tree, leaf_hash
+from protocols.log.proof import LogProof
 from protocols.member_list import ListedKey, MemberListDraft, NodeEntry, Roots
 from protocols.members import policies
 from protocols.members.entries import LogEntry
-from protocols.merkle import Tree, leaf_hash
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError, TradeError
 from tests.unit.log.keys_for_tests import Pair, log_pair, witness_pairs

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import log_policy
-from protocols.log_policy import threshold_policy
-from protocols.note import COSIGNATURE, ED25519
+from protocols.log import policy as log_policy
+from protocols.log.note import COSIGNATURE, ED25519
+from protocols.log.policy import threshold_policy
 from schemas.errors import MalformedError, RefusedError, TooLargeError
 from tests.shared import shared_path
 from tests.unit.log.keys_for_tests import log_pair, pair, witness_pairs
@@ -170,7 +170,7 @@ def test_r15_confirmations_intersect_every_quorum():
 
 def test_a_witness_is_found_by_name_and_key_id():
     policy = log_policy.parse(flat(4, 3))
-    from protocols import cosignature
+    from protocols.log import cosignature
 
     line = cosignature.sign("x\n", 1, WITNESSES[2].key, WITNESSES[2].sign)
     found = policy.witness_of(line)

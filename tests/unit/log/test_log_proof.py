@@ -4,11 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import checkpoint, cosignature, log_policy, log_proof, merkle
-from protocols.checkpoint import Checkpoint
-from protocols.log_proof import LogProof
-from protocols.merkle import Tree, leaf_hash
-from protocols.note import COSIGNATURE
+from protocols.log import checkpoint, cosignature, merkle
+from protocols.log import policy as log_policy
+from protocols.log import proof as log_proof
+from protocols.log.checkpoint import Checkpoint
+from protocols.log.merkle import Tree, leaf_hash
+from protocols.log.note import COSIGNATURE
+from protocols.log.proof import LogProof
 from schemas.errors import MalformedError, RefusedError, TooLargeError, TradeError
 from tests.unit.log.keys_for_tests import Pair, log_pair, pair, witness_pairs
 

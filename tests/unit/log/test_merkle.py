@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import merkle, merkle_subtree
-from protocols.merkle import EMPTY_ROOT, Tree, leaf_hash, node_hash
+from protocols.log import merkle, merkle_subtree
+from protocols.log.merkle import EMPTY_ROOT, Tree, leaf_hash, node_hash
 from schemas.errors import RefusedError
 from tests.shared import shared_path
 

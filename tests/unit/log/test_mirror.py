@@ -12,10 +12,10 @@ from sqlalchemy import Connection
 from ledger import mirror
 from ledger.mirror import MirrorFolder, MirrorState
 from ledger.tiles import Tile, TileFolder
-from protocols import merkle_subtree, mirror_protocol
-from protocols.checkpoint import Checkpoint
-from protocols.merkle import Tree, leaf_hash
-from protocols.mirror_protocol import MirrorInfo, Package, Upload
+from protocols.log import merkle_subtree, mirror_protocol
+from protocols.log.checkpoint import Checkpoint
+from protocols.log.merkle import Tree, leaf_hash
+from protocols.log.mirror_protocol import MirrorInfo, Package, Upload
 from schemas.errors import MalformedError, NotFoundError, RefusedError, SettingsError
 from tests.unit.log.test_ledger_log import memory
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import note
-from protocols.note import ED25519, Note, Signature, VerifierKey
+from protocols.log import note
+from protocols.log.note import ED25519, Note, Signature, VerifierKey
 from schemas.errors import MalformedError, RefusedError, TooLargeError, TradeError
 from tests.shared import shared_path
 from tests.unit.log.keys_for_tests import log_pair, pair

@@ -11,9 +11,9 @@ import cbor2
 import nacl.bindings
 import pytest
 
-from protocols import checkpoint, cose_receipt, cosignature, merkle, note
-from protocols.entry_bundle import unbundle
-from protocols.merkle import Tree, leaf_hash
+from protocols.log import checkpoint, cose_receipt, cosignature, merkle, note
+from protocols.log.entry_bundle import unbundle
+from protocols.log.merkle import Tree, leaf_hash
 from schemas.errors import MalformedError, RefusedError
 from tests.shared import shared_path
 

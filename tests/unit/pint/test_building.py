@@ -20,7 +20,7 @@ from node.pint.building import (
 from protocols import times
 from protocols.pint.chain import open_entry
 from protocols.pint.words import Action
-from protocols.title import Kind, Operation, Party
+from protocols.title.machine import Kind, Operation, Party
 from schemas.errors import ConflictError, RefusedError
 from tests.support import pint_world as w
 from tests.support.title_world import did

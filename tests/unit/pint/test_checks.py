@@ -12,7 +12,7 @@ from protocols.pint.judgement import Judgement, Outcome
 from protocols.pint.receiver import RegistryPolicy
 from protocols.pint.refusal import EnvelopeRefusedError
 from protocols.pint.words import Action, Response
-from protocols.title_operation import IssuanceManifest, sign_manifest
+from protocols.title.operation import IssuanceManifest, sign_manifest
 from schemas.catalogue import explain
 from schemas.findings import Outcome as Verdict
 from tests.support import pint_world as w

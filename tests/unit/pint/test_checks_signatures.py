@@ -14,7 +14,7 @@ from protocols.pint.chain import following, open_entry
 from protocols.pint.judgement import Outcome
 from protocols.pint.platforms import MemberKeyring
 from protocols.pint.words import Action
-from protocols.title_operation import ISSUANCE_TYP
+from protocols.title.operation import ISSUANCE_TYP
 from schemas import strict_json
 from schemas.errors import RefusedError
 from tests.support import pint_world as w

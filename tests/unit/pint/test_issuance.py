@@ -19,7 +19,7 @@ from protocols.pint.words import (
     SurrenderAction,
     SurrenderCode,
 )
-from protocols.title import Ending
+from protocols.title.machine import Ending
 from schemas.errors import MalformedError, RefusedError
 from tests.support import pint_world as w
 from tests.unit.pint.published import encoded, fields, valid

@@ -20,7 +20,7 @@ from protocols.pint.judgement import Judgement, Outcome
 from protocols.pint.reading import checksum_of
 from protocols.pint.refusal import EnvelopeRefusedError
 from protocols.pint.words import Action, Response
-from protocols.title_operation import ISSUANCE_TYP
+from protocols.title.operation import ISSUANCE_TYP
 from schemas import strict_json
 from schemas.errors import TradeError
 from tests.support import pint_world as w

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocols import title
 from protocols.pint import rules, words
 from protocols.pint.parties import DocumentParty, RepresentedParty, TransactionParty
 from protocols.pint.refusal import EnvelopeRefusedError
 from protocols.pint.rules import ChainState, Terms
 from protocols.pint.transactions import Transaction
 from protocols.pint.words import Action, LinkAction, Reason, Response
-from protocols.title import Bill, Ending, Kind
+from protocols.title import machine as title
+from protocols.title.machine import Bill, Ending, Kind
 from schemas.catalogue import explain
 from schemas.errors import TradeError
 from tests.support import pint_world as w

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from protocols import leaf, times
+from protocols import times
 from protocols.fields import Fields
-from protocols.leaf import Leaf, LeafKind
-from protocols.merkle import leaf_hash
+from protocols.log import leaf
+from protocols.log.leaf import Leaf, LeafKind
+from protocols.log.merkle import leaf_hash
 from protocols.pint import dispute
 from protocols.pint.dispute import Evidence
 from protocols.pint.platforms import MemberKeyring

@@ -10,7 +10,7 @@ import pytest
 from protocols.preflight.comparing import Given, differences
 from protocols.preflight.rule_set import RuleSet, document_rules
 from protocols.preflight.verdicts import Judgement, Line, overall, verdicts
-from protocols.release_rules import edition_of
+from protocols.release.rules import edition_of
 from schemas.catalogue import explain
 from schemas.errors import MalformedError, RefusedError
 from schemas.findings import Check, Outcome, Report

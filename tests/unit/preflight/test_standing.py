@@ -15,8 +15,8 @@ from protocols.balance import Quantity
 from protocols.preflight import standing
 from protocols.preflight.standing import Standing, moved, of_balance, of_operator, of_title
 from protocols.preflight.verdicts import Line, read_line
-from protocols.release_decision import Condition, Decision, State
-from protocols.release_decision import Outcome as Release
+from protocols.release.decision import Condition, Decision, State
+from protocols.release.decision import Outcome as Release
 from schemas.catalogue import explain
 from schemas.errors import MalformedError, RefusedError
 from schemas.findings import Outcome

@@ -9,8 +9,9 @@ import cbor2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from protocols import base64url, data_integrity, did, envelope, jws, keys, secured, vcdm
-from protocols.data_integrity import Expected
+from protocols import base64url, jws, keys
+from protocols.credentials import data_integrity, did, envelope, secured, vcdm
+from protocols.credentials.data_integrity import Expected
 from protocols.fields import Fields
 from protocols.verify import proven
 from protocols.verify.presentation_steps import unwrapped

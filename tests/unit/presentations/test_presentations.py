@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from protocols import data_integrity, did, envelope, jws, keys, presentation, secured
-from protocols.data_integrity import Expected
-from protocols.key_binding import Challenge
+from protocols import jws, keys
+from protocols.credentials import data_integrity, did, envelope, presentation, secured
+from protocols.credentials.data_integrity import Expected
+from protocols.credentials.key_binding import Challenge
 from protocols.verify import Case, examine_document, verify_document
 from protocols.verify.proven import Proven
 from schemas import strict_json

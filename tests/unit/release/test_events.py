@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from protocols.release import Decision, Outcome, State, decide
-from protocols.release_facts import EventFact, ReleaseFacts, Standing
-from protocols.release_rules import countries, rules_for
+from protocols.release.conditions import Decision, Outcome, State, decide
+from protocols.release.facts import EventFact, ReleaseFacts, Standing
+from protocols.release.rules import countries, rules_for
 
 base = importlib.import_module("tests.unit.release.test_release")
 links = importlib.import_module("tests.unit.release.test_pick_up")

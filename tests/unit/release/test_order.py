@@ -8,19 +8,20 @@ from datetime import timedelta
 
 import pytest
 
-from protocols import credential, release_reading
+from protocols.credentials import credential
 from protocols.member_list import IssuerEntry
-from protocols.release import Decision, Outcome, State, decide
-from protocols.release_facts import Standing, TitleFact
-from protocols.release_order import (
+from protocols.release import reading as release_reading
+from protocols.release.conditions import Decision, Outcome, State, decide
+from protocols.release.facts import Standing, TitleFact
+from protocols.release.order import (
     Collector,
     OrderRequest,
     decision_digest,
     number_of,
     order_payload,
 )
-from protocols.release_reading import Held, read_facts, standing_of
-from protocols.release_rules import rules_for
+from protocols.release.reading import Held, read_facts, standing_of
+from protocols.release.rules import rules_for
 from protocols.verify import Case, examine_document, verify_document
 from schemas import registry
 from schemas.errors import RefusedError

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import jws, member_list, pick_up
+from protocols import jws, member_list
 from protocols.keys import SoftwareSigner
 from protocols.member_list import (
     ListedKey,
@@ -23,7 +23,15 @@ from protocols.member_list import (
     PartyEntry,
     Roots,
 )
-from protocols.pick_up import Company, Link, entitled, read_link, read_revocation, require_form
+from protocols.release import pick_up
+from protocols.release.pick_up import (
+    Company,
+    Link,
+    entitled,
+    read_link,
+    read_revocation,
+    require_form,
+)
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError
 

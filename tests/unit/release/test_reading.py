@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from protocols import release_reading as reading
+from protocols.release import reading
 from schemas.view import View
 
 NOW = datetime(2026, 11, 18, 9, 0, tzinfo=UTC)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import release_rules
-from protocols.release import Decision, OrderAction, Outcome, State, decide, reconsider
-from protocols.release_facts import (
+from protocols.release import rules as release_rules
+from protocols.release.conditions import Decision, OrderAction, Outcome, State, decide, reconsider
+from protocols.release.facts import (
     CustomsFact,
     DeliveryOrderFact,
     DocumentFact,
@@ -24,7 +24,7 @@ from protocols.release_facts import (
     TitleFact,
     TransportFact,
 )
-from protocols.release_rules import rules_for
+from protocols.release.rules import rules_for
 from schemas.catalogue import explain
 from schemas.errors import RefusedError
 from tests.shared import shared_path

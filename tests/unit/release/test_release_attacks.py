@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from protocols.release import Outcome
-from protocols.release_facts import (
+from protocols.release.conditions import Outcome
+from protocols.release.facts import (
     CustomsFact,
     DeliveryOrderFact,
     PlantHealthFact,

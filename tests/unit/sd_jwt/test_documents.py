@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from protocols import credential, forms, jws, key_binding, sd_credential, sd_jwt
-from protocols.credential import JSON, CredentialClaims, DocumentFile
-from protocols.key_binding import Challenge
+from protocols import jws
+from protocols.credentials import credential, forms, key_binding, sd_credential, sd_jwt
+from protocols.credentials.credential import JSON, CredentialClaims, DocumentFile
+from protocols.credentials.key_binding import Challenge
 from protocols.verify import Document, Verified, verify_document
 from protocols.verify.altered import given_payload
 from schemas import registry, strict_json

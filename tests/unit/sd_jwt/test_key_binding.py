@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from protocols import base64url, jws, key_binding, sd_jwt
-from protocols.key_binding import Challenge
-from protocols.sd_jwt import SdJwt
+from protocols import base64url, jws
+from protocols.credentials import key_binding, sd_jwt
+from protocols.credentials.key_binding import Challenge
+from protocols.credentials.sd_jwt import SdJwt
 from schemas import strict_json
 from schemas.errors import MalformedError, TradeError
 from tests.support.made_network import NOW, A, signer

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import base64url, jws, sd_jwt
-from protocols.sd_jwt import SdJwt
+from protocols import base64url, jws
+from protocols.credentials import sd_jwt
+from protocols.credentials.sd_jwt import SdJwt
 from schemas import strict_json
 from schemas.catalogue import explain
 from schemas.errors import MalformedError, RefusedError, TooLargeError, TradeError

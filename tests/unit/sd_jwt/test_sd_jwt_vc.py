@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import jws, sd_jwt, sd_jwt_vc
+from protocols import jws
+from protocols.credentials import sd_jwt, sd_jwt_vc
 from schemas import strict_json
 from schemas.errors import MalformedError
 from tests.support.made_network import A, B, signer

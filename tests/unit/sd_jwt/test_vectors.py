@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from protocols import jws, key_binding, keys, sd_jwt, sd_jwt_vc, times, vcdm
-from protocols.key_binding import Challenge
+from protocols import jws, keys, times
+from protocols.credentials import key_binding, sd_jwt, sd_jwt_vc, vcdm
+from protocols.credentials.key_binding import Challenge
 from schemas.errors import TradeError
 from tests.shared import shared_path
 

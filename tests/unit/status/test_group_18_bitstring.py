@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import credential, status_list
+from protocols.credentials import credential, status_list
+from protocols.credentials.status_list import SUSPENSION, Status, StatusEntry, StatusList
 from protocols.fields import Fields
-from protocols.status_list import SUSPENSION, Status, StatusEntry, StatusList
 from protocols.verify import verify_document
 from schemas.errors import MalformedError, RefusedError
 from schemas.findings import Check, Report

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import base64url, status_list
-from protocols import token_status_list as tokens
-from protocols.token_status_list import TokenStatusList
+from protocols import base64url
+from protocols.credentials import status_list
+from protocols.credentials import token_status_list as tokens
+from protocols.credentials.token_status_list import TokenStatusList
 from schemas.errors import MalformedError
 from tests.shared import shared_path
 

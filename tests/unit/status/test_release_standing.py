@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import status_list
-from protocols.release_facts import Standing
-from protocols.release_reading import Held, standing_of
-from protocols.status_list import SUSPENSION, StatusEntry
+from protocols.credentials import status_list
+from protocols.credentials.status_list import SUSPENSION, StatusEntry
+from protocols.release.facts import Standing
+from protocols.release.reading import Held, standing_of
 from protocols.verify import Case, verify_case
 from tests.support import evidence_world as world
 from tests.support.title_world import NOW, did

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from node.title.exit_file import execute
-from protocols.title import Bill, Ending, Kind
-from protocols.title_operation import read_operation
+from protocols.title.machine import Bill, Ending, Kind
+from protocols.title.operation import read_operation
 from schemas.errors import TradeError
 from tests.support.title_world import NOW, World, issue, operation, signed
 

@@ -11,11 +11,11 @@ import pytest
 
 from node.title import exit_file
 from node.title.exit_file import ExitFile
-from protocols import registry
 from protocols.digest import sha256
 from protocols.member_list import MemberListDraft, advance, sign_list, write_export
-from protocols.title import Bill, Ending, Issuance, Kind
-from protocols.title_operation import sign_manifest
+from protocols.title import registry
+from protocols.title.machine import Bill, Ending, Issuance, Kind
+from protocols.title.operation import sign_manifest
 from schemas import laws, strict_json
 from tests.support import pint_world as pint
 from tests.support.title_world import (
@@ -34,8 +34,8 @@ from tests.support.title_world import (
 
 if TYPE_CHECKING:
     from protocols.member_list import MemberList
-    from protocols.title import Operation, TitleState
-    from protocols.title_operation import IssuanceManifest
+    from protocols.title.machine import Operation, TitleState
+    from protocols.title.operation import IssuanceManifest
     from schemas.findings import Check
 
 ROOT = ecdsa("founder", "root")

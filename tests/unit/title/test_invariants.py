@@ -15,9 +15,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from protocols.registry import MAX_OPERATIONS, execute
-from protocols.title import NO_HEAD, Bill, Ending, Kind, Operation, State, TitleState, next_head
-from protocols.title_operation import read_operation
+from protocols.title.machine import (
+    NO_HEAD,
+    Bill,
+    Ending,
+    Kind,
+    Operation,
+    State,
+    TitleState,
+    next_head,
+)
+from protocols.title.operation import read_operation
+from protocols.title.registry import MAX_OPERATIONS, execute
 from schemas.errors import TradeError
 from tests.support.title_world import (
     MEMBERS,

@@ -8,7 +8,7 @@ import pytest
 
 from protocols import jws
 from protocols.pint.chain import open_manifest
-from protocols.title_operation import ISSUANCE_TYP, read_manifest, sign_manifest
+from protocols.title.operation import ISSUANCE_TYP, read_manifest, sign_manifest
 from schemas import strict_json
 from schemas.errors import MalformedError
 from tests.support.title_world import ecdsa, manifest

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import pytest
 
-from protocols.registry import execute
-from protocols.title import Bill, Ending, Kind, State, TitleState, joint_party
-from protocols.title_json import operation_bytes, read_operation_bytes
-from protocols.title_operation import read_operation, sign_operation
-from protocols.title_proof import read_proof, verify_history, verify_proof
+from protocols.title.json_forms import operation_bytes, read_operation_bytes
+from protocols.title.machine import Bill, Ending, Kind, State, TitleState, joint_party
+from protocols.title.operation import read_operation, sign_operation
+from protocols.title.proof import read_proof, verify_history, verify_proof
+from protocols.title.registry import execute
 from schemas.errors import TradeError
 from tests.support.title_world import (
     ARBITER,

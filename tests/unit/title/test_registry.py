@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols import times
-from protocols.registry import (
+from protocols.title.json_forms import map_key
+from protocols.title.machine import Bill, Ending, Kind, State
+from protocols.title.proof import (
+    TitleProof,
+    read_proof,
+    read_proof_json,
+    verify_history,
+    verify_proof,
+)
+from protocols.title.registry import (
     MAX_OPERATIONS,
     Arbiter,
     Execution,
@@ -19,23 +28,14 @@ from protocols.registry import (
     execute,
     open_batch,
 )
-from protocols.registry_entries import (
+from protocols.title.registry_entries import (
     BatchEntry,
     HandOverEntry,
     OperationEntry,
     RootEntry,
     decode,
 )
-from protocols.sparse_map import EMPTY, SparseMap, root_of
-from protocols.title import Bill, Ending, Kind, State
-from protocols.title_json import map_key
-from protocols.title_proof import (
-    TitleProof,
-    read_proof,
-    read_proof_json,
-    verify_history,
-    verify_proof,
-)
+from protocols.title.sparse_map import EMPTY, SparseMap, root_of
 from schemas.errors import MalformedError, RefusedError, TradeError, UnavailableError
 from tests.support.title_world import (
     ARBITER,

@@ -10,11 +10,11 @@ import pytest
 from ledger import registry_store
 from ledger.registry_witness import held
 from protocols import times
-from protocols.registry import execute
-from protocols.registry_dating import TOLERANCE_MS
-from protocols.registry_entries import BatchEntry, decode
-from protocols.title import Kind
-from protocols.title_operation import read_operation, verify_refusal
+from protocols.title.machine import Kind
+from protocols.title.operation import read_operation, verify_refusal
+from protocols.title.registry import execute
+from protocols.title.registry_dating import TOLERANCE_MS
+from protocols.title.registry_entries import BatchEntry, decode
 from tests.support.registry_network import LINE, RegistryNetwork, beginning
 from tests.support.title_world import (
     ARBITER,

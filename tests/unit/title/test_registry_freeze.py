@@ -12,17 +12,19 @@ from ledger import registry_freezes
 from ledger.registry_freezes import Dispute
 from ledger.registry_witness import Mirror, View
 from ledger.witness import Cosigner
-from protocols import checkpoint, log_policy, merkle, note, times
-from protocols import registry_freeze as freezing
-from protocols.checkpoint import Checkpoint
-from protocols.evm_title import EvmArbiterId
+from protocols import times
+from protocols.evm.title import EvmArbiterId
+from protocols.log import checkpoint, merkle, note
+from protocols.log import policy as log_policy
+from protocols.log.checkpoint import Checkpoint
 from protocols.member_list import MemberList, Roots, open_founding, sign_list
-from protocols.registry import Arbiter, beginning, execute, hand_over, open_batch
-from protocols.registry_entries import HandOverEntry, RootEntry
-from protocols.registry_freeze import Freeze, Lineage, SignedFreeze
-from protocols.registry_wire import AddBatch
-from protocols.sparse_map import EMPTY
-from protocols.title import Kind
+from protocols.title import registry_freeze as freezing
+from protocols.title.machine import Kind
+from protocols.title.registry import Arbiter, beginning, execute, hand_over, open_batch
+from protocols.title.registry_entries import HandOverEntry, RootEntry
+from protocols.title.registry_freeze import Freeze, Lineage, SignedFreeze
+from protocols.title.registry_wire import AddBatch
+from protocols.title.sparse_map import EMPTY
 from schemas.errors import ConflictError, MalformedError, RefusedError, TradeError
 from tests.support.registry_network import database
 from tests.support.title_world import (
@@ -243,7 +245,7 @@ def test_r22_a_hand_over_is_re_executed_from_the_log_alone(world: World) -> None
     assert done.registry.titles.root == world.registry.titles.root
     assert done.changed == world.states
     run = replace(operation(Kind.TRANSFER, issue().title, 2, "bank", "imp-a"))
-    from protocols.registry import Execution
+    from protocols.title.registry import Execution
 
     batch = open_batch(done.registry, MEMBERS, NOW_MS)
     going = Execution(done.registry, batch, MEMBERS, dict(done.changed).get)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ledger import registry_store
-from protocols import checkpoint, times
-from protocols.title import Kind
-from protocols.title_operation import read_operation
+from protocols import times
+from protocols.log import checkpoint
+from protocols.title.machine import Kind
+from protocols.title.operation import read_operation
 from tests.support.registry_network import QUORUM, RegistryNetwork
 from tests.support.title_world import WITNESSES, issue, operation, party, signed
 

@@ -15,13 +15,14 @@ from ledger.registry_tables import metadata, operations
 from ledger.registry_witness import Mirror, View, held
 from ledger.tables import leaves
 from ledger.witness import Cosigner
-from protocols import checkpoint, cosignature, merkle, note, times
-from protocols.checkpoint import Checkpoint
-from protocols.registry import Registry
-from protocols.registry_freeze import Lineage
-from protocols.registry_wire import AddBatch, origin_hash, parse_add_batch
-from protocols.title import Kind
-from protocols.title_operation import read_operation, verify_refusal
+from protocols import times
+from protocols.log import checkpoint, cosignature, merkle, note
+from protocols.log.checkpoint import Checkpoint
+from protocols.title.machine import Kind
+from protocols.title.operation import read_operation, verify_refusal
+from protocols.title.registry import Registry
+from protocols.title.registry_freeze import Lineage
+from protocols.title.registry_wire import AddBatch, origin_hash, parse_add_batch
 from schemas.errors import MalformedError, SettingsError, UnavailableError
 from tests.support.title_world import (
     ARBITER,

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from protocols import title_fork
-from protocols.title import Kind
-from protocols.title_fork import History, TitleFork
+from protocols.title import fork as title_fork
+from protocols.title.fork import History, TitleFork
+from protocols.title.machine import Kind
 from schemas.errors import RefusedError, TradeError
 from tests.support.title_world import ARBITER, MEMBERS, World, issue, signed
 

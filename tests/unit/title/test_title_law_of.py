@@ -9,7 +9,7 @@ from hashlib import sha256
 import pytest
 
 from protocols import jws
-from protocols.title_operation import ISSUANCE_TYP, read_manifest, sign_manifest
+from protocols.title.operation import ISSUANCE_TYP, read_manifest, sign_manifest
 from schemas import laws
 from schemas.errors import MalformedError
 from tests.support.title_world import ecdsa, manifest

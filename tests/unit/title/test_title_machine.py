@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from protocols.title import (
+from protocols.title.machine import (
     NO_HEAD,
     Bill,
     Ending,

@@ -9,8 +9,8 @@ import pytest
 from node.title.news import CODE, TitleNews, check_news
 from protocols import base64url, jws
 from protocols.fields import Fields
-from protocols.title import Kind
-from protocols.title_operation import read_operation, sign_manifest
+from protocols.title.machine import Kind
+from protocols.title.operation import read_operation, sign_manifest
 from schemas import strict_json
 from schemas.errors import RefusedError, UnavailableError
 from tests.support.title_world import (

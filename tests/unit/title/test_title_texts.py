@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from protocols import jws, times
 from protocols.digest import sha256
 from protocols.fields import Fields
-from protocols.registry import MemberTitleKeys
-from protocols.title import Bill, Ending, Issuance, Kind, Offer, Operation, State, TitleState
-from protocols.title_json import (
+from protocols.title.json_forms import (
     operation_bytes,
     read_operation_bytes,
     read_state,
@@ -21,7 +19,17 @@ from protocols.title_json import (
     state_bytes,
     state_json,
 )
-from protocols.title_operation import (
+from protocols.title.machine import (
+    Bill,
+    Ending,
+    Issuance,
+    Kind,
+    Offer,
+    Operation,
+    State,
+    TitleState,
+)
+from protocols.title.operation import (
     ISSUANCE_TYP,
     OPERATION_TYP,
     REFUSAL_TYP,
@@ -38,6 +46,7 @@ from protocols.title_operation import (
     verify_operation,
     verify_refusal,
 )
+from protocols.title.registry import MemberTitleKeys
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError, TooLargeError
 from tests.support.title_world import (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from protocols.title import Bill
+from protocols.title.machine import Bill
 from schemas import registry, titled
 from schemas.errors import RefusedError
 from schemas.titled import LegalBasis

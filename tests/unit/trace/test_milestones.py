@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.milestones import TOLERANCE, Milestone, Planned, Progress, steps
+from protocols.release.milestones import TOLERANCE, Milestone, Planned, Progress, steps
 
 T0 = datetime(2026, 11, 18, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -9,8 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import mldsa
 
 from node.trust import views
-from protocols import joining, log_policy, member_list, note, rights
+from protocols import joining, member_list, rights
 from protocols.joining import JoinRequest, Right
+from protocols.log import note
+from protocols.log import policy as log_policy
 from protocols.member_list import IssuerEntry, LogEntry, MemberListDraft, NodeEntry, PartyEntry
 from protocols.members import policies
 from schemas import strict_json

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocols import status_list
+from protocols.credentials import status_list
 from protocols.verify import Document, Verified, verify_document
 from schemas.findings import Outcome, Report
 from tests.support import evidence_world as world

@@ -10,7 +10,8 @@ import pytest
 from node.home import Home
 from node.verification import contexts
 from node.verification.contexts import ContextStore, well_known
-from protocols import base64url, multikey, vcdm
+from protocols import base64url
+from protocols.credentials import multikey, vcdm
 from protocols.digest import sha256
 from protocols.fields import Fields
 from schemas.errors import (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from protocols import jws, status_list
+from protocols import jws
+from protocols.credentials import status_list
 from protocols.member_list import MemberList
 from schemas.findings import Outcome
 from tests.support import evidence_world as world

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from protocols import leaf
-from protocols.leaf import LeafKind
-from protocols.log_proof import LogProof
+from protocols.log import leaf
+from protocols.log.leaf import LeafKind
+from protocols.log.proof import LogProof
 from protocols.verify import Receipt
 from schemas.findings import Outcome
 from tests.support import evidence_world as world
@@ -79,6 +79,6 @@ def test_r5_the_policy_beside_the_receipt_counts_for_nothing() -> None:
 
 
 def _parsed(text: str) -> LogProof:
-    from protocols import log_proof
+    from protocols.log import proof as log_proof
 
     return log_proof.parse(text)

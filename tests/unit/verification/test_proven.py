@@ -7,8 +7,9 @@ import json
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from protocols import data_integrity, did, keys, vcdm
-from protocols.data_integrity import Expected
+from protocols import keys
+from protocols.credentials import data_integrity, did, vcdm
+from protocols.credentials.data_integrity import Expected
 from protocols.verify.proven import Proven, credential_report
 from schemas.findings import Outcome
 from tests.support.title_world import NOW

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
-from protocols import credential
+from protocols.credentials import credential
 from protocols.digest import sha256
 from protocols.member_list import IssuerEntry
 from tests.support import evidence_world as world

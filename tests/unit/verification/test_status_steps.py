@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from protocols import status_list
+from protocols.credentials import status_list
 from protocols.digest import sha256
 from schemas.findings import Outcome
 from tests.support import evidence_world as world

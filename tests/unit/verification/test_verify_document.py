@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import base64url, credential, jws
-from protocols.key_binding import Challenge
+from protocols import base64url, jws
+from protocols.credentials import credential
+from protocols.credentials.key_binding import Challenge
 from protocols.verify import STEPS, Verified
 from schemas.catalogue import explain
 from schemas.findings import Check, Outcome, Report

@@ -1,0 +1,1 @@
+"""Credentials and presentations, ours and others': written, secured, opened and revoked."""

@@ -1,0 +1,1 @@
+"""The witnessed log: its tree, notes, checkpoints, cosignatures, policies and receipts (C2SP)."""

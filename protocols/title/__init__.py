@@ -1,0 +1,1 @@
+"""Titles of bills of lading: the state machine, its signed forms, the log that arbitrates."""
