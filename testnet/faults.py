@@ -163,18 +163,17 @@ async def double_transfer(run: Run, bill: Issued) -> None:
     answers = await asyncio.gather(*(_or_refusal(rivals[to], after) for to, after in acts))
     won = [to for to, answer in zip(order, answers, strict=True) if "refusal" not in answer]
     lost = [answer for answer in answers if "refusal" in answer]
-    if lost and lost[0].get("code") != "title_seq_conflict":
+    if lost and not _is_signed_conflict(lost[0]):
         # Its own node knew of the other offer by then, and refused it or built on it: what the
         # exporter signed on the old head is put before the arbiter itself.
         (late,) = (to for to in order if to not in won)
         lost = [await _or_refusal(_relay(run, "nl-port", _offer(run, shown, late)), 0.0)]
     chosen = await _chosen(run, title, PLATFORMS)
     caught = len(won) == 1 and len(lost) == 1 and set(chosen.values()) == {did(won[0])}
-    signed = bool(lost) and lost[0].get("refusal", "").count(".") == 2
     _end(
         run,
         "double-transfer",
-        caught=caught and signed,
+        caught=caught and _is_signed_conflict(lost[0]),
         winner=", ".join(_name(run, to) for to in won),
         loser=", ".join(_name(run, to) for to in order if to not in won),
         bill=bill.number,
@@ -189,6 +188,12 @@ async def double_transfer(run: Run, bill: Issued) -> None:
     stage.screen.plan("A", 1)  # The story goes on with the bank, so the financier declines.
     await stage.operate("A", "sg-port", "DECLINE_OFFER", by="financier-2")
     await bills.move(stage, "A", "nhl", "TRANSFER", by="exp-a", to="bank")
+
+
+def _is_signed_conflict(answer: Mapping[str, Any]) -> bool:
+    """Whether the arbiter itself says, signed, that another operation took the place."""
+    signed = answer.get("refusal", "").count(".") == 2
+    return signed and answer.get("code") == "title_seq_conflict"
 
 
 def _offer(run: Run, shown: Mapping[str, Any], to: str) -> str:

@@ -117,7 +117,9 @@ async def test_r5_lists_are_carried_by_file_and_linked_to_the_one_held(
     await here.apost("/v1/trust/sign", {"days": 40, "algorithms": [
         {"id": "ES384", "until": "2035-01-01T00:00:00Z"}]})  # fmt: skip
     whole = (await here.arequest("GET", "/v1/trust/export")).body
-    apart = founded_homes.make(tmp_path, "gamma", "SG", "port")
+    # It asks nobody for a newer list while this lasts: each comes by file.
+    alone = {"check_interval": 3600.0}
+    apart = founded_homes.make(tmp_path, "gamma", "SG", "port", members=alone)
     async with running_node(apart) as gamma:
         client = founded_homes.client(gamma)
 
