@@ -130,12 +130,8 @@ class Counterparts:
         """Whose keys sign a carrier's issuance manifests."""
         members = self._node.members.current
         if carrier.is_member and members is not None:
-            return _member_carrier(members, carrier.name)
-        # The operator's word has no beginning of its own: each certificate's own times count.
-        anchors = tuple(
-            AnchorEntry(PLATFORM, carrier.name, one, _ALWAYS) for one in carrier.certificates
-        )
-        return Signatory(carrier.name, tuple(certified(anchors)), anchors)
+            return member_carrier(members, carrier.name)
+        return foreign_carrier(carrier)
 
     def _member(self, did: str) -> Counterpart | None:
         members = self._node.members.current
@@ -153,7 +149,16 @@ class Counterparts:
         return Counterpart(did, roles, entry.platform, subscription=did if roles else None)
 
 
-def _member_carrier(members: MemberList, did: str) -> Signatory:
+def foreign_carrier(carrier: Counterpart) -> Signatory:
+    """By the certificates that the operator wrote down for it."""
+    # The operator's word has no beginning of its own: each certificate's own times count.
+    anchors = tuple(
+        AnchorEntry(PLATFORM, carrier.name, one, _ALWAYS) for one in carrier.certificates
+    )
+    return Signatory(carrier.name, tuple(certified(anchors)), anchors)
+
+
+def member_carrier(members: MemberList, did: str) -> Signatory:
     """By its title key under our own typ, by its certified credential key in DCSA's plain form."""
     code = IdentifyingCode(DID_PROVIDER, did, DID_LIST)
     found = MemberKeyring(members).carrier(TransactionParty(did, NO_PLATFORM, (code,)))

@@ -251,6 +251,14 @@ def put_call(conn: Connection, draft: Draft, now_ms: int) -> int:
     return _put(conn, calls, fresh | asdict(draft))
 
 
+def call(conn: Connection, number: int) -> Call:
+    """The one of that number; raises NotFoundError `ebl_bill_unknown`."""
+    row = conn.execute(select(calls).where(calls.c.number == number)).first()
+    if row is None:
+        raise NotFoundError("ebl_bill_unknown", f"call {number}")
+    return Call(**row._asdict())
+
+
 def due(conn: Connection, now_ms: int, limit: int) -> list[Call]:
     """Calls to be made now, oldest first."""
     query = select(calls).where(calls.c.state == "waiting", calls.c.again_at <= now_ms)

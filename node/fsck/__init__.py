@@ -86,7 +86,18 @@ class AreaResult:
 
 def areas() -> dict[str, Area]:
     """Every area by its check id, in order."""
-    from node.fsck import bills, kept, logs, registries, stored, titles, tracking
+    from node.fsck import (
+        bills,
+        calls,
+        issuances,
+        kept,
+        logs,
+        registries,
+        stored,
+        surrenders,
+        titles,
+        tracking,
+    )
 
     return {
         "FSCK-09": stored.database,
@@ -106,6 +117,10 @@ def areas() -> dict[str, Area]:
         "FSCK-15": kept.stamps,
         "FSCK-16": tracking.tracking,
         "FSCK-17": bills.received_bills,
+        "FSCK-18": issuances.issuances,
+        "FSCK-19": surrenders.surrenders,
+        "FSCK-20": calls.calls,
+        "FSCK-21": calls.notifications,
     }
 
 

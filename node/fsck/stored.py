@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import Connection, Select, Table, inspect, select, text
+from sqlalchemy import Connection, Select, Table, inspect, literal, select, text
 
 from node.documents.tables import documents as document_table
 from node.exchange.tables import inbox, outbox, receipts_issued, receipts_received
@@ -17,13 +18,12 @@ from protocols.exchange import manifest, receipt
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from node.fsck import Context
     from protocols.exchange.receipt import SignedReceipt
     from protocols.jws import Jws
 
 PAGE = 200
+Faults: TypeAlias = Callable[[Connection, "Context", int], Iterator[str]]
 
 
 def pages(conn: Connection, query: Select[Any]) -> Iterator[Any]:
@@ -36,6 +36,33 @@ def pages(conn: Connection, query: Select[Any]) -> Iterator[Any]:
 def has(conn: Connection, table: Table) -> bool:
     """Whether the table exists in this store."""
     return inspect(conn).has_table(table.name)
+
+
+def there(conn: Connection, table: Table, **values: Any) -> bool:
+    """Whether the table has a row with these values."""
+    query = select(literal(1)).select_from(table).filter_by(**values)
+    return conn.execute(query.limit(1)).first() is not None
+
+
+def each(conn: Connection, context: Context, table: Table, faults: Faults) -> Iterator[str]:
+    """What `faults` finds in each row of a numbered table, the row named.
+
+    Only numbers are read ahead, so of rows that are large one is held at a time.
+    """
+    number = table.c.number
+    last: int | None = None
+    while has(conn, table):
+        query = select(number).order_by(number).limit(PAGE)
+        page = conn.execute(query if last is None else query.where(number > last)).scalars().all()
+        if not page:
+            return
+        last = page[-1]
+        for one in page:
+            context.examined += 1
+            try:
+                yield from (f"{table.name} {one}: {fault}" for fault in faults(conn, context, one))
+            except TradeError as error:
+                yield f"{table.name} {one}: it cannot be read: {error.code}"
 
 
 def database(conn: Connection, context: Context) -> Iterator[str]:
