@@ -200,9 +200,14 @@ def verify(jws: Jws, key: PublicKey) -> None:
 
     Raises RefusedError `jws_algorithm_mismatch` or `bad_signature`.
     """
-    if jws.header.alg not in ALGORITHMS[key.algorithm].header_names:
+    check(key, jws.header.alg, jws.signature, jws.signing_input)
+
+
+def check(key: PublicKey, alg: str, signature: bytes, signing_input: bytes) -> None:
+    """As `verify`, for a signature that is in another envelope (COSE, SD-JWT)."""
+    if alg not in ALGORITHMS[key.algorithm].header_names:
         raise RefusedError("jws_algorithm_mismatch", "alg does not fit the key", pointer="/alg")
-    if not key.verify(jws.signature, jws.signing_input):
+    if not key.verify(signature, signing_input):
         raise RefusedError("bad_signature", "the signature does not fit the key and the bytes")
 
 

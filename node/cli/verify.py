@@ -61,9 +61,9 @@ def verify(
     """Verify a document file; exit code 0 only when every check passed.
 
     With --trust nothing but the two files is used. Beside FILE may lie NAME.status.jwt (the
-    issuer's status list), NAME.register.jwt (its register's answer about a ship certificate) and
-    the receipt NAME.leaf with NAME.tlog-proof; --receipt names a receipt file, which may bring an
-    anchor on a chain and renewals.
+    issuer's status list; NAME.status.cwt in CWT form), NAME.register.jwt (its register's answer
+    about a ship certificate) and the receipt NAME.leaf with NAME.tlog-proof; --receipt names a
+    receipt file, which may bring an anchor on a chain and renewals.
     """
     from node.verification import report_view
 

@@ -121,7 +121,8 @@ token_versions = Table(
     Column("uri", URL, primary_key=True),
     Column("issuer", DID, primary_key=True),
     Column("issued_at", BigInteger, primary_key=True, autoincrement=False),
-    Column("digest", LargeBinary(32), nullable=False),
-    Column("signed", Text, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),  # of what it states, in either form
+    Column("media_type", String(150), nullable=False),
+    Column("signed", LargeBinary, nullable=False),
     Column("fetched_at", BigInteger, nullable=False),
 )

@@ -18,8 +18,7 @@ from node.guarded.client import MAX_STATUS_BYTES
 from node.store import dialect
 from protocols import times
 from protocols.credentials import token_status_list as tokens
-from protocols.digest import sha256
-from schemas.errors import ConflictError, MalformedError, RefusedError, TradeError, UnavailableError
+from schemas.errors import ConflictError, RefusedError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -28,35 +27,38 @@ if TYPE_CHECKING:
 
     from node.documents.alarms import ListAlarms
     from node.runtime import Node
-    from protocols.credentials.token_status_list import TokenStatusList
+    from protocols.credentials.token_status_list import ListToken, TokenStatusList
 
-ACCEPT = ("application/statuslist+jwt",)
+#: Both forms, the one that more issuers have first.
+ACCEPT = (tokens.JWT, tokens.CWT)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """The signed list that is held now, and why it could not be had fresh."""
+    """The signed list that is held now, in its form, and why it could not be had fresh."""
 
-    held: str | None
+    held: ListToken | None
     fault: TradeError | None = None
 
 
-def held_at(conn: Connection, uri: str, issuer: str, at_ms: int | None = None) -> str | None:
+def held_at(conn: Connection, uri: str, issuer: str, at_ms: int | None = None) -> ListToken | None:
     """The signed list that was in force at `at_ms`, or the newest, as far as it is held here."""
     held = token_versions.c
-    query = select(held.signed).where(held.uri == uri, held.issuer == issuer)
+    query = select(held.media_type, held.signed).where(held.uri == uri, held.issuer == issuer)
     if at_ms is not None:
         query = query.where(held.issued_at <= at_ms)
-    found: str | None = conn.execute(query.order_by(held.issued_at.desc()).limit(1)).scalar()
-    return found
+    row = conn.execute(query.order_by(held.issued_at.desc()).limit(1)).one_or_none()
+    return None if row is None else tokens.received(row.media_type, bytes(row.signed))
 
 
-def take(conn: Connection, opened: TokenStatusList, text: str, floor: int, now_ms: int) -> None:
+def take(
+    conn: Connection, opened: TokenStatusList, token: ListToken, floor: int, now_ms: int
+) -> None:
     """Keep a verified list; RefusedError `status_rollback`, ConflictError `status_fork`.
 
     floor: `iat` (ms) of what was held when it was asked for
     """
-    issued_at, digest = times.to_ms(opened.issued_at), sha256(text.split(".")[1].encode())
+    issued_at, digest = times.to_ms(opened.issued_at), opened.digest
     if issued_at < floor:
         raise RefusedError("status_rollback", "the list is older than the one already held")
     known = conn.execute(
@@ -73,7 +75,8 @@ def take(conn: Connection, opened: TokenStatusList, text: str, floor: int, now_m
         "issuer": opened.issuer,
         "issued_at": issued_at,
         "digest": digest,
-        "signed": text,
+        "media_type": tokens.JWT if isinstance(token, str) else tokens.CWT,
+        "signed": token.encode("ascii") if isinstance(token, str) else token,
         "fetched_at": now_ms,
     }
     dialect.upsert(conn, token_versions, values, key=["uri", "issuer", "issued_at"])
@@ -115,23 +118,22 @@ class TokenLists:
         self._alarms.in_order(issuer, uri)
         return TokenAnswer(await self._node.store.read(held_at, uri, issuer, ms))
 
-    async def _fetch(self, issuer: str, uri: str, at: datetime | None, held: str | None) -> None:
+    async def _fetch(
+        self, issuer: str, uri: str, at: datetime | None, held: ListToken | None
+    ) -> None:
         members = self._node.members.current
         if members is None:
             raise UnavailableError("no_member_list", "this node holds no member list yet")
         asked = uri if at is None else tokens.at_time(uri, at)
-        body = await self._node.guarded.get(asked, cap=MAX_STATUS_BYTES, accept=ACCEPT)
-        try:
-            text = body.decode("ascii").strip()
-        except UnicodeDecodeError:
-            raise MalformedError(tokens.CODE, "the answer is not a list token") from None
+        answer = await self._node.guarded.fetch(asked, cap=MAX_STATUS_BYTES, accept=ACCEPT)
+        token = tokens.received(answer.media_type, answer.body)
         # A version of another time was in order then, and need not be any more.
         now = at or self._node.clock.now()
-        opened = tokens.open_list(text, members=members, now=now, issuer=issuer)
+        opened = tokens.open_list(token, members=members, now=now, issuer=issuer)
         if opened.uri != uri:
             raise RefusedError("token_status_other_list", "another list was answered")
         floor = 0
         if held is not None and at is None:
             floor = times.to_ms(tokens.parse_list(held)[1].issued_at)
         now_ms = self._node.clock.now_ms()
-        await self._node.store.write(take, opened, text, floor, now_ms)
+        await self._node.store.write(take, opened, token, floor, now_ms)

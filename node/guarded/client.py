@@ -93,6 +93,14 @@ class _Request:
     content_type: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was fetched: the media type it was given, without parameters, and the body."""
+
+    media_type: str
+    body: bytes
+
+
 class GuardedClient:
     """Fetches what listed hosts publish. One per node; `close` it."""
 
@@ -123,7 +131,7 @@ class GuardedClient:
         self._failed: dict[str, tuple[float, TradeError]] = {}
         self._answered: dict[str, float] = {}
         self._probes: dict[str, asyncio.Future[None]] = {}
-        self._under_way: dict[_Request, asyncio.Task[bytes]] = {}
+        self._under_way: dict[_Request, asyncio.Task[Answer]] = {}
 
     @property
     def places(self) -> Places:
@@ -144,6 +152,12 @@ class GuardedClient:
         `fetch_wrong_type`; TooLargeError `fetch_too_large`. None of them says anything about the
         document that named the URL: to it, they are INDETERMINATE.
         """
+        return (await self.fetch(url, cap=cap, deadline=deadline, accept=accept)).body
+
+    async def fetch(
+        self, url: str, *, cap: int, deadline: float = DEADLINE, accept: tuple[str, ...]
+    ) -> Answer:
+        """As `get`, where the answer's media type says how the body is read."""
         request = _Request("GET", url, cap, deadline, accept)
         task = self._under_way.get(request)
         if task is None:
@@ -164,7 +178,8 @@ class GuardedClient:
         accept: tuple[str, ...],
     ) -> bytes:
         """The answer to `body` (time-stamp servers, RFC 3161 §3.4); as `get`, never redirected."""
-        return await self._within(_Request("POST", url, cap, deadline, accept, body, content_type))
+        request = _Request("POST", url, cap, deadline, accept, body, content_type)
+        return (await self._within(request)).body
 
     def forgive(self) -> None:
         """Forget what failed: the member list or the operator's wishes changed."""
@@ -190,12 +205,12 @@ class GuardedClient:
             session, self._session = self._session, None
             await session.close()
 
-    def _ended(self, request: _Request, task: asyncio.Task[bytes]) -> None:
+    def _ended(self, request: _Request, task: asyncio.Task[Answer]) -> None:
         self._under_way.pop(request, None)
         if not task.cancelled():
             task.exception()  # those who waited were told; nobody else needs to be
 
-    async def _within(self, request: _Request) -> bytes:
+    async def _within(self, request: _Request) -> Answer:
         target = self.places.find(request.url)
         try:
             async with asyncio.timeout(request.deadline):
@@ -204,11 +219,11 @@ class GuardedClient:
             error = UnavailableError("fetch_too_slow", "there was no whole answer in time")
             raise self._note(target.at.authority, error) from None
 
-    async def _walk(self, request: _Request, target: Target) -> bytes:
+    async def _walk(self, request: _Request, target: Target) -> Answer:
         """Asks, and follows at most `MAX_REDIRECTS` redirects to places that are listed too."""
         for _ in range(MAX_REDIRECTS + 1):
             answer = await self._when_answering(target, self._once(request, target))
-            if isinstance(answer, bytes):
+            if isinstance(answer, Answer):
                 return answer
             try:
                 target = self.places.find(str(URL(target.url).join(URL(answer, encoded=True))))
@@ -219,8 +234,8 @@ class GuardedClient:
         raise self._note(request.url, RefusedError("redirect_refused", "too many redirects"))
 
     async def _when_answering(
-        self, target: Target, asking: Coroutine[None, None, bytes | str]
-    ) -> bytes | str:
+        self, target: Target, asking: Coroutine[None, None, Answer | str]
+    ) -> Answer | str:
         """One probe for all who wait for a host of which nothing is known yet."""
         authority = target.at.authority
         try:
@@ -235,8 +250,8 @@ class GuardedClient:
             asking.close()
 
     async def _probe(
-        self, authority: str, asking: Coroutine[None, None, bytes | str]
-    ) -> bytes | str:
+        self, authority: str, asking: Coroutine[None, None, Answer | str]
+    ) -> Answer | str:
         probe = self._probes[authority] = asyncio.get_running_loop().create_future()
         try:
             return await asking
@@ -249,7 +264,7 @@ class GuardedClient:
         at = self._answered.get(authority)
         return at is not None and self._monotonic() - at < QUIET_SECONDS
 
-    async def _once(self, request: _Request, target: Target) -> bytes | str:
+    async def _once(self, request: _Request, target: Target) -> Answer | str:
         """One call: the body, or where it is redirected to."""
         authority = target.at.authority
         headers = {"Accept": ", ".join(request.accept), "Accept-Encoding": "identity"}
@@ -331,8 +346,8 @@ class GuardedClient:
         return self._session
 
 
-async def _read(response: aiohttp.ClientResponse, request: _Request) -> bytes | str:
-    """The capped body, or the Location of a redirect."""
+async def _read(response: aiohttp.ClientResponse, request: _Request) -> Answer | str:
+    """The capped answer, or the Location of a redirect."""
     if response.status in _REDIRECTS and request.method == "GET":
         return response.headers.get("Location", "")[:4096]
     if response.status != 200:
@@ -349,4 +364,4 @@ async def _read(response: aiohttp.ClientResponse, request: _Request) -> bytes | 
         if size > request.cap:
             raise TooLargeError("fetch_too_large", f"more than {request.cap} bytes")
         parts.append(part)
-    return b"".join(parts)
+    return Answer(response.content_type, b"".join(parts))

@@ -1,9 +1,9 @@
 """Verifying a file with nothing but a member list: no node, no home, no network (DESIGN §1.2).
 
-Beside the file may lie its status list (``NAME.status.jwt``; those of other moments are
-``NAME.status.<anything>.jwt``) its receipt (``NAME.leaf`` and ``NAME.tlog-proof``), its
-time-stamp (``NAME.tsr``) and, of a ship certificate, its register's answer
-(``NAME.register.jwt``); without them the report says what is not known.
+Beside the file may lie its status list (``NAME.status.jwt``, or ``.cwt`` for a Token Status List
+in CWT form; those of other moments are ``NAME.status.<anything>.jwt``), its receipt (``NAME.leaf``
+and ``NAME.tlog-proof``), its time-stamp (``NAME.tsr``) and, of a ship certificate, its register's
+answer (``NAME.register.jwt``); without them the report says what is not known.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from protocols.credentials.key_binding import Challenge
-    from protocols.credentials.status_list import StatusList, StatusLists
+    from protocols.credentials.status_list import GivenList, StatusLists
     from protocols.member_list import MemberList
     from schemas.findings import Report
 
@@ -150,16 +150,20 @@ def _status_beside(path: Path, members: MemberList, now: datetime) -> StatusList
 
 
 def _status_files(path: Path) -> list[Path]:
-    """``NAME.status.jwt``, and ``NAME.status.<anything>.jwt`` for other moments."""
-    names = (f"{path.stem}.status.jwt", f"{path.stem}.status.*.jwt")
+    """``NAME.status.jwt``, and ``NAME.status.<anything>.jwt`` for other moments; also ``.cwt``."""
+    stem = f"{path.stem}.status"
+    names = tuple(f"{stem}{more}.{form}" for more in ("", ".*") for form in ("jwt", "cwt"))
     folder = path.parent
     files = (file for file in islice(folder.iterdir(), MAX_BESIDE) if file.is_file())
     return sorted(file for file in files if any(fnmatchcase(file.name, name) for name in names))
 
 
-def _opened(file: Path, members: MemberList, now: datetime) -> StatusList | str:
-    """The list, verified as of when it was signed, or its text when it does not verify."""
-    text = read_capped(file, MAX_FILE_BYTES).decode("ascii", "replace").strip()
+def _opened(file: Path, members: MemberList, now: datetime) -> GivenList:
+    """The list, verified as of when it was signed, or as it is signed when it does not verify."""
+    data = read_capped(file, MAX_FILE_BYTES)
+    if file.suffix == ".cwt":
+        return data
+    text = data.decode("ascii", "replace").strip()
     try:
         # A list speaks for other moments too, as long as it was in order when it was signed.
         _, unverified = status_list.parse_list(text)

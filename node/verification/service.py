@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from node.verification.judging import Judged, Question
     from node.verification.rows import Undecided
     from protocols.credentials.key_binding import Challenge
-    from protocols.credentials.status_list import StatusList, StatusLists
+    from protocols.credentials.status_list import GivenList, StatusLists
     from protocols.member_list import MemberList
     from protocols.verify import Case
     from protocols.verify.foreign_steps import Foreign
@@ -196,7 +196,7 @@ class VerificationService:
         self, shown: Foreign, *, refresh: bool, at: datetime | None
     ) -> StatusLists:
         """The lists that the contained credentials of a presentation name, one after another."""
-        found: list[StatusList | str] = []
+        found: list[GivenList] = []
         for case in presentation_steps.contained(shown):
             case.open()
             given = await self._status_of(case, refresh=refresh, asked=True, at=at)

@@ -14,16 +14,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import cbor2
-
-from protocols import base64url, jws
+from protocols import base64url, cose, jws
 from protocols.credentials import sd_jwt, vcdm
 from protocols.credentials.sd_jwt import SdJwt
 from protocols.jws import Header, Jws
@@ -32,6 +29,7 @@ from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError, TooLargeError
 
 if TYPE_CHECKING:
+    from protocols.strict_cbor import CborValue, Label
     from schemas.strict_json import JsonValue
 
 CODE = "envelope_malformed"
@@ -49,12 +47,6 @@ TYPES: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 LEGACY = "jwt"
-#: RFC 9053 §2, RFC 9864, RFC 9964: COSE algorithm number → its name in the table of algorithms.
-COSE_ALGORITHMS: Mapping[int, str] = MappingProxyType(
-    {-7: "ES256", -35: "ES384", -36: "ES512", -8: "EdDSA", -19: "Ed25519"}
-)
-_SIGN1 = 18
-_ALG, _CONTENT, _KID, _TYP = 1, 3, 4, 16
 _HEADER_NAMES = frozenset({"alg", "typ", "cty", "kid", "iss"})
 _KEY_ID = re.compile(r"(?a:[!-~]{1,2000})")
 _DATA_URL = re.compile(r"(?as:data:application/([a-z0-9+.-]{1,40})(;base64)?,(.+))")
@@ -146,10 +138,10 @@ def parse(data: bytes, *, media_type: str | None = None, legacy: bool = False) -
     """
     if len(data) > MAX_BYTES:
         raise TooLargeError("document_too_large", f"more than {MAX_BYTES} bytes")
-    if b"." in data[:40_000] and data[:1] != b"\xd2":
+    if b"." in data[:40_000] and not cose.is_tagged(data):
         found = _jose(data, legacy=legacy)
     else:
-        found = _cose(data if data[:1] == b"\xd2" else _base64(data.decode("ascii", "replace")))
+        found = _cose(data if cose.is_tagged(data) else _base64(data.decode("ascii", "replace")))
     if media_type is not None and media_type != found.form:
         raise RefusedError("jws_typ_unexpected", "the envelope is of another type than its URL's")
     if found.form != LEGACY and not {"vc", "vp"}.isdisjoint(found.claims):
@@ -243,48 +235,27 @@ def _named(texts: Mapping[str, str]) -> Header:
 
 
 def _cose(data: bytes) -> Envelope:
-    """COSE_Sign1 (RFC 9052 §4.2), tagged, its protected header in the shortest encoding."""
-    value = _cbor(data)
-    parts = value.value if isinstance(value, cbor2.CBORTag) and value.tag == _SIGN1 else None
-    if not isinstance(parts, list) or len(parts) != 4 or parts[1] != {}:
-        raise MalformedError(CODE, "COSE_Sign1 has four parts and no unprotected header")
-    protected, _, payload, signature = parts
-    if not all(isinstance(part, bytes) for part in (protected, payload, signature)):
-        raise MalformedError(CODE, "header, payload and signature are byte strings")
-    header = _cose_header(protected)
+    """COSE_Sign1 (RFC 9052 §4.2) whose header is protected as a whole."""
+    signed = cose.parse(data, CODE)
+    if signed.unprotected:
+        raise MalformedError(CODE, "nothing stands in the unprotected header")
+    header = _cose_header(signed.protected)
     return Envelope(
         form=header.typ,
         kind=TYPES[header.typ][0],
         alg=header.alg,
         kid=header.kid,
-        claims=_claims(payload),
-        signature=signature,
-        signing_input=cbor2.dumps(["Signature1", protected, b"", payload]),
+        claims=_claims(signed.payload),
+        signature=signed.signature,
+        signing_input=signed.signing_input,
     )
 
 
-def _cbor(data: bytes) -> object:
-    """One CBOR item, encoded as we would encode it, so that no name stands twice."""
-    source = io.BytesIO(data)
-    try:
-        value = cbor2.load(source)
-        again = cbor2.dumps(value)
-    except (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError, RecursionError):
-        raise MalformedError(CODE, "not CBOR") from None
-    if again != data:
-        raise MalformedError(CODE, "one CBOR item in its shortest form, and no more")
-    return value
-
-
-def _cose_header(protected: bytes) -> Header:
-    members = _cbor(protected)
-    if not isinstance(members, dict) or not set(members) <= {_ALG, _CONTENT, _KID, _TYP}:
+def _cose_header(members: Mapping[Label, CborValue]) -> Header:
+    if not set(members) <= {cose.ALG, cose.CONTENT, cose.KID, cose.TYP}:
         raise MalformedError(CODE, "only alg, content type, kid and typ are read")
-    typ, content, kid = (members.get(name, "") for name in (_TYP, _CONTENT, _KID))
-    alg = members.get(_ALG)
-    name = COSE_ALGORITHMS.get(alg) if isinstance(alg, int) else None
-    if name is None:
-        raise RefusedError("jws_algorithm_unknown", "alg names no algorithm in use here")
+    typ, content, kid = (members.get(name, "") for name in (cose.TYP, cose.CONTENT, cose.KID))
+    name = cose.algorithm(members, foreign=True)
     short = typ.removeprefix("application/") if isinstance(typ, str) else ""
     if not short.endswith("+cose") or short not in TYPES:
         raise RefusedError("jws_typ_unexpected", "the COSE type is vc+cose or vp+cose")
@@ -300,13 +271,9 @@ def sign_cose(
     payload: bytes, *, typ: str, algorithm: str, kid: str, sign: Callable[[bytes], bytes]
 ) -> bytes:
     """COSE_Sign1 over `payload`; the inverse of what is read here."""
-    numbers = {name: number for number, name in COSE_ALGORITHMS.items()}
     header = {
-        _ALG: numbers[algorithm],
-        _CONTENT: f"application/{TYPES[typ][1]}",
-        _KID: kid.encode("ascii"),
-        _TYP: f"application/{typ}",
+        cose.CONTENT: f"application/{TYPES[typ][1]}",
+        cose.KID: kid.encode("ascii"),
+        cose.TYP: f"application/{typ}",
     }
-    protected = cbor2.dumps(header)
-    signature = sign(cbor2.dumps(["Signature1", protected, b"", payload]))
-    return cbor2.dumps(cbor2.CBORTag(_SIGN1, [protected, {}, payload, signature]))
+    return cose.sign(payload, header, algorithm_name=algorithm, sign=sign)

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from protocols import base64url, times
+from protocols import base64url, jws, times
 from protocols.credentials import data_integrity, envelope, presentation
 from protocols.credentials.data_integrity import Expected, ProofResult, Resolver, Verification
 from protocols.credentials.vcdm import SKEW
-from protocols.keys import ALGORITHMS, PublicKey
+from protocols.keys import PublicKey
 from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError, TradeError
 from schemas.findings import Outcome
@@ -164,7 +164,7 @@ def _checked(found: Envelope, resolve: Resolver, asked: Expected) -> ProofResult
     try:
         key = resolve(method)
         if key is not None:
-            _require_signature(found, key)
+            jws.check(key, found.alg, found.signature, found.signing_input)
         _require_claims(found, asked)
     except TradeError as error:
         return ProofResult(Outcome.FAILED, error.code, error.detail, found.form, method, key)
@@ -183,13 +183,6 @@ def _method(found: Envelope) -> str:
     issuer = found.claims.get("iss")
     party = issuer if isinstance(issuer, str) else party_of(found.document)
     return f"{party}#{found.kid}"
-
-
-def _require_signature(found: Envelope, key: PublicKey) -> None:
-    if found.alg not in ALGORITHMS[key.algorithm].header_names:
-        raise RefusedError("jws_algorithm_mismatch", "alg does not fit the key", pointer="/alg")
-    if not key.verify(found.signature, found.signing_input):
-        raise RefusedError("bad_signature", "the signature does not fit the key and the bytes")
 
 
 def _require_claims(found: Envelope, asked: Expected) -> None:

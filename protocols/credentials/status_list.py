@@ -198,7 +198,9 @@ class StatusList:
 
 
 #: What a verifier has of the lists a document needs: one or several, signed texts or verified ones.
-StatusLists = StatusList | str | tuple[StatusList | str, ...] | None
+#: Bytes are an IETF list token in CWT form (`token_status_list`); no reader here takes them.
+GivenList = StatusList | str | bytes
+StatusLists = GivenList | tuple[GivenList, ...] | None
 
 
 def sign_list(
@@ -233,8 +235,10 @@ def sign_list(
     return jws.sign(strict_json.canonical(payload), typ=TYP, signer=signer, cty="vc")
 
 
-def parse_list(text: str) -> tuple[Jws, StatusList]:
+def parse_list(text: str | bytes) -> tuple[Jws, StatusList]:
     """A list credential read under our profile, its signature not yet verified."""
+    if isinstance(text, bytes):
+        raise RefusedError("jws_typ_unexpected", "a list of this kind is a JWS, never a CWT")
     signed = jws.parse(text, typ=TYP, max_bytes=4 * MAX_TEXT_BYTES)
     credential = vcdm.read(signed.payload)
     if TYPE not in credential.types:
@@ -291,7 +295,7 @@ def keeper_of(url: str, members: MemberList, issuer: str, at: datetime) -> str:
 
 
 def open_list(
-    text: str, *, members: MemberList, now: datetime, issuer: str | None = None
+    text: str | bytes, *, members: MemberList, now: datetime, issuer: str | None = None
 ) -> StatusList:
     """A list verified against the member list at `now`: signature, key, issuer, network, dates.
 

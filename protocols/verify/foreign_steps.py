@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from protocols.credentials.canonical_forms import CanonicalInput
     from protocols.credentials.foreign_credential import ForeignCredential
+    from protocols.credentials.token_status_list import ListToken, TokenStatusList
     from protocols.keys import PublicKey
     from protocols.member_list import ListedKey
     from protocols.verify.case import Case
@@ -347,12 +348,11 @@ _TOKEN_SAYS = {
 def _token_says(found: Foreign, status: Fields) -> Check:
     case = found.case
     assert found.key is not None
-    if not isinstance(case.status, str):
-        return Check("CRED-10", UNKNOWN, code="status_unknown")
     reference = token_list.read_reference(status.child("status_list"))
-    held = token_list.open_list(
-        case.status, members=case.members, now=case.at, issuer=found.key.did
-    )
+    given = _token_given(case, reference.uri)
+    if given is None:
+        return Check("CRED-10", UNKNOWN, code="status_unknown")
+    held = token_list.open_list(given, members=case.members, now=case.at, issuer=found.key.did)
     says = token_list.check(reference, held)
     outcome, code = _TOKEN_SAYS[says]
     evidence = {
@@ -365,6 +365,24 @@ def _token_says(found: Foreign, status: Fields) -> Check:
     if outcome is PASSED and not held.fresh_at(case.at, case.max_status_age):
         return Check("CRED-10", UNKNOWN, code="status_stale", evidence=evidence)
     return Check("CRED-10", outcome, code=code, evidence=evidence)
+
+
+def _token_given(case: Case, uri: str) -> ListToken | None:
+    """Of several lists at hand the newest of that name; without one the first, to say why not."""
+    given = case.status if isinstance(case.status, tuple) else (case.status,)
+    signed = [one for one in given if isinstance(one, str | bytes)]
+    if len(signed) < 2:
+        return signed[0] if signed else None
+    named = [(held.issued_at, one) for one in signed if (held := _token_read(one, uri))]
+    return max(named, key=lambda pair: pair[0])[1] if named else signed[0]
+
+
+def _token_read(given: ListToken, uri: str) -> TokenStatusList | None:
+    try:
+        held = token_list.parse_list(given)[1]
+    except TradeError:
+        return None
+    return held if held.uri == uri else None
 
 
 def cred_11_recognition(found: Foreign) -> Check:

@@ -21,7 +21,7 @@ from schemas.findings import Check, Outcome
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from protocols.credentials.status_list import StatusEntry
+    from protocols.credentials.status_list import GivenList, StatusEntry
     from protocols.verify.case import Case
 
 STEP = "CRED-10"
@@ -66,9 +66,7 @@ def _telling(check: Check) -> int:
     return 0 if check.outcome is FAILED else 1
 
 
-def _one_says(
-    case: Case, entry: StatusEntry, issuer: str, given: StatusList | str, later: bool
-) -> Check:
+def _one_says(case: Case, entry: StatusEntry, issuer: str, given: GivenList, later: bool) -> Check:
     try:
         held = _opened(case, given, issuer)
         keeps = status_list.keeps_for(held.issuer, issuer, case.members, case.at)
@@ -81,7 +79,7 @@ def _one_says(
 
 def _lists_for(
     case: Case, entry: StatusEntry, names: Collection[str]
-) -> list[tuple[StatusList | str, bool]]:
+) -> list[tuple[GivenList, bool]]:
     """The last list of the entry's name that was signed by the moment, and the first after it.
 
     With each, whether it is of a later moment; clocks may differ only where no earlier one is.
@@ -99,14 +97,14 @@ def _lists_for(
     return [*by_then[-1:], *((one, True) for _, one in named[len(by_then) :][:1])]
 
 
-def _read(given: StatusList | str) -> StatusList | None:
+def _read(given: GivenList) -> StatusList | None:
     try:
         return given if isinstance(given, StatusList) else status_list.parse_list(given)[1]
     except TradeError:
         return None
 
 
-def _opened(case: Case, given: StatusList | str, issuer: str) -> StatusList:
+def _opened(case: Case, given: GivenList, issuer: str) -> StatusList:
     if isinstance(given, StatusList):
         held = given
         _require_list_key(case, held)

@@ -143,7 +143,8 @@ def _token_status_versions() -> None:
         text("issuer", 400),
         big("issued_at"),
         octets("digest", 32),
-        text("signed"),
+        text("media_type", 150),
+        octets("signed"),
         big("fetched_at"),
         primary("pk_token_status_versions", "uri", "issuer", "issued_at"),
     )

@@ -15,10 +15,12 @@ from aiohttp import web
 
 from node.documents import documents, revoking, signing, status
 from node.documents.service import DocumentService
+from node.documents.tokens import held_at
 from node.exchange.service import ExchangeService
 from node.http.routes import Auth, Route
 from node.store import events
 from node.trust.service import TrustService
+from node.verification.offline import verify_file
 from node.verification.service import VerificationService
 from protocols import base64url, jws, times, verify
 from protocols.credentials import data_integrity, status_list
@@ -27,6 +29,8 @@ from schemas import registry, strict_json
 from schemas.errors import TradeError
 from tests.support import founded_homes
 from tests.support.running import running_node
+from tests.support.token_lists import EXP, IAT, STATUS_LIST, SUB, cwt
+from tests.support.token_lists import TTL as TTL_CLAIM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -46,15 +50,23 @@ class Shelf:
     """A service that hands out whatever lies on it at /tokens/1, and remembers who asked what."""
 
     name: str = "shelf"
-    body: str = ""
+    body: str | bytes = ""
+    #: None for the one that fits: a text is the JWT form, bytes are the CWT form.
+    media_type: str | None = None
     asked: list[str] = field(default_factory=list)
+    accepts: list[str] = field(default_factory=list)
 
     def routes(self) -> Sequence[Route]:
         return (Route("GET", "/tokens/1", self._get, Auth.OPEN, "A list", "test"),)
 
     async def _get(self, request: web.Request) -> web.Response:
         self.asked.append(request.path_qs)
-        return web.Response(text=self.body, content_type="application/statuslist+jwt")
+        self.accepts.append(request.headers["Accept"])
+        binary = isinstance(self.body, bytes)
+        return web.Response(
+            body=self.body if isinstance(self.body, bytes) else self.body.encode(),
+            content_type=self.media_type or (tokens.CWT if binary else tokens.JWT),
+        )
 
     async def start(self) -> None:
         pass
@@ -397,6 +409,14 @@ def token(pair: Pair, data: bytes, *, age: int = 0, **changes: object) -> str:
     return jws.sign(strict_json.canonical(body | changes), typ=tokens.TYP, signer=signer)
 
 
+def binary_token(pair: Pair, data: bytes, at: int | None = None) -> bytes:
+    """The list that `token` makes, in CWT form."""
+    at = pair.alpha.clock.now_ms() // 1000 if at is None else at
+    listed = {"bits": 2, "lst": zlib.compress(data)}
+    signer = signing.credential_signer(pair.alpha, pair.alpha.members.current)
+    return cwt(signer, {SUB: TOKENS, IAT: at, EXP: at + 600, TTL_CLAIM: 300, STATUS_LIST: listed})
+
+
 ASYMMETRIC = bytes([0b11_10_01_00])  # from the least significant: valid, invalid, suspended, other
 
 
@@ -416,6 +436,75 @@ async def test_group_19_a_token_list_is_fetched_where_it_is_named_least_signific
     report = await pair.asks(await foreign(pair, 0))
     check = next(each for each in report["checks"] if each["id"] == "CRED-10")
     assert check["evidence"]["ageSeconds"] >= 0
+
+
+async def test_group_19_a_token_list_in_cwt_form_is_fetched_kept_and_read(pair: Pair) -> None:
+    pair.shelf.body = binary_token(pair, ASYMMETRIC)
+    for index, expected in (
+        (0, ("PASSED", "")),
+        (1, ("FAILED", "revoked")),
+        (2, ("INDETERMINATE", "suspended")),
+        (4, ("INDETERMINATE", "token_status_out_of_range")),
+    ):
+        assert cred_10(await pair.asks(await foreign(pair, index))) == expected
+    assert set(pair.shelf.accepts) == {f"{tokens.JWT}, {tokens.CWT}"}
+    held = await pair.beta.store.read(held_at, TOKENS, pair.alpha.did)
+    assert held == pair.shelf.body
+    # The same list in the other form is no fork; other statuses of the same moment are.
+    at = int(tokens.parse_list(held)[1].issued_at.timestamp())
+    file = await foreign(pair, 0)
+    pair.shelf.body = token(pair, ASYMMETRIC, iat=at, exp=at + 600)
+    assert cred_10(await pair.asks(file)) == ("PASSED", "")
+    assert await pair.beta.store.read(held_at, TOKENS, pair.alpha.did) == pair.shelf.body
+    assert await pair.alarms() == []
+    pair.shelf.body = binary_token(pair, bytes([0b01]), at)
+    assert cred_10(await pair.asks(file)) == ("PASSED", "")
+    assert [one["code"] for one in await pair.alarms()] == ["status_fork"]
+
+
+async def test_group_19_offline_token_lists_in_either_form_lie_beside_the_file(
+    pair: Pair, tmp_path: Path
+) -> None:
+    paper, trust = tmp_path / "paper.json", tmp_path / "network.trust"
+    trust.write_bytes(await pair.beta.trust.export())
+    paper.write_bytes(await foreign(pair, 1))
+    beside, again = tmp_path / "paper.status.cwt", tmp_path / "paper.status.later.jwt"
+
+    def judged() -> tuple[str, str]:
+        report = verify_file(paper, trust=trust, now=times.from_ms(pair.beta.clock.now_ms()))
+        check = report.check("CRED-10")
+        assert check is not None
+        return check.outcome.value, check.code
+
+    assert judged() == ("INDETERMINATE", "status_unknown")
+    beside.write_bytes(binary_token(pair, ASYMMETRIC))
+    assert judged() == ("FAILED", "revoked")
+    again.write_text(token(pair, ASYMMETRIC, sub=TOKENS + "2"))
+    assert judged() == ("FAILED", "revoked")
+    at = pair.alpha.clock.now_ms() // 1000
+    beside.write_bytes(binary_token(pair, bytes([0b00]), at - 60))
+    again.write_text(token(pair, ASYMMETRIC))
+    assert judged() == ("FAILED", "revoked")
+    again.unlink()
+    assert judged() == ("PASSED", "")
+    paper.write_bytes(await pair.file(await pair.issue()))
+    assert judged() == ("INDETERMINATE", "jws_typ_unexpected")
+
+
+@pytest.mark.parametrize("form", [tokens.JWT, tokens.CWT])
+async def test_group_19_r1_a_token_list_under_the_other_forms_media_type_is_refused(
+    pair: Pair, form: str
+) -> None:
+    pair.shelf.media_type = form
+    as_text, as_bytes = token(pair, ASYMMETRIC), binary_token(pair, ASYMMETRIC)
+    pair.shelf.body = as_text if form == tokens.CWT else as_bytes
+    file = await foreign(pair, 0)
+    assert cred_10(await pair.asks(file)) == ("INDETERMINATE", "status_unknown")
+    pair.shelf.media_type = "application/cwt"
+    assert cred_10(await pair.asks(file)) == ("INDETERMINATE", "status_unknown")
+    pair.shelf.media_type, pair.shelf.body = None, as_bytes
+    pair.beta.guarded.forgive()
+    assert cred_10(await pair.asks(file)) == ("PASSED", "")
 
 
 async def test_group_19_r7_an_unlisted_host_is_not_called(pair: Pair) -> None:

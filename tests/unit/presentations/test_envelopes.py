@@ -139,6 +139,7 @@ def test_cose_is_read_as_it_is_written_bare_and_in_base64() -> None:
         cose() + b"\x00",
         b"\xd2\x9f\xff",
         b"\xd2" + b"\x81" * 3000,
+        b"\xd2" + bytes.fromhex("c5821a7fffffff03"),  # a number no library should work out
         cbor2.dumps(
             cbor2.CBORTag(18, [cbor2.dumps({1: -8, 16: "application/vc+cose"}), {}, 5, b""])
         ),
