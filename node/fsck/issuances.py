@@ -135,15 +135,16 @@ def _verify(context: Context, held: Issuance, parsed: Signed) -> None:
 
     Raises as `Signatory.verify`. What neither a list nor the operator names cannot be told here.
     """
-    at, found = times.from_ms(held.created_at), list(_signatories(context, held))
-    for place, signatory in enumerate(found, 1):
+    at, first = times.from_ms(held.created_at), None
+    for signatory in _signatories(context, held):
         try:
             signatory.verify(parsed, at)
-        except TradeError:
-            if place == len(found):
-                raise
+        except TradeError as error:
+            first = first or error
         else:
             return
+    if first is not None:
+        raise first
 
 
 def _signatories(context: Context, held: Issuance) -> Iterator[Signatory]:
@@ -154,10 +155,10 @@ def _signatories(context: Context, held: Issuance) -> Iterator[Signatory]:
         if outside is not None and outside.certificates:
             yield counterparts.foreign_carrier(outside)
         return
-    for members in reversed(context.lists.values()):
-        yield counterparts.member_carrier(members, who)
     if held.side == CARRIER and held.title is None:
         yield _plain(context)
+    for members in reversed(context.lists.values()):
+        yield counterparts.member_carrier(members, who)
 
 
 def _plain(context: Context) -> Signatory:

@@ -49,20 +49,18 @@ def each(conn: Connection, context: Context, table: Table, faults: Faults) -> It
 
     Only numbers are read ahead, so of rows that are large one is held at a time.
     """
-    number = table.c.number
-    last: int | None = None
-    while has(conn, table):
-        query = select(number).order_by(number).limit(PAGE)
-        page = conn.execute(query if last is None else query.where(number > last)).scalars().all()
-        if not page:
-            return
-        last = page[-1]
+    if not has(conn, table):
+        return
+    query = select(table.c.number).order_by(table.c.number).limit(PAGE)
+    page = conn.execute(query).scalars().all()
+    while page:
         for one in page:
             context.examined += 1
             try:
                 yield from (f"{table.name} {one}: {fault}" for fault in faults(conn, context, one))
             except TradeError as error:
                 yield f"{table.name} {one}: it cannot be read: {error.code}"
+        page = conn.execute(query.where(table.c.number > page[-1])).scalars().all()
 
 
 def database(conn: Connection, context: Context) -> Iterator[str]:

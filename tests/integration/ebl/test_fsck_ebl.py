@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 
 from node import fsck
 from node.documents.tables import documents
 from node.ebl.tables import calls, issuances, notifications, surrenders
+from node.fsck import stored
 from node.pint.tables import bills as pint_bills
+from node.store.events import events
 from node.title.tables import bills, titles
 from node.trust.rows import put_list
 from protocols.pint.issuance import read_request
@@ -48,9 +51,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    import pytest
     from sqlalchemy import Connection
 
     from node.runtime import Node
+    from protocols.member_list import ListedKey, MemberList
 
 AREAS = ("FSCK-18", "FSCK-19", "FSCK-20", "FSCK-21")
 TABLES = dict(zip(AREAS, (issuances, surrenders, calls, notifications), strict=True))
@@ -201,7 +206,10 @@ def _of_notifications(row: Mapping[str, Any], *, sent: bool) -> Iterator[Damage]
         yield "FSCK-20", [delete(notifications)], "no notification that is kept"
 
 
-async def test_what_members_keep_is_whole_and_every_damage_is_told(tmp_path: Path) -> None:
+async def test_what_members_keep_is_whole_and_every_damage_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "PAGE", 2)
     async with running(made(tmp_path)) as nodes:
         carrier, platform = nodes[CARRIER], nodes[PLATFORM]
         for node in (carrier, platform):
@@ -232,6 +240,7 @@ async def test_what_members_keep_is_whole_and_every_damage_is_told(tmp_path: Pat
         for about in ("response", "surrender"):
             await _all_told(platform, _of_calls(about, did_of("sg-port")))
         await _what_it_rests_on(carrier, platform)
+        await _a_key_that_fell_later_signed_all_the_same(platform)
 
 
 async def _heard(platform: Node, count: int) -> None:
@@ -253,10 +262,35 @@ async def _what_it_rests_on(carrier: Node, platform: Node) -> None:
         (area, [change.values(intent='{"document":"00"}')], "how its title was to be issued"),
     ]
     await _all_told(carrier, made_of)
+    alarm = {"kind": "alarm", "at": 2**52, "actor": did_of(PLATFORM)}
+    refused = insert(events).values(detail=f'{{"reference":"{REFERENCE}"}}', **alarm)
+    explained: Damage = (area, [*untitled[1], refused], "nothing: an alarm said why")
+    assert (await _examined(carrier, explained, area)).damages == []
     await _all_told(
         platform,
         [untitled, (area, [delete(pint_bills)], "the bill that was taken over is not here")],
     )
+
+
+async def _a_key_that_fell_later_signed_all_the_same(platform: Node) -> None:
+    """Under the list of then it verifies; under the later one alone it would not."""
+    then = platform.members.current
+    assert then is not None
+    nodes = tuple(replace(one, keys=tuple(map(_fallen, one.keys))) for one in then.nodes)
+    later = replace(then, version=then.version + 1, nodes=nodes)
+
+    def told(conn: Connection, *lists: MemberList) -> list[str]:
+        known = {bytes([place]): one for place, one in enumerate(lists)}
+        context = fsck.Context(platform.home, platform.keys, later, known)
+        return fsck.examine(conn, context, "FSCK-18").damages
+
+    assert await platform.store.read(told, then, later) == []
+    (damage,) = await platform.store.read(told, later)
+    assert damage == "ebl_issuances 1: its manifest does not verify: pint_key_unknown"
+
+
+def _fallen(key: ListedKey) -> ListedKey:
+    return replace(key, compromised_from=key.valid_from)
 
 
 async def test_bills_of_and_for_those_outside_are_whole_and_their_signatures_are_held_to(
