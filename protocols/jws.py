@@ -204,7 +204,7 @@ def verify(jws: Jws, key: PublicKey) -> None:
 
 
 def check(key: PublicKey, alg: str, signature: bytes, signing_input: bytes) -> None:
-    """As `verify`, for a signature that is in another envelope (COSE, SD-JWT)."""
+    """As `verify`, for a signature in another envelope, such as COSE."""
     if alg not in ALGORITHMS[key.algorithm].header_names:
         raise RefusedError("jws_algorithm_mismatch", "alg does not fit the key", pointer="/alg")
     if not key.verify(signature, signing_input):
