@@ -157,7 +157,7 @@ class Party:
         return await self.node.store.read(job)
 
 
-async def until(condition: Callable[[], Any], *, seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], Any], *, seconds: float = 30.0) -> None:
     """Waits until the (perhaps asynchronous) condition holds; fails after the deadline."""
     async with asyncio.timeout(seconds):
         while True:

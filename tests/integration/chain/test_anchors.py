@@ -83,7 +83,7 @@ async def grow(node: Node, count: int = 3) -> None:
     await node.store.write(log.append_all, entries, now)
 
 
-async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 15.0) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 30.0) -> Any:
     async with asyncio.timeout(seconds):
         while not (found := await condition()):  # noqa: ASYNC110 - what changes is a store
             await asyncio.sleep(0.03)

@@ -48,7 +48,7 @@ def run(home: Home) -> Any:
     return running_node(home, services=SERVICES)
 
 
-async def eventually(check: Callable[[], Any], seconds: float = 8.0) -> None:
+async def eventually(check: Callable[[], Any], seconds: float = 30.0) -> None:
     async with asyncio.timeout(seconds):
         while True:
             result = check()

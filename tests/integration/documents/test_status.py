@@ -121,7 +121,7 @@ def cred_10(report: Any) -> tuple[str, str]:
     return check["outcome"], check.get("code", "")
 
 
-async def eventually(check: Callable[[], Any], seconds: float = 8.0) -> None:
+async def eventually(check: Callable[[], Any], seconds: float = 30.0) -> None:
     async with asyncio.timeout(seconds):
         while True:
             if await check():

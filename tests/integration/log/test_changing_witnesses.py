@@ -29,7 +29,7 @@ OLD, NEW = WITNESSES, ("w3", "w4", "w5", "w6")
 ORIGIN = "rail.example/log/1"
 
 
-async def until(condition: Callable[[], Any], seconds: float = 15.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "not in time"

@@ -27,7 +27,7 @@ RAIL = "did:web:rail.example"
 WITH_EXCHANGE = (("exchange", ExchangeService), *SERVICES)
 
 
-async def caught(nodes: dict[str, Node], names: tuple[str, ...], seconds: float = 15.0) -> None:
+async def caught(nodes: dict[str, Node], names: tuple[str, ...], seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while True:
         marked = [await nodes[name].store.read(forks.is_marked, RAIL) for name in names]

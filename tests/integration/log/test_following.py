@@ -36,7 +36,7 @@ RAIL = "did:web:rail.example"
 ORIGIN = "rail.example/log/1"
 
 
-async def until(condition: Callable[[], Any], seconds: float = 15.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "not in time"

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(90)
 ENTRIES = some_entries(400)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "not in time"

@@ -26,7 +26,7 @@ from tests.support.network import running_network
 pytestmark = pytest.mark.timeout(60)
 
 
-async def until(condition, seconds: float = 10.0) -> None:
+async def until(condition, seconds: float = 30.0) -> None:
     end = time.monotonic() + seconds
     while not await condition():
         assert time.monotonic() < end, "not in time"

@@ -62,7 +62,7 @@ SERVICES = (
     ("sending", SendingService),
 )
 PURPOSES = ("credential", "exchange", "log", "title", "registry", "registry-witness", "platform")
-UNTIL = 20.0
+UNTIL = 30.0
 
 
 def made(

@@ -43,7 +43,7 @@ FAST = {
 UCR = "6CN91370784MA0DEMQ00FA261118"
 BOX = "NHLU2631075"
 TRADE = ("commercial-invoice", "packing-list", "dangerous-goods-declaration")
-UNTIL = 20.0
+UNTIL = 30.0
 
 
 def made(

@@ -46,7 +46,7 @@ def clock() -> Leaping:
     return Leaping(0)
 
 
-async def eventually(check: Any, seconds: float = 8.0) -> None:
+async def eventually(check: Any, seconds: float = 30.0) -> None:
     async with asyncio.timeout(seconds):
         while True:
             if check():
