@@ -39,7 +39,9 @@ def run(home: Home) -> Any:
     return running_node(home, services=SERVICES)
 
 
-async def eventually(check: Callable[[], Awaitable[object] | object], seconds: float = 30.0) -> None:
+async def eventually(
+    check: Callable[[], Awaitable[object] | object], seconds: float = 30.0
+) -> None:
     async with asyncio.timeout(seconds):
         while True:
             result = check()
