@@ -19,14 +19,12 @@ from lxml import etree
 
 from schemas import sps, strict_xml
 from schemas.errors import MalformedError, RefusedError, TooLargeError
-from schemas.sps.status import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ENTITIES = "http://ephyto.ippc.int/HUB.Entities"
 MAX_CONTENT = 8 * 1024 * 1024
-STATUS_TABLES = TABLES
 
 _INTEGER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _ENCODING = re.compile(r"""(<\?xml[^>]*?)\s+encoding\s*=\s*["'][^"'<>]*["']""")

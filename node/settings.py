@@ -84,7 +84,6 @@ class LimitSettings:
         4.0, "Seconds for reading and answering a request.", low=0.1, high=60
     )
     call_deadline: float = _setting(10.0, "Seconds for a call to a peer.", low=0.1, high=120)
-    clock_skew: float = _setting(5.0, "Seconds a peer's clock may be ahead.", low=0, high=60)
     peer_connections: int = _setting(4, "Connections to one peer at most.", low=1, high=64)
 
 

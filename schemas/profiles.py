@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from schemas.strict_json import JsonValue
 
-COMMON = "urn:pratique:profile:common:1"
 _BASE = re.compile(r'"urn:pratique:profile:([a-z-]+):1#?')
 MAX_FAULTS = 50
 

@@ -168,7 +168,7 @@ class Node:
     def running(self) -> Iterator[None]:
         """`pratique node run` until the end of the block."""
         with (self.home / "node.log").open("w") as log:
-            process = subprocess.Popen(  # noqa: S603 our own words - our own program
+            process = subprocess.Popen(  # noqa: S603 our own program
                 [sys.executable, "-m", "node.cli.main", "node", "run", "--home", str(self.home)],
                 cwd=ROOT, stdout=log, stderr=log,
             )  # fmt: skip

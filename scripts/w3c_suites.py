@@ -94,7 +94,7 @@ def running_node(home: Path, contexts: Path, resources: Path | None) -> Iterator
         import_context(home, url, contexts / file)
     log = home / "node.log"
     with log.open("w") as told:
-        node = subprocess.Popen(  # noqa: S603 our own words - our own program
+        node = subprocess.Popen(  # noqa: S603 our own program
             [sys.executable, "-m", "node.cli.main", "node", "run", "--home", str(home)],
             cwd=ROOT, stderr=told,
         )  # fmt: skip

@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 WITNESS_SECONDS = 15.0
 STATUS_SECONDS = 10.0
 MAX_EVENTS = 10_000
-SUBJECT_LENGTH = 200
 
 
 def ends_of(node: Node, titles: Sequence[tuple[bytes, str]]) -> tuple[bytes, ...]:

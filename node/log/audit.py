@@ -23,7 +23,7 @@ from protocols.log import proof as log_proof
 from protocols.log.checkpoint import parse_body
 from protocols.log.entry_bundle import unbundle
 from protocols.log.merkle import Frontier, leaf_hash
-from schemas.errors import MalformedError, NotFoundError, RefusedError, UnavailableError
+from schemas.errors import MalformedError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -201,9 +201,3 @@ def _keep(
             faults=len(progress.faults),
         )
     )
-
-
-def require_clean(progress: AuditProgress) -> None:
-    """Raise RefusedError `log_audit_failed` when the audit found a fault."""
-    if progress.faults:
-        raise RefusedError("log_audit_failed", progress.faults[0], faults=progress.faults)

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from protocols.pint.dispute import Evidence
     from schemas.strict_json import JsonValue
 
-OUTCOMES = (rows.KEPT, rows.REPLACED, rows.WITHDRAWN)
-
 
 class DisputeService:
     """What a platform does about contradictions."""

@@ -81,8 +81,7 @@ def _word(state: Tracked, last: bytes) -> Word:
     intent = state.control.intent
     if intent is not None and intent.last == last:
         return Word.OPEN
-    told = list(state.records.items())
-    if any(one.action is RecordAction.ACCEPTED and one.last == last for _, one in told):
+    told = {one.action for one in state.records.values() if one.last == last}
+    if RecordAction.ACCEPTED in told:
         return Word.TAKEN
-    intended = any(one.action is RecordAction.INTEND and one.last == last for _, one in told)
-    return Word.WITHDRAWN if intended else Word.NOTHING
+    return Word.WITHDRAWN if RecordAction.INTEND in told else Word.NOTHING

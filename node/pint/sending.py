@@ -1,9 +1,10 @@
 """`node.sending`: moving bills to other platforms, and telling them what was done (PINT 3.0.0).
 
 The order is binding (R20): the entry is signed and kept, the deed is final at the arbiter (an
-OFFER, where possession is to move), then the envelope goes out until a signed word comes. Only the
-arbiter moves the bill: RECE without its word is not believed, its word without RECE is. Signed
-BSIG, BENV and DISE are refusals; the offer is then ended at the arbiter as soon as it can be.
+OFFER, where possession is to move) or at the register of records that the chain names (an intent),
+then the envelope goes out until a signed word comes. Only they move the bill: RECE without their
+word is not believed, their word without RECE is. Signed BSIG, BENV and DISE are refusals; the
+offer is then ended, or the intent cancelled, as soon as it can be.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from protocols.title import registry_freeze
 from protocols.title.registry_entries import RootEntry, decode
 from protocols.title.registry_freeze import Arbiter, Freeze, SignedFreeze, arbiter_of
 from protocols.title.sparse_map import EMPTY
-from schemas.errors import NotFoundError, RefusedError, TradeError, UnavailableError
+from schemas.errors import RefusedError, TradeError, UnavailableError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -274,10 +274,3 @@ def read_wish(body: dict[str, Any]) -> Wish:
         block if isinstance(block, int) else None,
         from_hex(block_hash, pointer="/blockHash") if block_hash else None,
     )
-
-
-def require_document(found: SignedFreeze | None) -> SignedFreeze:
-    """Raises NotFoundError `freeze_not_found`."""
-    if found is None:
-        raise NotFoundError("freeze_not_found", "that arbiter was not frozen, as far as is known")
-    return found

@@ -161,23 +161,8 @@ def witness_key(signer: SoftwareSigner) -> note.VerifierKey:
     return note.witness_key(_did(signer), signer.public().raw())
 
 
-def registry_key(signer: SoftwareSigner) -> note.VerifierKey:
-    """The C2SP key of a title registry's log."""
-    return note.verifier_key(f"{_host(signer)}/registry/1", note.ED25519, signer.public().raw())
-
-
-def registry_witness_key(signer: SoftwareSigner) -> note.VerifierKey:
-    """The C2SP key a node cosigns a registry with, after re-executing it (R22)."""
-    name = f"{_host(signer)}/registry-witness/1"
-    return note.verifier_key(name, note.COSIGNATURE, signer.public().raw())
-
-
 def _did(signer: SoftwareSigner) -> str:
     return signer.kid.partition("#")[0]
-
-
-def _host(signer: SoftwareSigner) -> str:
-    return _did(signer).removeprefix("did:web:")
 
 
 def found(draft: MemberListDraft, roots: Sequence[SoftwareSigner]) -> bytes:

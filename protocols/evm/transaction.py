@@ -7,7 +7,7 @@ deterministic (RFC 6979), so the same transaction always has the same bytes and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import rlp  # type: ignore[import-untyped] # rlp has no types
@@ -60,10 +60,6 @@ class Transaction:
     data: bytes
     gas: int
     fee: Fee
-
-    def offering(self, fee: Fee) -> Transaction:
-        """The same call with the same nonce for another fee."""
-        return replace(self, fee=fee)
 
 
 @dataclass(frozen=True, slots=True)
