@@ -103,11 +103,7 @@ async def test_r13_an_answer_that_proves_nothing_settles_nothing(pair, change):
 async def test_r9_two_receipts_for_one_place_are_evidence_and_settle_nothing(pair):
     a, b = pair
     await a.send(b, "one")
-
-    async def settled():
-        return not await a.outbox(state="queued")
-
-    await until(settled)
+    await until(lambda: _settled(a))
     signer = b.node.keys.signer("exchange")
 
     def forked(got: Answer) -> Answer:
@@ -118,24 +114,16 @@ async def test_r9_two_receipts_for_one_place_are_evidence_and_settle_nothing(pai
 
     a.transport.change_answer = forked
     await a.send(b, "two")
-
-    async def noticed():
-        return await a.count(evidence_table) > 0
-
-    await until(noticed)
+    await until(lambda: _noticed(a))
     assert [row.state for row in await a.outbox()] == ["receipted", "queued"]
     a.transport.change_answer = lambda got: got
-    await until(settled)
+    await until(lambda: _settled(a))
 
 
 async def test_r9_a_receipt_that_does_not_follow_settles_nothing(pair):
     a, b = pair
     await a.send(b, "one")
-
-    async def settled():
-        return not await a.outbox(state="queued")
-
-    await until(settled)
+    await until(lambda: _settled(a))
     signer = b.node.keys.signer("exchange")
 
     def broken(got: Answer) -> Answer:
@@ -146,15 +134,11 @@ async def test_r9_a_receipt_that_does_not_follow_settles_nothing(pair):
 
     a.transport.change_answer = broken
     await a.send(b, "two")
-
-    async def noticed():
-        return await a.count(evidence_table) > 0
-
-    await until(noticed)
+    await until(lambda: _noticed(a))
     rows = await a.outbox()
     assert (rows[1].state, rows[1].code) == ("queued", "receipt_chain_broken")
     a.transport.change_answer = lambda got: got
-    await until(settled)
+    await until(lambda: _settled(a))
 
 
 @pytest.mark.parametrize(
@@ -178,21 +162,13 @@ async def test_r13_nonsense_answers_are_retried(pair, reply):
     await until(lambda: len(a.transport.calls) >= 3)
     assert [row.state for row in await a.outbox()] == ["queued"]
     a.transport.change_answer = lambda got: got
-
-    async def settled():
-        return not await a.outbox(state="queued")
-
-    await until(settled)
+    await until(lambda: _settled(a))
 
 
 async def test_feedback_on_what_was_never_sent_changes_nothing(pair):
     a, b = pair
     await a.send(b, "one")
-
-    async def settled():
-        return not await a.outbox(state="queued")
-
-    await until(settled)
+    await until(lambda: _settled(a))
     row = (await a.outbox())[0]
     lies = [
         control.Feedback(row.id, bytes(32), "refused", "unknown_type"),
@@ -216,6 +192,14 @@ async def test_feedback_on_what_was_never_sent_changes_nothing(pair):
     assert (await a.outbox())[0].decided is None
     # A refusal of feedback is never answered, or two nodes would talk for ever.
     assert len(await a.outbox()) == 1
+
+
+async def _settled(party):
+    return not await party.outbox(state="queued")
+
+
+async def _noticed(party):
+    return await party.count(evidence_table) > 0
 
 
 async def _refused(party):
