@@ -36,6 +36,7 @@ from node.pint.keys import platform_code, platform_signer
 from node.pint.outgoing import BUILDING, SENDING, Outgoing
 from node.pint.tables import bills as bills_table
 from node.title import partners
+from node.title.following import host_of
 from node.title.tables import titles as titles_table
 from node.tracking.policy import keeper_of
 from protocols.pint import rules
@@ -49,9 +50,9 @@ from protocols.pint.envelope import (
 from protocols.pint.registries import offered_entry
 from protocols.pint.transactions import Transaction
 from protocols.pint.words import ENDORSEMENTS, SURRENDERS, Action
-from protocols.title.machine import State
+from protocols.title.machine import Kind, State
 from schemas import strict_json
-from schemas.errors import ConflictError, NotFoundError
+from schemas.errors import ConflictError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 
     from node.pint.rows import StoredBill
     from node.runtime import Node
+    from node.title.making import Order
     from node.title.rows import StoredTitle
     from protocols.pint.chain import ChainEntry
     from protocols.pint.parties import TransactionParty
@@ -198,6 +200,21 @@ def require_possible(conn: Connection, node: Node, held: StoredTitle, move: Move
         return
     made = transactions_of((*place.left, _deed(held, move)), place.parties, node.clock.now())
     _require_rules(node, place, _entry(node, place, made))
+
+
+def require_envelope(node: Node, order: Order) -> None:
+    """Between platforms possession moves with an envelope (R20): no chain leads to it otherwise.
+
+    Raises RefusedError `pint_envelope_needed` for what is ordered at the arbiter alone.
+    """
+    if order.to is None or order.kind not in (Kind.TRANSFER, Kind.OFFER):
+        return
+    members = partners.members_of(node)
+    ours = members.node(node.did)
+    theirs = members.node(host_of(members, order.to) or order.to)
+    codes = {each.platform for each in (ours, theirs) if each is not None}
+    if len(codes - {None}) > 1:
+        raise RefusedError("pint_envelope_needed", f"{order.to} has its account elsewhere")
 
 
 def _entry(node: Node, place: _Place, made: Sequence[Transaction]) -> ChainEntry:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from node.pint import beginning, outgoing, preparing, registering
@@ -99,6 +100,7 @@ class SendingService:
         """Go on with what is not decided."""
         if not self._task:
             self.node.title.follower.watch(self._moved)
+            self.node.title.guard(partial(preparing.require_envelope, self.node))
         await self._look_back()
         self._task = asyncio.create_task(self._run(), name="pint.sending")
 

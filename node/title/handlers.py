@@ -155,7 +155,7 @@ class TitleRoutes:
             text = fields.text("operation", max_length=MAX_TEXT)
             body = await self._service.relay(title, text)
         else:
-            body = await self._service.operate(title, _order(fields))
+            body = await self._service.ordered(title, _order(fields))
         return json_response(body, 200 if body["outcome"] == "final" else 202)
 
     async def _party(self, request: web.Request) -> web.Response:

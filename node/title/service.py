@@ -27,7 +27,7 @@ from schemas.catalogue import explain
 from schemas.errors import FAMILIES, ConflictError, NotFoundError, RefusedError, TradeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from node.title.evm_making import Statements
     from node.title.making import Issue, IssueOrder, Order
     from node.title.rows import StoredTitle, Submission
+
+    #: Raises what an operator is told who may not order that.
+    Guard = Callable[[Order], None]
 
 SWEEP_PAUSE = 0.2
 SWEEP_EVERY = 5.0
@@ -55,6 +58,7 @@ class TitleService:
         self._wake = asyncio.Event()
         self._final: asyncio.Queue[Sequence[bytes]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
+        self._guards: list[Guard] = []
 
     def routes(self) -> Sequence[Route]:
         """/v1/titles, /v1/parties, /v1/arbiters, /title-keys/1."""
@@ -109,6 +113,16 @@ class TitleService:
         disclosed(conn, said)
         operation = self.submitter.read(prepared.operation)
         rows.submit(conn, operation, prepared.operation, now)
+
+    def guard(self, check: Guard) -> None:
+        """`check` is asked about what operators order by themselves, see `ordered`."""
+        self._guards.append(check)
+
+    async def ordered(self, title: bytes, order: Order) -> dict[str, Any]:
+        """`operate` for an operator who asks for the operation and nothing around it."""
+        for check in self._guards:
+            check(order)
+        return await self.operate(title, order)
 
     async def operate(self, title: bytes, order: Order) -> dict[str, Any]:
         """Sign an operation for a party hosted here and hand it in; see `outcome`."""

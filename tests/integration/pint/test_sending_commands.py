@@ -111,3 +111,26 @@ async def test_a_bill_issued_to_a_party_elsewhere_is_told_to_its_platform(tmp_pa
         await eventually(there)
         on = await ebl_json(strait, "transfer", "NHLISSUE1", "--to", did_of("bank"))
         assert on["moves"][0]["platform"] == "MDPX"
+
+
+async def test_r20_possession_leaves_a_platform_with_an_envelope_only(tmp_path: Path) -> None:
+    async def pass_on(node: Node, *arguments: str) -> Result:
+        whole = ["title", "transfer", "--home", str(node.home.path), *arguments]
+        runner = CliRunner(env={"COLUMNS": "250"})
+        return await asyncio.to_thread(runner.invoke, build(whole), whole)
+
+    async with running(tmp_path) as nodes:
+        nhl, maas = nodes[CARRIER], nodes["nl-port"]
+        title = await titled(nhl)
+        refused = await pass_on(nhl, title.hex(), "--to", did_of("bank"))
+        assert isinstance(refused.exception, TradeError), refused.output
+        assert refused.exception.code == "pint_envelope_needed"
+        assert await possessor(nhl, title) == did_of("exp-a")
+
+        moved = await ebl_json(nhl, "transfer", title.hex(), "--to", did_of("bank"))
+        assert moved["moves"][0]["outcome"] == "final"
+        # Within a platform the arbiter alone is told.
+        inside = await pass_on(maas, title.hex(), "--to", did_of("imp-a"))
+        assert inside.exit_code == 0, inside.output
+        onward = await ebl_json(maas, "transfer", title.hex(), "--to", did_of("imp-b"))
+        assert onward["moves"][0]["outcome"] == "final"
