@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,17 +11,28 @@ import typer
 
 from node.cli import output
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
-from schemas.errors import MalformedError, RefusedError, TooLargeError
+from schemas.errors import (
+    MalformedError,
+    NotFoundError,
+    RefusedError,
+    TooLargeError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     from node.operator import OperatorClient
+    from schemas.errors import TradeError
 
 MAX_DOCUMENT = 16 * 1024 * 1024
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def chain(
     subject: Annotated[
-        str, typer.Argument(help="A signed document's file, or the subject in hexadecimal.")
+        str,
+        typer.Argument(
+            help="A signed document's file, the digest of one held here, or a subject (hex)."
+        ),
     ],
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
@@ -30,38 +42,69 @@ def chain(
         typer.Option("--pinned", help="Leaf hash that a receipt names; may be repeated."),
     ] = None,
 ) -> None:
-    """Show every entry of a document in a log, and whether any was left out."""
+    """Show every entry of a document in a log, and whether any was left out.
+
+    Exit code 1 when some were, when the log has none, or when it could not be read to its end.
+    """
     from node.operator import operator
 
-    asked: dict[str, Any] = {"subject": _subject(subject), "pinned": pinned or []}
-    if log:
-        asked["origin"] = log
     with operator(home, lang=output.lang()) as client:
+        asked: dict[str, Any] = {"subject": _subject(client, subject), "pinned": pinned or []}
+        if log:
+            asked["origin"] = log
         body = _advance(client, asked)
     if as_json:
         output.print_json(body)
     else:
         _show(body)
-    if not body["ok"]:
-        error = RefusedError("log_chain_broken", "; ".join(body["faults"]))
+    error = _fault(body)
+    if error is not None:
         if not as_json:
             output.report(error)
         raise typer.Exit(output.ExitCode.FAILED)
 
 
-def _subject(given: str) -> str:
-    """The subject in hexadecimal, out of a document when a file is given."""
+def _fault(body: dict[str, Any]) -> TradeError | None:
+    """Why the answer is no whole history; None when it is one."""
+    if not body["done"]:
+        read = f"{body['read']} of {body['size']} entries read"
+        return UnavailableError("log_chain_unfinished", read)
+    if not body["ok"]:
+        return RefusedError("log_chain_broken", "; ".join(body["faults"]))
+    if not body["leaves"]:
+        read = f"subject {body['subject']}: nothing in {body['size']} entries"
+        return NotFoundError("log_chain_empty", read)
+    return None
+
+
+def _subject(client: OperatorClient, given: str) -> str:
+    """The subject in hexadecimal, out of a document when its file or digest is given."""
     file = Path(given)
-    if not file.is_file():
+    if file.is_file():
+        if file.stat().st_size > MAX_DOCUMENT:
+            raise TooLargeError("document_too_large", f"{given} has more than {MAX_DOCUMENT} bytes")
+        document = file.read_bytes()
+    elif (held := _held(client, given)) is not None:
+        document = held
+    else:
         return given
     from node.exchange.identity import subject_of
 
-    if file.stat().st_size > MAX_DOCUMENT:
-        raise TooLargeError("document_too_large", f"{given} has more than {MAX_DOCUMENT} bytes")
-    subject = subject_of(file.read_bytes())
+    subject = subject_of(document)
     if subject is None:
         raise MalformedError("leaf_malformed", f"{given} is no document with a salt")
     return subject.hex()
+
+
+def _held(client: OperatorClient, digest: str) -> bytes | None:
+    """The document of this digest, None when the node holds none: it is a subject then."""
+    if _DIGEST.fullmatch(digest) is None:
+        return None
+    accept = {"Accept": "application/octet-stream"}
+    try:
+        return client.request("GET", f"/v1/documents/{digest}", headers=accept).body
+    except NotFoundError:
+        return None
 
 
 def _advance(client: OperatorClient, asked: dict[str, Any]) -> dict[str, Any]:
@@ -81,8 +124,10 @@ def _show(body: dict[str, Any]) -> None:
         for item in body["leaves"]
     ]
     output.table(f"Entries in {body['origin']}", ("index", "what", "claimed", "leaf"), rows)
-    if body["ok"]:
+    if _fault(body) is None:
         output.line(f"complete: the chain has no gap in {body['size']} entries")
+    if body["done"] and not body["witnessed"]:
+        output.line("no quorum of witnesses has seen this state: others may be shown another")
 
 
 def _moment(at_ms: int) -> str:

@@ -48,6 +48,7 @@ class Scan:
     did: str | None
     subject: bytes
     goal: Checkpoint
+    witnessed: bool
     frontier: Frontier = field(default_factory=Frontier)
     found: list[Located] = field(default_factory=list)
 
@@ -67,7 +68,7 @@ class Scan:
         return self.frontier.size >= self.goal.size
 
     def report(self, pinned: Sequence[bytes]) -> dict[str, Any]:
-        """What was found so far; faults only when it is done."""
+        """What was found so far; only when it is done there are faults, or it is ok."""
         faults = leaves.gaps(self.found, pinned) if self.done else []
         if self.done and self.frontier.root() != self.goal.root:
             faults.insert(0, "the entries do not give the signed root")
@@ -77,7 +78,8 @@ class Scan:
             "read": self.frontier.size,
             "size": self.goal.size,
             "done": self.done,
-            "ok": not faults,
+            "witnessed": self.witnessed,
+            "ok": self.done and not faults,
             "faults": faults,
             "leaves": [_json(item) for item in self.found],
         }
@@ -165,7 +167,7 @@ class ChainScanner:
             if newest is None:
                 raise NotFoundError("log_checkpoint_not_found", "nothing was signed yet")
             head = Checkpoint(origin, newest.size, newest.root)
-            return Scan(origin, None, subject, head)
+            return Scan(origin, None, subject, head, newest.witnessed_at is not None)
         members = self._node.members.current
         entry = members.log(origin) if members else None
         if entry is None:
@@ -173,7 +175,7 @@ class ChainScanner:
         text = (await self._get(entry.did, "/log/checkpoint")).decode("utf-8", "replace")
         key, policy = partners.log_key_of(entry), partners.policy_of(entry)
         checked = log_proof.check_checkpoint(text, key, policy, strict=False, origin=origin)
-        return Scan(origin, entry.did, subject, checked.checkpoint)
+        return Scan(origin, entry.did, subject, checked.checkpoint, checked.witnessed)
 
     async def _get(self, did: str, path: str) -> bytes:
         answer = await self._node.client.call(did, "GET", path)

@@ -74,3 +74,18 @@ async def by_command(auditor: Node, origin: str) -> None:
     broken = await asyncio.to_thread(pratique, *words, GAPPY.hex())
     assert broken.returncode != 0
     assert not json.loads(broken.stdout)["ok"]
+    # Nothing at all is no whole history: a mistyped subject must not read like one.
+    nothing = await asyncio.to_thread(pratique, *words[:-1], "e" * 64)
+    assert nothing.returncode == 1
+    assert "log_chain_empty" in nothing.stderr
+    assert "complete" not in nothing.stdout
+
+
+async def test_r18_what_was_not_read_to_its_end_is_not_called_complete(tmp_path: Path):
+    network = made(tmp_path, witnesses=())
+    async with AsyncExitStack() as stack:
+        rail = (await start(stack, network, "rail"))["rail"]
+        await remember(rail, SUBJECT, 1)
+        begun = await ChainScanner(rail.log).advance(rail.log.origin, SUBJECT, budget=0)
+        told = begun.report([])
+        assert (told["done"], told["ok"], told["faults"]) == (False, False, [])
