@@ -72,12 +72,16 @@ def request(conn: Connection, node: Node, platform: Counterpart, asked: Asked) -
     """Keep the request and the call that carries it.
 
     Raises ConflictError `ebl_reference_taken`, RefusedError `title_not_a_bill`,
-    `ebl_endorsee_unnamed`, NotFoundError `ebl_bill_unknown`, and as `making.manifest_of`.
+    `ebl_endorsee_unnamed`, NotFoundError `ebl_bill_unknown`, and as `making.manifest_of` and
+    `making.succeeding`.
     """
     held = documents.require(conn, asked.document)
     document = strict_json.loads_object(held.payload)
     replaced = _replaced(conn, asked.replaces)
     order = _title_order(platform, asked, document, replaced)
+    if order is not None:
+        order = making.succeeding(conn, node, order)
+        replaced = _predecessor(conn, order) or replaced
     manifest, title = _manifest(conn, node, asked, order, held, document)
     made = IssuanceRequest(
         document=document,
@@ -119,6 +123,15 @@ def _replaced(conn: Connection, reference: str | None) -> Issuance | None:
     if not ended:
         raise NotFoundError("ebl_bill_unknown", "no ended bill of that reference was issued here")
     return ended[0]
+
+
+def _predecessor(conn: Connection, order: IssueOrder) -> Issuance | None:
+    """The issuance of the title that the new one follows; one alone may follow it."""
+    if order.replaces is None:
+        return None
+    if (other := rows.in_place_of(conn, order.replaces)) is not None:
+        raise ConflictError("title_already_replaced", f"{other.reference} is put up in its place")
+    return rows.issuance_of_title(conn, order.replaces, CARRIER)
 
 
 def _relation(held: Issuance) -> TransportDocumentRelation:
@@ -195,7 +208,7 @@ def _manifest(
         return plain.sign(keys.signer, keys.x5c), None
     making.bill_of(conn, order)
     making.require_untitled(conn, order.document)
-    arbiter = arbiter_id(node, order.arbiter)
+    arbiter = making.arbiter_id(node, order.arbiter)
     manifest = replace(
         making.manifest_of(node, order, arbiter, held),
         issue_to_checksum=checksum_of(asked.issue_to.to_json()),
@@ -204,15 +217,6 @@ def _manifest(
     members, now = members_of(node), node.clock.now()
     signer = making.signer_for(node, making.recipient(members, node.did, now))
     return title_operation.sign_manifest(manifest, signer), manifest.title()
-
-
-def arbiter_id(node: Node, name: str) -> bytes:
-    """The id of the arbiter that a title is issued under; raises `title_arbiter_unknown`."""
-    from protocols.members.arbiters import ArbiterEntry
-    from protocols.title.registry import arbiter_of
-
-    entry = making.arbiter_named(node, name)
-    return entry.id if isinstance(entry, ArbiterEntry) else arbiter_of(entry).id
 
 
 # -- the platform's answer ---------------------------------------------------------------------

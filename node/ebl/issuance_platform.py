@@ -150,11 +150,20 @@ def receive(conn: Connection, node: Node, carrier: Counterpart, made: Examined) 
     if said is None and platforms.account_of(conn, node, made.request.issue_to.codes) is None:
         reason = "issueTo has no account on this platform"
         said = IssuanceResponse(relation, IssuanceCode.REFU, reason)
+    if said is None and _has_moved(conn, made):
+        reason = "a chain of this very document has ended here; re-issue it amended"
+        said = IssuanceResponse(relation, IssuanceCode.BREQ, reason)
     if said is None and node.settings.ebl.issuance != "operator":
         said = IssuanceResponse(relation, IssuanceCode.ISSU)
     if said is not None:
         answer(conn, node, held, said)
     return rows.issuance(conn, number)
+
+
+def _has_moved(conn: Connection, made: Examined) -> bool:
+    """Whether a chain stands for this very document: who holds it would call a new one DISE."""
+    known = pint_rows.known_chain(conn, checksum_of(made.request.document))
+    return known is not None and bool(known.texts)
 
 
 def _reference(request: IssuanceRequest, name: str, longest: int) -> str | None:

@@ -154,6 +154,16 @@ def issuance_of_title(conn: Connection, title: bytes, side: str) -> Issuance | N
     return found[0] if found else None
 
 
+def in_place_of(conn: Connection, title: bytes) -> Issuance | None:
+    """As carrier: the bill that is put up or issued in place of that ended title."""
+    named = issuances.c.intent.contains(f'"replaces":"{title.hex()}"', autoescape=True)
+    query = select(issuances).where(
+        named, issuances.c.side == CARRIER, issuances.c.state.in_(TAKEN)
+    )
+    found = _issuances(conn, query.limit(1))
+    return found[0] if found else None
+
+
 def untitled(conn: Connection) -> list[Issuance]:
     """As carrier: issued by the platform, but the title is not handed in yet."""
     query = select(issuances).where(

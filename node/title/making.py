@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -153,6 +153,14 @@ def arbiter_named(node: Node, name: str) -> RegistryEntry | ArbiterEntry:
     return chosen[0]
 
 
+def arbiter_id(node: Node, name: str) -> bytes:
+    """The id of the arbiter that a title is issued under; raises `title_arbiter_unknown`."""
+    from protocols.members.arbiters import ArbiterEntry
+
+    entry = arbiter_named(node, name)
+    return entry.id if isinstance(entry, ArbiterEntry) else arbiter_of(entry).id
+
+
 # -- issuing -----------------------------------------------------------------------------------
 
 
@@ -241,6 +249,36 @@ def require_untitled(conn: Connection, document: bytes) -> None:
         tried = rows.submissions_of(conn, title)
         if any(item.status not in ("refused", "failed") for item in tried):
             raise ConflictError("title_document_taken", title.hex(), title=title.hex())
+
+
+def succeeding(conn: Connection, node: Node, order: IssueOrder) -> IssueOrder:
+    """The order as it names the ended title in whose place the new one comes (MLETR 16 to 18).
+
+    A bill that was amended, or comes back from paper, is tied to what it was under the same
+    reference, whether that was asked for or not. Raises ConflictError `title_replaces_unended`,
+    `title_already_replaced`.
+    """
+    if order.replaces is None:
+        number = documents.require(conn, order.document).number
+        ended = rows.ended_of(conn, node.did, number, arbiter_id(node, order.arbiter))
+        free = [one.title for one in ended if _may_be_followed(one.state) and not _next(conn, one)]
+        return replace(order, replaces=free[0]) if free else order
+    held = rows.find(conn, order.replaces)
+    if held is None:  # its arbiter says
+        return order
+    if not _may_be_followed(held.state):
+        raise ConflictError("title_replaces_unended", order.replaces.hex())
+    if successor := _next(conn, held):
+        raise ConflictError("title_already_replaced", successor.hex(), title=successor.hex())
+    return order
+
+
+def _may_be_followed(state: TitleState) -> bool:
+    return state.ending in (Ending.AMENDED, Ending.PAPER)
+
+
+def _next(conn: Connection, held: rows.StoredTitle) -> bytes | None:
+    return rows.replacing(conn, held.title)
 
 
 # -- operating ---------------------------------------------------------------------------------

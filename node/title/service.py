@@ -93,6 +93,7 @@ class TitleService:
     async def issue(self, order: IssueOrder) -> dict[str, Any]:
         """Give an own bill of lading its title; see `outcome`."""
         entry = making.arbiter_named(self.node, order.arbiter)
+        order = await self.node.store.read(making.succeeding, self.node, order)
         said: Statements = ()
         if isinstance(entry, ArbiterEntry):
             self.evm.require_way(entry)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from node.ebl import surrender_platform
-from node.title.making import Order
+from node.title.making import IssueOrder, Order
 from protocols.title.machine import Ending, Kind
 from schemas.errors import ConflictError
 from tests.integration.ebl.ebl_network import (
@@ -167,8 +167,31 @@ async def test_paper_ends_the_title_and_a_bill_given_back_by_title_is_noticed(
             did_of(CARRIER), "GET", f"/v3/transport-documents/{REFERENCE}"
         )
         assert b'"transportDocumentStatus":"VOIDED"' in shown.body
+        await _back_from_paper(carrier, platform, title)
         for path in (f"/v3/transport-documents/{REFERENCE}", f"/endorsement-chains/{REFERENCE}"):
             hidden = await nodes["sg-port"].client.call(did_of(CARRIER), "GET", path)
             assert hidden.status == 404
             told = await nodes[PLATFORM].client.call(did_of(CARRIER), "GET", path)
             assert told.status == 200
+
+
+async def _back_from_paper(carrier: Node, platform: Node, old: str) -> None:
+    """Nobody says what the new bill replaces; it names the ended title all the same, and alone."""
+    await reaches(carrier, "void")
+    again = bill("order", termsAndConditions="Back from paper.")
+    await put_up(carrier, again)
+    second = again | {"transportDocumentReference": "NHLU20260002"}
+    with pytest.raises(ConflictError, match="title_already_replaced"):
+        await put_up(carrier, second, replaces=REFERENCE)
+    new = (await reaches(carrier, "issued"))["title"]
+    await title_is(platform, new, "LIVE")
+    held = await platform.title.find(bytes.fromhex(new))
+    assert held.state.replaces == bytes.fromhex(old)
+    with pytest.raises(ConflictError, match="title_already_replaced"):
+        await put_up(carrier, second, replaces=REFERENCE)
+    digest = (await operator(carrier).aget("/v1/documents", number="NHLU20260002"))["documents"]
+    wanted = IssueOrder(
+        bytes.fromhex(digest[0]["digest"]), did_of("exp-a"), did_of("imp-a"), bytes.fromhex(old)
+    )
+    with pytest.raises(ConflictError, match="title_already_replaced"):
+        await carrier.title.issue(wanted)

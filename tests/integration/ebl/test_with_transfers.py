@@ -83,3 +83,37 @@ async def test_a_surrender_from_another_platform_reaches_the_carrier_with_its_re
             ("TRANSFER", "NLPE"),
             ("SURRENDER_FOR_AMENDMENT", "SGPE"),
         ]
+
+
+async def test_a_bill_that_moved_is_not_issued_again_word_for_word(tmp_path: Path) -> None:
+    """Its chain ended; another ISSUE of the very document is what others call DISE (PINT 3.0.0)."""
+    async with running(made(tmp_path)) as nodes:
+        carrier, platform = nodes[CARRIER], nodes[PLATFORM]
+        await put_up(carrier, bill("order", to="imp-a"))
+        title = (await reaches(carrier, "issued"))["title"]
+        await title_is(platform, title, "LIVE")
+        for action, to, reason in (
+            (Action.TRANSFER, "imp-a", None),
+            (Action.SURRENDER_FOR_AMENDMENT, None, Reason.SWTP),
+        ):
+            move = Move(bytes.fromhex(title), action, to and did_of(to), reason=reason)
+            told = await platform.sending.move(move, wait=10.0)
+            assert told["outcome"] == "final", str(told)[300:]
+        request = await surrender_reaches(carrier, "asked")
+        path = f"/v1/ebl/surrenders/{request['surrenderRequestReference']}/answer"
+        await operator(carrier).apost(path, {"accept": True})
+        await title_is(platform, title, "ENDED")
+        await reaches(carrier, "void")
+        await put_up(carrier, bill("order", to="imp-a"))
+        answer = (await reaches(carrier, "content-error"))["answer"]
+        assert answer["issuanceResponseCode"] == "BREQ"
+        found = (await operator(carrier).aget("/v1/documents", number=REFERENCE))["documents"]
+        (wrong,) = (one["digest"] for one in found if not one["status"]["revoked"])
+        await operator(carrier).apost(f"/v1/documents/{wrong}/revoke", {"reason": "unamended"})
+        await put_up(carrier, bill("order", to="imp-a", termsAndConditions="Anew."))
+        new = (await reaches(carrier, "issued"))["title"]
+        await title_is(platform, new, "LIVE")
+        held = await platform.title.find(bytes.fromhex(new))
+        assert held.state.replaces == bytes.fromhex(title)
+        given = Move(bytes.fromhex(new), Action.TRANSFER, did_of("imp-a"))
+        assert (await platform.sending.move(given, wait=10.0))["outcome"] == "final"
