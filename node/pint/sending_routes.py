@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from node.pint.sending import SendingService
+    from node.runtime import Node
 
 BASE = "/v1/ebl"
 MAX_BODY = 48 * 1024 * 1024
@@ -94,7 +95,8 @@ class SendingRoutes:
         limit = query_int(request, "limit", 100, low=1, high=500)
         after, status = query_text(request, "after"), query_text(request, "status")
         cursor = hex_digest(after, "after") if after else None
-        body = await self._service.node.store.read(_page, cursor, limit, status)
+        node = self._service.node
+        body = await node.store.read(_page, node, cursor, limit, status)
         return json_response(body)
 
     async def _show(self, request: web.Request) -> web.Response:
@@ -145,10 +147,12 @@ class SendingRoutes:
         return json_response({"platform": platform, "partyName": name})
 
 
-def _page(conn: Connection, after: bytes | None, limit: int, status: str | None) -> dict[str, Any]:
+def _page(
+    conn: Connection, node: Node, after: bytes | None, limit: int, status: str | None
+) -> dict[str, Any]:
     found = rows.bills_page(conn, after=after, limit=limit, status=status)
     following = found[-1].document.hex() if len(found) == limit else None
-    return {"bills": [line_json(conn, bill) for bill in found], "after": following}
+    return {"bills": [line_json(conn, node, bill) for bill in found], "after": following}
 
 
 def _transfers(conn: Connection, state: str | None, limit: int) -> list[dict[str, Any]]:

@@ -146,19 +146,34 @@ def _control(node: Node, party: Party | None) -> dict[str, Any] | None:
     return {"platform": platform, "key": party.key, "here": here}
 
 
+def _possessor(node: Node, party: Party | None) -> dict[str, Any]:
+    """Its listed name, else its DID; and the code of its platform."""
+    if party is None:
+        return {"possessor": None, "platform": None}
+    members = partners.members_of(node)
+    listed = members.party(party.did) or members.node(party.did)
+    name = party.did if listed is None else listed.name
+    control = _control(node, party) or {}
+    return {"possessor": name, "platform": control.get("platform")}
+
+
 def _host(node: Node, did: str) -> str | None:
     listed = partners.members_of(node).party(did)
     return None if listed is None else listed.host
 
 
-def line_json(conn: Connection, bill: StoredBill) -> dict[str, Any]:
-    """One line of the holder's list: the bill, and what is under way with it."""
+def line_json(conn: Connection, node: Node, bill: StoredBill) -> dict[str, Any]:
+    """One line of the holder's list: the bill, who has it, and what is under way with it.
+
+    What is final at its arbiter goes before what its chain says: inside a platform possession
+    passes there alone.
+    """
     newest = outgoing.of_document(conn, bill.document, 1)
     held = titles.find(conn, bill.title) if bill.title else None
-    body = bill_summary(bill) | {
-        "state": held.state.state.value if held else None,
-        "kind": held.state.bill.value if held else None,
-    }
+    body = bill_summary(bill) | {"state": None, "kind": None}
+    if held is not None:
+        body |= {"state": held.state.state.value, "kind": held.state.bill.value}
+        body |= _possessor(node, held.state.possessor)
     if newest and newest[0].active:
         body["transfer"] = {
             "transfer": newest[0].entry.hex(),

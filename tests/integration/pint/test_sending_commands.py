@@ -92,6 +92,11 @@ async def test_who_holds_a_bill_is_shown_with_proof_and_without_names(tmp_path: 
         words = (await ebl(nhl, "show", "NHLSHOW1")).stdout
         assert "a party at MDPX; key" in words
         assert not any(name in words for name in ("bank", "exp-a", "Harbourlight", "Anhe"))
+        # Inside a platform it passes at the arbiter alone; the list of its holders goes with it.
+        for to in ("imp-a", "bank"):
+            await ebl_json(maas, "transfer", "NHLSHOW1", "--to", did_of(to))
+            (line,) = (await ebl_json(maas, "list"))["bills"]
+            assert (line["possessor"], line["platform"]) == (to, "MDPX")
         missing = await ebl(nhl, "show", "NHLNOSUCH")
         assert isinstance(missing.exception, TradeError)
         assert missing.exception.code == "pint_bill_unknown"
