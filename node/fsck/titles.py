@@ -1,4 +1,4 @@
-"""fsck of titles: every registry log held here is re-executed from its first entry (R22)."""
+"""fsck of titles: what is kept of each, and every registry log re-executed from entry 0 (R22)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from ledger import log, registry_freezes, registry_store
 from ledger.registry_tables import batches, operations
 from node.fsck.chain_titles import chain_titles
+from node.fsck.kept_titles import kept_titles
 from node.fsck.stored import has, pages
 from protocols.title import registry_freeze
 from protocols.title.json_forms import read_state_bytes
@@ -26,8 +27,9 @@ MAX_ENTRIES = 5_000_000
 
 
 def titles(conn: Connection, context: Context) -> Iterator[str]:
-    """FSCK-07: re-execution gives the stored states and state roots."""
+    """FSCK-07: proofs give the states kept, re-execution the registries' states and roots."""
     yield from chain_titles(conn, context)
+    yield from kept_titles(conn, context)
     if not has(conn, batches) or context.members is None:
         return
     names = conn.execute(select(batches.c.log).distinct().order_by(batches.c.log)).scalars().all()

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from ledger.registry_tables import mirrors
 from node import fsck
 from node.title.making import Order
+from node.title.tables import bills, history, titles
 from protocols.log import leaf
 from protocols.log.entry_bundle import unbundle
 from protocols.log.leaf import LeafKind
@@ -32,9 +33,10 @@ from tests.integration.title.title_network import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Column, Connection
 
     from node.runtime import Node
 
@@ -98,6 +100,7 @@ async def test_the_road_of_bill_a(tmp_path: Path) -> None:
         assert ended["state"]["state"] == State.ENDED
         with pytest.raises(TradeError, match="title_ended"):
             await nhl.title.operate(title, Order(Kind.TRANSFER, did_of("bank"), did_of("exp-a")))
+        await _fsck_proves_again_what_is_kept_of_a_title(rotterdam)
         await _fsck_holds_registry_and_mirrors_against_their_logs(nodes)
 
 
@@ -128,6 +131,49 @@ async def _fsck_holds_registry_and_mirrors_against_their_logs(nodes: dict[str, N
     damaged = await fsck.run(witness.store, witness.home, witness.keys, witness.clock)
     failed = [check.id for check in damaged.checks if check.outcome is not Outcome.PASSED]
     assert failed == ["FSCK-11"]
+
+
+async def _fsck_proves_again_what_is_kept_of_a_title(node: Node) -> None:
+    """What customs is shown is damaged nowhere unseen, also where no registry is kept."""
+
+    def changed(column: Column[Any], value: object) -> Callable[[Connection], object]:
+        def change(conn: Connection) -> object:
+            before = conn.execute(select(column).order_by(column).limit(1)).scalar_one()
+            row = column == before
+            conn.execute(update(column.table).where(row).values({column.name: value}))
+            return before
+
+        return change
+
+    async def damages() -> list[str]:
+        # These nodes are handed their member list and keep none, so fsck is handed it as well.
+        members = node.members.current
+        assert members is not None
+        context = fsck.Context(node.home, node.keys, members, {members.digest: members})
+        return (await node.store.read(fsck.examine, context, "FSCK-07")).damages
+
+    text = "eyJhbGciOiJub25lIn0.e30."
+    for column, value in (
+        (titles.c.status, "LIVE"),
+        (titles.c.seq, 1),
+        (titles.c.state, "{}"),
+        (titles.c.proof, "{}"),
+        (titles.c.arbiter, b"x" * 32),
+        (history.c.digest, b"x" * 32),
+        (history.c.text, text),
+        (bills.c.reference, "another"),
+        (bills.c.document, b"x" * 32),
+        (bills.c.issuance, text),
+    ):
+        before = await node.store.write(changed(column, value))
+        assert await damages(), column
+        await node.store.write(_put_back, column, value, before)
+    assert await damages() == []
+
+
+def _put_back(conn: Connection, column: Column[Any], value: object, before: object) -> None:
+    changed = update(column.table).where(column == value)
+    conn.execute(changed.values({column.name: before}))
 
 
 def _flip_the_cosigned_root(conn: Connection) -> None:
