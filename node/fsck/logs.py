@@ -125,7 +125,11 @@ def tiles(conn: Connection, context: Context) -> Iterator[str]:
 
 
 def witness_states(conn: Connection, context: Context) -> Iterator[str]:
-    """FSCK-08: what was cosigned last of each log carries the log's signature and ours."""
+    """FSCK-08: what was cosigned last of each log carries the log's signature and ours; mirrors
+    and what was followed of partners' logs are whole."""
+    from node.fsck.partner_logs import partner_logs
+
+    yield from partner_logs(conn, context)
     for held in witness.states(conn):
         context.examined += 1
         try:

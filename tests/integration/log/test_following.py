@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
-from ledger import followed, forks, log
+from ledger import followed, forks, log, tables
+from node import fsck
 from node.log import monitor, partners
 from node.log.comparing import Comparer
 from node.runtime import Node
@@ -78,6 +80,31 @@ async def test_a_partners_checkpoint_becomes_a_leaf_once_in_an_interval(tmp_path
         assert (await bank.store.read(followed.state, ORIGIN)).size == 301
         assert len(await bank.store.read(followed.recorded, ORIGIN)) == 1
         assert await alarms(bank) == []
+        await _fsck_reads_what_was_followed(bank)
+
+
+async def _fsck_reads_what_was_followed(bank: Any) -> None:
+    async def damages() -> list[str]:
+        members = bank.members.current
+        context = fsck.Context(bank.home, bank.keys, members, {members.digest: members})
+        return (await bank.store.read(fsck.examine, context, "FSCK-08")).damages
+
+    def change(conn: Any, column: Any, value: Any) -> Any:
+        before = conn.execute(select(column).where(column.table.c.origin == ORIGIN)).scalar_one()
+        where = update(column.table).where(column.table.c.origin == ORIGIN)
+        conn.execute(where.values({column.name: value}))
+        return before
+
+    assert await damages() == []
+    for column, value in (
+        (tables.followed.c.root, bytes(32)),
+        (tables.followed.c.note, "nothing"),
+        (tables.foreign.c.size, 7),
+        (tables.foreign.c.leaf, bytes(32)),
+    ):
+        before = await bank.store.write(change, column, value)
+        assert len(await damages()) == 1, column
+        await bank.store.write(change, column, before)
 
 
 def _audited(conn: Any) -> list[tuple[int, int]]:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from sqlalchemy import update
 
-from ledger import checkpoints, log
+from ledger import checkpoints, log, tables
+from node import fsck
 from node.keystore import KeyStore
 from node.log import partners
 from node.log.cosigner_keys import cosigner_keys
@@ -91,6 +93,30 @@ async def test_partners_store_the_log_and_serve_it(tmp_path: Path):
         lines = await rail.store.read(checkpoints.cosignatures_of, stored.size)
         assert {len(line.value) for line in lines} == {72, 2428}
         assert sum(line.name.endswith("/mirror/1") for line in lines) == 4
+        await fsck_reads_the_mirror(nodes["w2"], rail.log.origin)
+
+
+async def fsck_reads_the_mirror(node: Node, origin: str) -> None:
+    """A damaged mirror is found while its partner can still hand the entries over again."""
+    folder = node.witness.mirror.folder(origin) / "tile"
+
+    async def damages() -> list[str]:
+        members = node.members.current
+        context = fsck.Context(node.home, node.keys, members, {members.digest: members})
+        return (await node.store.read(fsck.examine, context, "FSCK-08")).damages
+
+    assert await damages() == []
+    for name in ("entries/001", "0/001"):
+        whole = (folder / name).read_bytes()
+        for damaged in (whole[:-1], whole[:40] + bytes([whole[40] ^ 1]) + whole[41:]):
+            (folder / name).write_bytes(damaged)
+            (told,) = await damages()
+            assert told.startswith(f"the mirror of {origin}: ")
+        (folder / name).write_bytes(whole)
+    assert await damages() == []
+    change = update(tables.mirrors).values(size=tables.mirrors.c.size - 1)
+    await node.store.write(lambda conn: conn.execute(change))
+    assert len(await damages()) == 1
 
 
 async def check_tiles(rail: Node, name: str, size: int) -> None:
