@@ -47,6 +47,7 @@ class Order:
     declaration: str
     quantity: Quantity | None = None
     expect: int | None = None
+    line: int | None = None
 
 
 class Asking:
@@ -60,8 +61,9 @@ class Asking:
     async def ask(self, order: Order, *, seconds: float | None = None) -> Asked:
         """What became of it: GRANTED, REFUSED, or INDETERMINATE without the register's answer.
 
-        Raises NotFoundError `document_not_here`, RefusedError `balance_not_kept`, ConflictError
-        `balance_pending` while another operation of this declaration is not answered.
+        Raises NotFoundError `document_not_here`, RefusedError `balance_not_kept`,
+        `balance_line_missing`, `balance_line_unknown`, ConflictError `balance_pending` while
+        another operation of this declaration on this line is not answered.
         """
         asked = await self._node.store.write(self._ask, order)
         if not asked.pending:
@@ -85,6 +87,7 @@ class Asking:
         judging.members_of(node)
         stored = documents.require(conn, order.certificate)
         named = balance.named_in(strict_json.loads_object(stored.payload), stored.issuer)
+        balance.line_of(named.quantity, named.lines, order.line)
         request = Request(
             str(uuid.uuid4()),
             order.certificate,
@@ -92,6 +95,7 @@ class Asking:
             order.action,
             order.quantity,
             order.expect,
+            order.line,
         )
         waiting = self._unanswered(conn, request)
         if waiting is not None:
@@ -107,7 +111,8 @@ class Asking:
         """The same question, if it still waits; another one must wait for its answer."""
         lost = timedelta(days=self._node.settings.exchange.retry_days) / timedelta(milliseconds=1)
         since = self._node.clock.now_ms() - int(lost)
-        for asked in rows.asked_about(conn, request.certificate, request.declaration):
+        line = request.line or rows.WHOLE
+        for asked in rows.asked_about(conn, request.certificate, request.declaration, line):
             if not asked.pending or asked.asked_at < since:
                 continue
             if asked.request == replace(request, id=asked.id).to_bytes().decode():
@@ -153,6 +158,7 @@ class Asking:
             detail={
                 "number": stored.number if stored else "",
                 "declaration": request.declaration,
+                **({"line": request.line} if request.line else {}),
                 **({"code": answer.code} if answer.code else {}),
             },
         )

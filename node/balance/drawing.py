@@ -1,12 +1,16 @@
 """Issuing on somebody else's proof: what a back-to-back certificate draws from its original.
 
-RCEP 3.19(1)(e): all partial quantities together do not exceed the original. The quantity is
-reserved at the original's register under the new certificate's number before anything is signed,
-and written off after; without the register's answer nothing is issued (R23).
+RCEP 3.19(1)(e): all partial quantities together do not exceed the original. The quantity, or that
+of each line of the original that it names, is reserved at the original's register under the new
+certificate's number before anything is signed, and written off after; without the register's
+answer nothing is issued (R23). Lines are drawn all or none: one refused releases the others.
 """
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from node.balance import rows
@@ -14,49 +18,90 @@ from node.balance.asking import Order
 from protocols.balance import Action, Outcome, Quantity, UseState, read_payload
 from protocols.digest import from_hex
 from schemas import strict_json
-from schemas.errors import RefusedError, UnavailableError
-from schemas.fields import decimal, text
+from schemas.errors import RefusedError, TradeError, UnavailableError
+from schemas.fields import decimal, integer, objects, text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from sqlalchemy import Connection
 
     from node.balance.rows import Asked
     from node.balance.service import BalanceService
     from node.documents.issuing import Examined
+    from schemas.strict_json import JsonValue
 
 TYPES = frozenset({"back-to-back-certificate-of-origin", "preferential-certificate-of-origin"})
 STANDING = (UseState.RESERVED.value, UseState.WRITTEN_OFF.value)
+#: How long what comes after a decision is waited for; the exchange repeats it anyway.
+AFTER_SECONDS = 0.5
 
 
-def drawn_by(examined: Examined) -> Order | None:
-    """What a certificate draws from an original that it pins; None when it pins none."""
+def drawn_by(examined: Examined) -> tuple[Order, ...]:
+    """What a certificate draws from an original that it pins; nothing when it pins none."""
     if examined.type.key not in TYPES:
-        return None
+        return ()
     document = strict_json.loads_object(examined.order.payload)
     digest = text(document, "backToBack", "digest")
-    value = decimal(document, "backToBack", "quantity", "value")
-    unit = text(document, "backToBack", "quantity", "unit")
-    if digest is None or value is None or unit is None:
-        return None
-    number = examined.view.number
-    return Order(from_hex(digest), Action.RESERVE, number, Quantity(value, unit))
+    if digest is None:
+        return ()
+    certificate, number = from_hex(digest), examined.view.number
+    return tuple(
+        Order(certificate, Action.RESERVE, number, quantity, line=line)
+        for line, quantity in _drawn(document)
+    )
 
 
-async def reserve(service: BalanceService, examined: Examined) -> Order | None:
-    """Before it is signed; what is to be written off after, None when nothing is drawn.
+def _drawn(document: dict[str, JsonValue]) -> Iterator[tuple[int | None, Quantity]]:
+    """By line of the original where it names lines, else without a line."""
+    given: list[tuple[int | None, JsonValue]] = [
+        (integer(each, "line"), each) for _, each in objects(document, "backToBack", "lines")
+    ]
+    for line, each in given or [(None, document.get("backToBack"))]:
+        value, unit = decimal(each, "quantity", "value"), text(each, "quantity", "unit")
+        if value is not None and unit is not None:
+            yield line, Quantity(value, unit)
 
-    Raises RefusedError `back_to_back_overdrawn` with the register's own words, UnavailableError
-    `balance_unknown`, NotFoundError `document_not_here` without the original.
+
+async def reserve(service: BalanceService, examined: Examined) -> tuple[Order, ...]:
+    """Before it is signed; what is to be written off after, nothing when nothing is drawn.
+
+    Raises RefusedError `back_to_back_overdrawn` with the register's own words,
+    `balance_line_missing`, `balance_line_unknown`; UnavailableError `balance_unknown`,
+    NotFoundError `document_not_here` without the original.
     """
-    order = drawn_by(examined)
-    if order is None:
-        return None
-    asked = await service.operate(order)
-    if asked.outcome == Outcome.REFUSED.value:
-        raise _refusal(asked)
-    if asked.pending:
-        raise UnavailableError("balance_unknown", f"{asked.register} has not answered")
-    return order
+    orders = drawn_by(examined)
+    # All at once: a register that does not answer is waited for once.
+    answers = await asyncio.gather(*map(service.operate, orders), return_exceptions=True)
+    failed = [each for each in answers if isinstance(each, BaseException)]
+    asked = [each for each in answers if not isinstance(each, BaseException)]
+    refused = [each for each in asked if each.outcome == Outcome.REFUSED.value]
+    if failed or refused:
+        pairs = zip(orders, answers, strict=True)
+        await release(service, [order for order, answer in pairs if _granted(answer)])
+        raise failed[0] if failed else _refusal(refused[0])
+    for each in asked:
+        if each.pending:
+            raise UnavailableError("balance_unknown", f"{each.register} has not answered")
+    return orders
+
+
+def _granted(answer: Asked | BaseException) -> bool:
+    return not isinstance(answer, BaseException) and answer.outcome == Outcome.GRANTED.value
+
+
+async def release(service: BalanceService, orders: Sequence[Order]) -> None:
+    """Give back what was reserved, as nothing was signed; who asks for it again gets it."""
+    for order in orders:
+        undone = replace(order, action=Action.RELEASE, quantity=None)
+        with suppress(TradeError):  # what it fails with is told; a reserve can be released
+            await service.operate(undone, seconds=AFTER_SECONDS)
+
+
+async def write_off(service: BalanceService, orders: Sequence[Order]) -> None:
+    """For good, once it is signed."""
+    final = (replace(order, action=Action.WRITE_OFF) for order in orders)
+    await asyncio.gather(*(service.operate(each, seconds=AFTER_SECONDS) for each in final))
 
 
 def _refusal(asked: Asked) -> RefusedError:
@@ -70,15 +115,20 @@ def require_drawn(conn: Connection, examined: Examined) -> None:
 
     Raises RefusedError `back_to_back_not_drawn`.
     """
-    order = drawn_by(examined)
-    if order is None:
-        return
+    for order in drawn_by(examined):
+        if not _is_drawn(conn, order):
+            told = f"line {order.line}: " if order.line else ""
+            detail = f"{told}{order.declaration} has reserved nothing"
+            raise RefusedError("back_to_back_not_drawn", detail)
+
+
+def _is_drawn(conn: Connection, order: Order) -> bool:
+    line = order.line or rows.WHOLE
     granted = [
         read_payload(each.answer)
-        for each in rows.asked_about(conn, order.certificate, order.declaration)
+        for each in rows.asked_about(conn, order.certificate, order.declaration, line)
         if each.outcome == Outcome.GRANTED.value and each.answer
     ]
     use = granted[-1].get("use") if granted else None
     value = order.quantity.value if order.quantity else None
-    if text(use, "state") not in STANDING or decimal(use, "quantity", "value") != value:
-        raise RefusedError("back_to_back_not_drawn", f"{order.declaration} has reserved nothing")
+    return text(use, "state") in STANDING and decimal(use, "quantity", "value") == value

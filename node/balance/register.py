@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from node.documents.documents import StoredDocument
     from node.runtime import Node
-    from protocols.balance import Answer, Balance, Request
+    from protocols.balance import Answer, Balance, Part, Request
 
 #: Who declares goods or issues on an original: nobody else draws on a certificate.
 ROLES = frozenset({"customs", "issuer"})
@@ -54,7 +54,7 @@ def operate(conn: Connection, node: Node, request: Request, by: str) -> Answer:
         rows.swap(conn, kept.seq, applied.balance, applied.use)
         tell(conn, node, certificate, EVENTS[request.action], request, by)
     granted = replace(
-        _answer(node, applied.balance), outcome=Outcome.GRANTED, request=request, by=by,
+        _answer(node, applied.balance, request), outcome=Outcome.GRANTED, request=request, by=by,
         use=applied.use,
     )  # fmt: skip
     return signed(node, granted)
@@ -90,7 +90,7 @@ def _kept(conn: Connection, node: Node, digest: bytes) -> tuple[Balance, StoredD
     named = balance.named_in(strict_json.loads_object(stored.payload), stored.issuer)
     if named.register != node.did:
         raise RefusedError("balance_not_kept", f"its register is {named.register}")
-    return rows.open_(conn, digest, named.quantity), stored
+    return rows.open_(conn, digest, named), stored
 
 
 def require_entitled(node: Node, certificate: StoredDocument, by: str) -> None:
@@ -123,10 +123,20 @@ def _require_standing(certificate: StoredDocument, action: Action, now_ms: int) 
         raise RefusedError("balance_expired", number)
 
 
-def _answer(node: Node, kept: Balance) -> Answer:
+def _answer(node: Node, kept: Balance, request: Request | None = None) -> Answer:
+    """How it stands: the line that a request was about, or all of them."""
     network = judging.members_of(node).network.hex()
     at = times.from_ms(node.clock.now_ms())
-    return balance.answer(kept, network=network, register=node.did, at=at)
+    lines = kept.parts() if request is None else _about(kept, request)
+    return balance.answer(kept, network=network, register=node.did, at=at, lines=lines)
+
+
+def _about(kept: Balance, request: Request) -> tuple[Part, ...]:
+    try:
+        line = balance.line_of(kept.quantity, kept.lines, request.line)
+    except RefusedError:
+        return ()
+    return kept.parts(line.number) if line is not None else ()
 
 
 def _refused(
@@ -146,8 +156,10 @@ def _refused(
             at=times.from_ms(node.clock.now_ms()),
         )
     else:
-        empty = _answer(node, kept)
-    first = kept.first_use if kept is not None and error.code == "balance_used" else None
+        empty = _answer(node, kept, request)
+    first = None
+    if kept is not None and error.code == "balance_used":
+        first = kept.first_use(empty.lines[0].line if empty.lines else None)
     made = replace(
         empty,
         outcome=Outcome.REFUSED,
@@ -177,6 +189,7 @@ def tell(
         "type": certificate.type,
         "number": certificate.number,
         "declaration": request.declaration,
+        **({"line": request.line} if request.line else {}),
         **({"quantity": request.quantity.to_json()} if request.quantity else {}),
         **more,
     }

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from node.balance.tables import balance_registers, balance_requests, balance_uses
+from node.balance.tables import balance_lines, balance_registers, balance_requests, balance_uses
 from node.store import dialect
 from protocols import balance, times
-from protocols.balance import Balance, Outcome, Quantity, Use, UseState
+from protocols.balance import Balance, GoodsLine, Outcome, Quantity, Use, UseState
 from schemas import strict_json
 from schemas.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from protocols.balance import Answer, Request
+    from protocols.balance import Answer, Named, Request
 
 MAX_REQUESTS = 1_000
+#: How uses and requests say that they draw on the whole.
+WHOLE = 0
 
 
 def get(conn: Connection, certificate: bytes, *, hold: bool = False) -> Balance | None:
@@ -38,24 +40,40 @@ def get(conn: Connection, certificate: bytes, *, hold: bool = False) -> Balance 
             Decimal(each.quantity),
             UseState(each.state),
             times.from_ms(each.at),
+            each.line or None,
         )
         for each in conn.execute(uses.order_by(balance_uses.c.seq))
     )
-    return Balance(certificate, Quantity(Decimal(row.quantity), row.unit), row.seq, found)
+    whole = None if row.quantity is None else Quantity(Decimal(row.quantity), row.unit)
+    return Balance(certificate, whole, row.seq, found, _lines(conn, certificate))
 
 
-def open_(conn: Connection, certificate: bytes, quantity: Quantity) -> Balance:
+def _lines(conn: Connection, certificate: bytes) -> tuple[GoodsLine, ...]:
+    table = balance_lines
+    query = select(table).where(table.c.certificate == certificate).order_by(table.c.line)
+    return tuple(
+        GoodsLine(each.line, Quantity(Decimal(each.quantity), each.unit))
+        for each in conn.execute(query)
+    )
+
+
+def open_(conn: Connection, certificate: bytes, named: Named) -> Balance:
     """Begin to keep a balance; the one that is there when another was first."""
-    values = {
-        "certificate": certificate,
-        "quantity": balance.plain(quantity.value),
-        "unit": quantity.unit,
-        "seq": 0,
-    }
-    dialect.insert_or_ignore(conn, balance_registers, values)
+    whole = {"quantity": None, "unit": None} if named.quantity is None else _measure(named.quantity)
+    register = {"certificate": certificate, **whole, "seq": 0}
+    if dialect.insert_or_ignore(conn, balance_registers, register) and named.lines:
+        lines = [
+            {"certificate": certificate, "line": line.number, **_measure(line.quantity)}
+            for line in named.lines
+        ]
+        conn.execute(insert(balance_lines), lines)
     found = get(conn, certificate, hold=True)
     assert found is not None
     return found
+
+
+def _measure(quantity: Quantity) -> dict[str, str]:
+    return {"quantity": balance.plain(quantity.value), "unit": quantity.unit}
 
 
 def swap(conn: Connection, before: int, after: Balance, use: Use) -> None:
@@ -69,12 +87,13 @@ def swap(conn: Connection, before: int, after: Balance, use: Use) -> None:
         "certificate": after.certificate,
         "by": use.by,
         "declaration": use.declaration,
+        "line": use.line or WHOLE,
         "quantity": balance.plain(use.quantity),
         "state": use.state.value,
         "at": times.to_ms(use.at),
         "seq": after.seq,
     }
-    dialect.upsert(conn, balance_uses, values, key=["certificate", "by", "declaration"])
+    dialect.upsert(conn, balance_uses, values, key=["certificate", "by", "declaration", "line"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +103,7 @@ class Asked:
     id: str
     certificate: bytes
     declaration: str
+    line: int
     register: str
     request: str
     outcome: str
@@ -101,6 +121,7 @@ class Asked:
         """For the API."""
         body = {
             "declaration": self.declaration,
+            "line": self.line,
             "register": self.register,
             "request": strict_json.loads_object(self.request.encode()),
             "outcome": self.outcome,
@@ -120,6 +141,7 @@ def ask(conn: Connection, request: Request, register: str, now_ms: int) -> Asked
         "id": request.id,
         "certificate": request.certificate,
         "declaration": request.declaration,
+        "line": request.line or WHOLE,
         "register": register,
         "request": request.to_bytes().decode(),
         "outcome": Outcome.INDETERMINATE.value,
@@ -154,12 +176,14 @@ def asked(conn: Connection, id_: str) -> Asked | None:
 
 
 def asked_about(
-    conn: Connection, certificate: bytes, declaration: str | None = None
+    conn: Connection, certificate: bytes, declaration: str | None = None, line: int | None = None
 ) -> list[Asked]:
-    """What was asked about a certificate, oldest first."""
+    """What was asked about a certificate, oldest first; line: about that one, or about `WHOLE`."""
     table = balance_requests
     query = select(table).where(table.c.certificate == certificate)
     if declaration is not None:
         query = query.where(table.c.declaration == declaration)
+    if line is not None:
+        query = query.where(table.c.line == line)
     page = query.order_by(table.c.asked_at, table.c.id).limit(MAX_REQUESTS)
     return [Asked(**row._asdict()) for row in conn.execute(page)]

@@ -5,8 +5,7 @@ Routes: /v1/balances (operator), /px/1/balances (peers). Messages: urn:pratique:
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from node.balance import drawing, register, rows
@@ -20,6 +19,7 @@ from protocols.balance import Action
 from protocols.fields import Fields
 from schemas import strict_json
 from schemas.errors import TradeError, UnavailableError
+from schemas.fields import integer, objects, text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from node.balance.rows import Asked
     from node.documents.issuing import Examined
     from node.runtime import Node
-    from protocols.balance import Answer
+    from protocols.balance import Answer, Named
+    from schemas.strict_json import JsonValue
 
 CODE = "balance_request_malformed"
 SECONDS = 2.0
-AFTER_SECONDS = 0.5
 _ORDER = {
     "type": "object",
     "required": ["action", "declaration"],
@@ -46,6 +46,7 @@ _ORDER = {
             "required": ["value", "unit"],
             "properties": {"value": {"type": "string"}, "unit": {"type": "string"}},
         },
+        "line": {"type": "integer", "minimum": 1, "maximum": balance.MAX_LINE},
         "expect": {"type": "integer", "minimum": 0},
     },
 }
@@ -66,9 +67,10 @@ class BalanceService:
         one, tag = "/v1/balances/{digest}", "balances"
         return (
             Route("GET", one, self._show, Auth.OPERATOR,
-                  "A certificate's balance as its register signs it now, and what was asked", tag),
+                  "A certificate's balance by line, signed by its register, and what was asked",
+                  tag),
             Route("POST", one, self._operate, Auth.OPERATOR,
-                  "Reserve, write off or release a quantity for a declaration", tag,
+                  "Reserve, write off or release a quantity of a line for a declaration", tag,
                   request={JSON: _ORDER}),
             Route("GET", "/px/1/balances/{digest}", self._tell, Auth.PEER,
                   "A balance kept here, signed", tag),
@@ -92,19 +94,14 @@ class BalanceService:
     @asynccontextmanager
     async def drawing(self, examined: Examined) -> AsyncIterator[None]:
         """Around the signing of a certificate that stands on an original: see `drawing`."""
-        order = await drawing.reserve(self, examined)
-        if order is None:
-            yield
-            return
+        orders = await drawing.reserve(self, examined)
         try:
             yield
         except TradeError:
-            undone = replace(order, action=Action.RELEASE, quantity=None)
-            with suppress(TradeError):  # what it fails with is told; a reserve can be released
-                await self.operate(undone, seconds=AFTER_SECONDS)
+            await drawing.release(self, orders)
             raise
         # The certificate is signed: what it drew is gone, and told again until that is heard.
-        await self.operate(replace(order, action=Action.WRITE_OFF), seconds=AFTER_SECONDS)
+        await drawing.write_off(self, orders)
 
     async def _operate(self, request: web.Request) -> web.Response:
         order = read_order(await read_json(request), hex_digest(request.match_info["digest"]))
@@ -115,12 +112,14 @@ class BalanceService:
         digest = hex_digest(request.match_info["digest"])
         node = self._node
         stored = await node.store.read(documents.require, digest)
-        named = balance.named_in(strict_json.loads_object(stored.payload), stored.issuer)
+        document = strict_json.loads_object(stored.payload)
+        named = balance.named_in(document, stored.issuer)
         body: dict[str, Any] = {
             "certificate": digest.hex(),
             "number": stored.number,
             "register": named.register,
-            "quantity": named.quantity.to_json(),
+            **({"quantity": named.quantity.to_json()} if named.quantity else {}),
+            "lines": _lines(document, named),
         }
         try:
             answer = await self.state(digest, named.register)
@@ -146,8 +145,8 @@ class BalanceService:
         if got.status != 200:
             raise UnavailableError("balance_unknown", f"the register answered {got.status}")
         try:
-            text = got.body[: balance.MAX_ANSWER].decode("ascii")
-            answer = balance.read_answer(text, judging.members_of(node))
+            signed = got.body[: balance.MAX_ANSWER].decode("ascii")
+            answer = balance.read_answer(signed, judging.members_of(node))
         except (UnicodeDecodeError, TradeError) as error:
             raise UnavailableError("balance_unknown", type(error).__name__) from None
         if (answer.certificate, answer.register) != (digest, at):
@@ -166,8 +165,24 @@ def _uses(conn: Connection, digest: bytes) -> list[dict[str, Any]]:
     kept = rows.get(conn, digest)
     if kept is None:
         return []
-    told = (balance.use_json(use, kept.quantity.unit) for use in kept.uses)
-    return [each for each in told if each is not None]
+    units: dict[int | None, str] = {line.number: line.quantity.unit for line in kept.lines}
+    if kept.quantity is not None:
+        units[None] = kept.quantity.unit
+    return [balance.use_json(use, units.get(use.line, "")) for use in kept.uses]
+
+
+def _lines(document: dict[str, JsonValue], named: Named) -> list[dict[str, Any]]:
+    """The lines as the certificate has them, for people to know which is which."""
+    goods = {integer(line, "sequence"): line for _, line in objects(document, "goods")}
+    return [
+        {
+            "line": line.number,
+            "quantity": line.quantity.to_json(),
+            "description": text(goods[line.number], "description"),
+            "hs": text(goods[line.number], "hs"),
+        }
+        for line in named.lines
+    ]
 
 
 def _asked_json(asked: Asked) -> dict[str, Any]:
@@ -189,7 +204,8 @@ def read_order(body: dict[str, Any], certificate: bytes) -> Order:
         Action(action),
         fields.text("declaration", max_length=balance.MAX_DECLARATION),
         balance.read_quantity(fields),
-        fields.integer("expect", 0, 2**53) if fields.has("expect") else None,
+        fields.integer("expect", 0, 2**53 - 1) if fields.has("expect") else None,
+        balance.read_line(fields),
     )
     if order.action is Action.RESERVE and order.quantity is None:
         raise fields.fault("quantity", "say how much is reserved")

@@ -36,15 +36,14 @@ async def now(node: Node, rules: RuleSet, consignment: str, named: Sequence[byte
     at = node.clock.now()
     held = await node.store.read(_held, consignment, named)
     proofs = [each for each in held if each.type in rules.release.preference]
-    lines = [line for each in proofs if (line := await _balance(node, each))]
+    lines = [line for each in proofs for line in await _balance(node, each)]
     codes = await node.store.read(lambda conn: history.codes_of(held, conn))
     if codes:
         answers = await node.aeo.benefits(codes, rules.country)
         lines += [standing.of_operator(each) for each in answers]
     if any(each.type in TRANSPORT_TYPES for each in held):
         lines += await _titles(node, consignment, [each.digest.hex() for each in held])
-    ordered = sorted(lines, key=lambda line: line.key)[: standing.MAX_LINES]
-    return Standing(node.did, consignment, at, tuple(ordered))
+    return Standing(node.did, consignment, at, standing.ordered(lines))
 
 
 def _held(conn: Connection, consignment: str, named: Sequence[bytes]) -> list[StoredDocument]:
@@ -58,15 +57,15 @@ def _held(conn: Connection, consignment: str, named: Sequence[bytes]) -> list[St
     ]
 
 
-async def _balance(node: Node, proof: StoredDocument) -> Line | None:
-    """None where the proof has no balance."""
+async def _balance(node: Node, proof: StoredDocument) -> tuple[Line, ...]:
+    """Nothing where the proof has no balance."""
     try:
-        whole = balance.named_in(strict_json.loads_object(proof.payload), proof.issuer)
+        named = balance.named_in(strict_json.loads_object(proof.payload), proof.issuer)
     except RefusedError:
-        return None
+        return ()
     about = f"{proof.type} {proof.number}"
     try:
-        answer = await node.balance.state(proof.digest, whole.register)
+        answer = await node.balance.state(proof.digest, named.register)
     except (UnavailableError, RefusedError):
         return standing.of_balance(proof.digest.hex(), about, None)
     return standing.of_balance(proof.digest.hex(), about, answer)

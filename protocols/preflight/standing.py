@@ -3,6 +3,8 @@
 Balance, lane and title move until the goods arrive: these lines promise nothing and block nothing.
 The destination makes them of its own register answers, lanes and release conditions and signs them;
 nobody else works them out. They tell how things stand and neither how much is left nor who holds.
+A balance is told for the whole proof, and for each goods line (subject DIGEST#LINE) where one of
+them stands otherwise than the whole.
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ MAX_BYTES = 512 * 1024
 MAX_LINES = 1_000
 FRESH = timedelta(minutes=5)
 BALANCE, LANE, TITLE = "PRE-80", "PRE-81", "PRE-82"
+#: Between a digest and the number of a goods line, in the subject of PRE-80.
+_LINE = "#"
 SURRENDER = "REL-020"
 _OUTCOMES = {
     State.MET: Outcome.PASSED,
@@ -56,15 +60,44 @@ class Standing:
     text: str = ""
 
 
-def of_balance(digest: str, about: str, answer: balance.Answer | None) -> Line:
-    """PRE-80: whole, used in part, or used up; None without its register's answer (R23)."""
-    if answer is None or answer.quantity is None:
-        return _told(BALANCE, digest, Outcome.INDETERMINATE, about, "balance_unknown")
-    if answer.left <= 0:
-        return _told(BALANCE, digest, Outcome.FAILED, about, "balance_used")
-    if answer.left < answer.quantity.value:
-        return _told(BALANCE, digest, Outcome.INDETERMINATE, about, "preflight_balance_partly")
-    return _told(BALANCE, digest, Outcome.PASSED, about, "")
+_UNKNOWN = (Outcome.INDETERMINATE, "balance_unknown")
+_USED_UP = (Outcome.FAILED, "balance_used")
+_PARTLY = (Outcome.INDETERMINATE, "preflight_balance_partly")
+_UNUSED = (Outcome.PASSED, "")
+
+
+def of_balance(digest: str, about: str, answer: balance.Answer | None) -> tuple[Line, ...]:
+    """PRE-80: whole, used in part, or used up, by line where lines differ.
+
+    answer: None without its register's answer: nothing is known (R23)
+    """
+    lines = answer.lines if answer is not None else ()
+    by_line = {part.line: _standing(part) for part in lines}
+    if answer is not None and answer.whole is not None:
+        overall = _standing(answer.whole)
+    elif len(set(by_line.values())) > 1:
+        overall = _PARTLY
+    else:
+        overall = next(iter(by_line.values()), _UNKNOWN)
+    told = [_told(BALANCE, digest, overall[0], about, overall[1])]
+    if set(by_line.values()) - {overall}:
+        told += (
+            _told(BALANCE, f"{digest}{_LINE}{line}", outcome, f"{about}, line {line}", code)
+            for line, (outcome, code) in by_line.items()
+        )
+    return tuple(told)
+
+
+def _standing(part: balance.Part) -> tuple[Outcome, str]:
+    if part.left <= 0:
+        return _USED_UP
+    return _UNUSED if part.left == part.quantity.value else _PARTLY
+
+
+def ordered(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """By key; single goods lines are what is left out where there are more than `MAX_LINES`."""
+    first = sorted(lines, key=lambda line: (_LINE in line.subject, line.key))[:MAX_LINES]
+    return tuple(sorted(first, key=lambda line: line.key))
 
 
 def of_operator(answer: aeo.Answer) -> Line:
@@ -124,9 +157,12 @@ def read(text: str, members: MemberList, node: str, consignment: str, at: dateti
 
 
 def moved(before: Sequence[Line], now: Sequence[Line]) -> tuple[Difference, ...]:
-    """What stood otherwise when the pre-advice was made; what nobody spoke of is no difference."""
+    """What stood otherwise when the pre-advice was made; what nobody spoke of is no difference.
+
+    A goods line that is no longer told apart stands as its whole proof does.
+    """
     found = {line.key: line for line in now}
-    pairs = [(line, found.get(line.key)) for line in before]
+    pairs = [(line, found.get(line.key) or found.get(_proof(line))) for line in before]
     return tuple(
         Difference(
             id=line.id,
@@ -139,3 +175,7 @@ def moved(before: Sequence[Line], now: Sequence[Line]) -> tuple[Difference, ...]
         for line, other in pairs
         if other is None or (line.outcome, line.code) != (other.outcome, other.code)
     )
+
+
+def _proof(line: Line) -> tuple[str, str]:
+    return (line.id, line.subject.partition(_LINE)[0])

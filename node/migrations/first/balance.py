@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from alembic import op
 
-from node.migrations.first.columns import big, octets, primary, text
+from node.migrations.first.columns import big, octets, primary, small, text
 
 TABLES = (
     "balance_registers",
+    "balance_lines",
     "balance_uses",
     "balance_requests",
     "basis_links",
@@ -27,27 +28,37 @@ def _balances() -> None:
     op.create_table(
         "balance_registers",
         octets("certificate", 32),
-        text("quantity", 40),
-        text("unit", 3),
+        text("quantity", 40, null=True),
+        text("unit", 3, null=True),
         big("seq"),
         primary("pk_balance_registers", "certificate"),
+    )
+    op.create_table(
+        "balance_lines",
+        octets("certificate", 32),
+        small("line"),
+        text("quantity", 40),
+        text("unit", 3),
+        primary("pk_balance_lines", "certificate", "line"),
     )
     op.create_table(
         "balance_uses",
         octets("certificate", 32),
         text("by", 400),
         text("declaration", 100),
+        small("line"),
         text("quantity", 40),
         text("state", 20),
         big("at"),
         big("seq"),
-        primary("pk_balance_uses", "certificate", "by", "declaration"),
+        primary("pk_balance_uses", "certificate", "by", "declaration", "line"),
     )
     op.create_table(
         "balance_requests",
         text("id", 64),
         octets("certificate", 32),
         text("declaration", 100),
+        small("line"),
         text("register", 400),
         text("request"),
         text("outcome", 20),

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from schemas.definitions import JsonDocument
 from schemas.documents import preferential_certificate_of_origin
-from schemas.fields import decimal, objects, text
+from schemas.fields import decimal, member, objects, text
 from schemas.rules import Complaint, RuleBook
 from schemas.view import DocumentType, Reference, View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from schemas.rules import Document
+    from schemas.strict_json import JsonValue
 
 TYPE = DocumentType(
     key="back-to-back-certificate-of-origin",
@@ -49,20 +50,33 @@ def issued_by_an_intermediate_party(document: Document) -> Iterator[Complaint]:
 
 @RULES.error("B2B-002")
 def lines_are_what_is_drawn(document: Document) -> Iterator[Complaint]:
-    """The lines add up to the quantity that is drawn from the original, in its unit."""
-    drawn = decimal(document, "backToBack", "quantity", "value")
-    unit = text(document, "backToBack", "quantity", "unit")
-    lines = [line for _, line in objects(document, "goods")]
-    if any(text(line, "quantity", "unit") != unit for line in lines):
-        yield Complaint("/goods", "a line is not in the unit of the quantity drawn")
-        return
-    total = sum((decimal(line, "quantity", "value") or Decimal(0) for line in lines), Decimal(0))
-    if drawn is not None and total != drawn:
-        yield Complaint(
-            "/backToBack/quantity/value",
-            "the lines do not add up to the quantity drawn",
-            {"drawn": str(drawn), "lines": str(total)},
-        )
+    """The lines add up to what is drawn from the original, or from its lines, by unit."""
+    goods = _by_unit(line for _, line in objects(document, "goods"))
+    whole, lines = member(document, "backToBack"), list(objects(document, "backToBack", "lines"))
+    stated = {"/backToBack/quantity/value": _by_unit([whole])} if member(whole, "quantity") else {}
+    if lines:
+        stated["/backToBack/lines"] = _by_unit(line for _, line in lines)
+    for place, drawn in stated.items():
+        if set(goods) - set(drawn):
+            yield Complaint("/goods", "a line is not in the unit of the quantity drawn")
+            continue
+        for unit, amount in drawn.items():
+            total = goods.get(unit, Decimal(0))
+            if total != amount:
+                yield Complaint(
+                    place,
+                    "the lines do not add up to the quantity drawn",
+                    {"drawn": str(amount), "lines": str(total), "linesPointer": "/goods"},
+                )
+
+
+def _by_unit(counted: Iterable[JsonValue]) -> dict[str, Decimal]:
+    found: dict[str, Decimal] = {}
+    for each in counted:
+        unit = text(each, "quantity", "unit") or ""
+        value = decimal(each, "quantity", "value") or Decimal(0)
+        found[unit] = found.get(unit, Decimal(0)) + value
+    return found
 
 
 @RULES.warning("B2B-003")

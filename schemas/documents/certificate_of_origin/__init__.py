@@ -32,6 +32,7 @@ TYPE = DocumentType(
     credential_type="CertificateOfOriginCredential",
 )
 ORIGIN_RULES = RuleBook(COMMON_RULES)
+_SHOWN = 20
 
 
 @ORIGIN_RULES.error("COO-001")
@@ -77,20 +78,34 @@ def one_edition_of_the_system(document: Document) -> Iterator[Complaint]:
 
 @ORIGIN_RULES.warning("COO-005")
 def balance_is_what_the_lines_add_up_to(document: Document) -> Iterator[Complaint]:
-    """The balance is kept over what the lines add up to (SAFETY R23)."""
+    """One stated balance is what the lines add up to, in their one unit (SAFETY R23)."""
     kept = decimal(document, "balance", "quantity", "value")
     unit = text(document, "balance", "quantity", "unit")
     lines = [line for _, line in objects(document, "goods")]
+    units = {text(line, "quantity", "unit") for line in lines}
     counted = [decimal(line, "quantity", "value") for line in lines]
-    same = all(text(line, "quantity", "unit") == unit for line in lines)
-    if kept is None or not same or None in counted:
+    if kept is None or None in counted:
         return
     total = sum((each for each in counted if each is not None), Decimal(0))
-    if total != kept:
+    paths: dict[str, JsonValue] = {
+        "balancePointer": "/balance/quantity/value",
+        "linesPointer": "/goods",
+    }
+    if len(units) > 1:
+        several = ", ".join(
+            f"{decimal(each, 'quantity', 'value')} {text(each, 'quantity', 'unit')}"
+            for each in lines[:_SHOWN]
+        )
+        yield Complaint(
+            "/balance/quantity",
+            "one balance is stated over lines in several units: without it each has its own",
+            {"balance": f"{kept} {unit}", "lines": several, **paths},
+        )
+    elif units == {unit} and total != kept:
         yield Complaint(
             "/balance/quantity/value",
             "the balance is not what the lines add up to",
-            {"balance": str(kept), "lines": str(total)},
+            {"balance": str(kept), "lines": str(total), **paths},
         )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from schemas.definitions import JsonDocument
 from schemas.documents.certificate_of_origin import ORIGIN_RULES, origin_facts
-from schemas.fields import beginning, decimal, end, flag, member, objects, text
+from schemas.fields import beginning, decimal, end, flag, integer, member, objects, text
 from schemas.own_view import own_view
 from schemas.rules import Complaint, RuleBook
 from schemas.view import DocumentType, View
@@ -120,15 +120,25 @@ def retroactive_issue_within_a_year(document: Document) -> Iterator[Complaint]:
 
 @RULES.error("COO-016")
 def back_to_back_within_the_original(document: Document) -> Iterator[Complaint]:
-    """A back-to-back proof does not exceed the quantity of its original (RCEP 3.19(1)(e))."""
-    drawn = decimal(document, "backToBack", "quantity", "value")
-    whole = decimal(document, "backToBack", "originalQuantity", "value")
-    if drawn is not None and whole is not None and drawn > whole:
-        yield Complaint(
-            "/backToBack/quantity",
-            "the back-to-back proof covers more than its original",
-            {"quantity": str(drawn), "original": str(whole)},
-        )
+    """A back-to-back proof does not exceed its original, nor any line (RCEP 3.19(1)(e))."""
+    lines = list(objects(document, "backToBack", "lines"))
+    for place, drawn in [("/backToBack", member(document, "backToBack")), *lines]:
+        part, whole = (decimal(drawn, name, "value") for name in ("quantity", "originalQuantity"))
+        if part is not None and whole is not None and part > whole:
+            yield Complaint(
+                f"{place}/quantity",
+                "the back-to-back proof covers more than its original",
+                {
+                    "quantity": str(part),
+                    "original": str(whole),
+                    "originalPointer": f"{place}/originalQuantity",
+                },
+            )
+    numbers = [integer(each, "line") for _, each in lines]
+    for at, (place, _) in enumerate(lines):
+        if numbers[at] in numbers[:at]:
+            told = {"line": numbers[at]}
+            yield Complaint(f"{place}/line", "a line of the original is named twice", told)
 
 
 @RULES.error("COO-017")

@@ -70,6 +70,39 @@ def certificate(number: str, country: str = "CN", to: str = "SG", **more: Any) -
     return json.dumps(document).encode()
 
 
+def two_lines(number: str, **more: Any) -> bytes:
+    """An RCEP certificate over 500 kilograms of one thing and 60 pieces of another."""
+    document = json.loads(certificate(number))
+    (line,) = document["goods"]
+    kilograms = {"sequence": 1, "quantity": {"value": "500", "unit": "KGM"}}
+    pieces = {"sequence": 2, "quantity": {"value": "60", "unit": "H87"}}
+    document["goods"] = [line | kilograms, line | pieces | {"description": "Battery racks"}]
+    document.pop("totals", None)
+    return json.dumps(document | more).encode()
+
+
+def on_lines(number: str, original: str, kilograms: int, pieces: int) -> bytes:
+    """Singapore's certificate for Viet Nam on both lines of such an original."""
+    document = json.loads(back_to_back(number, original, pieces))
+    (line,) = document["goods"]
+    drawn = [(1, str(kilograms), "KGM", "500"), (2, str(pieces), "H87", "60")]
+    document["goods"] = [
+        line | {"sequence": at, "quantity": {"value": value, "unit": unit}}
+        for at, value, unit, _ in drawn
+    ]
+    for name in ("quantity", "originalQuantity"):
+        del document["backToBack"][name]
+    document["backToBack"]["lines"] = [
+        {
+            "line": at,
+            "quantity": {"value": value, "unit": unit},
+            "originalQuantity": {"value": whole, "unit": unit},
+        }
+        for at, value, unit, whole in drawn
+    ]
+    return json.dumps(document).encode()
+
+
 def back_to_back(number: str, original: str, pieces: int, **more: Any) -> bytes:
     """Singapore's certificate for Viet Nam, on an original from China."""
     document = json.loads(registry.example(BACK))
@@ -191,12 +224,20 @@ async def arrived(nodes: Mapping[str, Node], digest: str, *names: str) -> None:
 
 
 async def operate(
-    node: Node, certificate: str, action: str, declaration: str, pieces: int | None = None
+    node: Node,
+    certificate: str,
+    action: str,
+    declaration: str,
+    value: int | None = None,
+    line: int | None = None,
+    unit: str = "H87",
 ) -> dict[str, Any]:
     """One operation on a balance."""
     order: dict[str, Any] = {"action": action, "declaration": declaration}
-    if pieces is not None:
-        order["quantity"] = {"value": str(pieces), "unit": "H87"}
+    if value is not None:
+        order["quantity"] = {"value": str(value), "unit": unit}
+    if line is not None:
+        order["line"] = line
     body: dict[str, Any] = await operator(node).apost(f"/v1/balances/{certificate}", order)
     return body
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,33 +18,16 @@ from tests.integration.balance.certificate_network import (
     certificate_nodes,
     command,
     issue,
-    network,
     operate,
 )
 from tests.integration.release.road import eventually, operator
 from tests.support.network import did_of
-from tests.support.postgres import create_database
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from node.runtime import Node
     from tests.support.network import Made
-
-_numbers = count()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def homes(request: pytest.FixtureRequest, tmp_path: Path) -> Made:
-    """The nodes' homes, each with a store of its own."""
-    if request.param == "sqlite":
-        return network(tmp_path)
-    server = request.getfixturevalue("postgres_server")
-
-    def store(name: str) -> dict[str, Any]:
-        return {"store": {"url": create_database(server, f"{name}-{next(_numbers)}")}}
-
-    return network(tmp_path, settings=store)
 
 
 async def test_r23_double_use_at_two_ports_is_one_write_off_and_one_signed_refusal(

@@ -14,7 +14,7 @@ from node.balance import rows
 from node.settings import StoreSettings
 from node.store.store import open_store
 from protocols import balance
-from protocols.balance import Action, Quantity, Request
+from protocols.balance import Action, GoodsLine, Named, Quantity, Request
 from schemas.errors import RefusedError, UnavailableError
 from tests.support.postgres import create_database
 
@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 
     from node.store.store import Store
 
-CERTIFICATES = [bytes([number]) * 32 for number in (1, 2)]
+A = "did:web:customs.example"
 WHOLE = Quantity(Decimal(100), "H87")
+HALF = Quantity(Decimal(50), "H87")
+#: One pool; and two lines, drawn on by line and as a whole.
+KEPT = {
+    bytes([1]) * 32: Named(A, WHOLE),
+    bytes([2]) * 32: Named(A, WHOLE, (GoodsLine(1, HALF), GoodsLine(2, HALF))),
+}
 CLAIMS = 30
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -36,19 +42,19 @@ def url(postgres_server: str) -> str:
     return made
 
 
-def _claim(conn: Connection, certificate: bytes, declaration: str) -> None:
-    kept = rows.get(conn, certificate, hold=True) or rows.open_(conn, certificate, WHOLE)
-    asked = Request(
-        declaration, certificate, declaration, Action.WRITE_OFF, Quantity(Decimal(7), "H87")
-    )
-    applied = balance.apply(kept, asked, by="did:web:customs.example", at=NOW)
+def _claim(conn: Connection, certificate: bytes, number: int) -> None:
+    named, declaration = KEPT[certificate], f"D-{number}"
+    kept = rows.get(conn, certificate, hold=True) or rows.open_(conn, certificate, named)
+    quantity, line = Quantity(Decimal(7), "H87"), (number % 3 or None) if named.lines else None
+    asked = Request("1", certificate, declaration, Action.WRITE_OFF, quantity, line=line)
+    applied = balance.apply(kept, asked, by=A, at=NOW)
     rows.swap(conn, kept.seq, applied.balance, applied.use)
 
 
-async def _told(store: Store, certificate: bytes, declaration: str) -> str:
+async def _told(store: Store, certificate: bytes, number: int) -> str:
     for _ in range(20):
         try:
-            await store.write(_claim, certificate, declaration)
+            await store.write(_claim, certificate, number)
         except RefusedError as error:
             return error.code
         except UnavailableError:
@@ -62,15 +68,17 @@ async def test_r23_two_processes_of_a_register_never_grant_more_than_there_is(ur
     for store in stores:
         await store.start()
     try:
-        for certificate in CERTIFICATES:
+        for certificate in KEPT:
             answers = await asyncio.gather(*(
-                _told(stores[number % 2], certificate, f"D-{number}") for number in range(CLAIMS)
+                _told(stores[number % 2], certificate, number) for number in range(CLAIMS)
             ))  # fmt: skip
             assert sorted(set(answers)) == ["balance_used", "granted"]
             assert answers.count("granted") == 14
             kept = await stores[0].read(rows.get, certificate)
             assert kept is not None
-            assert (kept.seq, kept.left) == (14, Decimal(2))
+            assert kept.whole is not None
+            assert (kept.seq, kept.whole.left) == (14, Decimal(2))
+            assert all(part.written_off <= HALF.value for part in kept.parts())
     finally:
         for store in stores:
             await store.close()

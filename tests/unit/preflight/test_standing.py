@@ -11,7 +11,7 @@ import pytest
 
 from protocols import balance
 from protocols.aeo import Answer, Query, Reason
-from protocols.balance import Quantity
+from protocols.balance import Part, Quantity
 from protocols.preflight import standing
 from protocols.preflight.standing import Standing, moved, of_balance, of_operator, of_title
 from protocols.preflight.verdicts import Line, read_line
@@ -35,7 +35,11 @@ def register(left: int | None) -> balance.Answer:
     empty = balance.Answer("00" * 32, A, bytes(32), NOW)
     if left is None:
         return empty
-    return replace(empty, quantity=Quantity(Decimal(160), "H87"), left=Decimal(left))
+    return replace(empty, seq=1, whole=part(None, 160, left))
+
+
+def part(line: int | None, of: int, left: int, unit: str = "H87") -> Part:
+    return Part(line, Quantity(Decimal(of), unit), Decimal(left), Decimal(of - left), Decimal(0))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +55,7 @@ def register(left: int | None) -> balance.Answer:
 def test_r23_a_balance_is_whole_partly_used_used_up_or_not_known(
     answer: balance.Answer | None, outcome: Outcome, code: str
 ) -> None:
-    line = of_balance("cd" * 32, "certificate-of-origin N-1", answer)
+    (line,) = of_balance("cd" * 32, "certificate-of-origin N-1", answer)
     assert (line.outcome, line.code, line.blocking) == (outcome, code, False)
     assert not code or explain(code) is not None
     # Nobody learns how much is left who may not ask the register itself.

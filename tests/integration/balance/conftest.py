@@ -1,0 +1,31 @@
+"""The homes of the certificate network, with either store."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.balance.certificate_network import network
+from tests.support.postgres import create_database
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.network import Made
+
+_numbers = count()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def homes(request: pytest.FixtureRequest, tmp_path: Path) -> Made:
+    """The nodes' homes, each with a store of its own."""
+    if request.param == "sqlite":
+        return network(tmp_path)
+    server = request.getfixturevalue("postgres_server")
+
+    def store(name: str) -> dict[str, Any]:
+        return {"store": {"url": create_database(server, f"{name}-{next(_numbers)}")}}
+
+    return network(tmp_path, settings=store)
