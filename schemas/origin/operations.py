@@ -7,18 +7,21 @@ or equipment specially produced or installed) qualifies clauses (c), (h), (i) an
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from schemas.findings import Outcome
 from schemas.origin import steps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from schemas.findings import Check
     from schemas.origin.data import Agreement
     from schemas.origin.question import Operation
 
+_BREAKS = re.compile(r"[ ._:/()+-]+")
 REACTION = "chemical-reaction"
 NEW_MOLECULE = frozenset({"bonds", "spatial-arrangement", "biochemical"})
 NO_REACTION = frozenset({"dissolving", "removing-solvent", "crystal-water"})
@@ -38,15 +41,30 @@ def more_than_minimal(operations: Sequence[Operation] | None, agreement: Agreeme
 
 
 def _minimal(operation: Operation, agreement: Agreement) -> bool | None:
-    """Whether a step is on the list; None where that hangs on a `simple` nobody stated."""
-    entry = agreement.minimal_operations.get(operation.name)
+    """Whether a step is on the list; None where that hangs on a `simple` nobody stated.
+
+    A step that only names one of the list among other words, as "hand sorting" does, is neither
+    that one for certain nor another: only what 3.6 calls simple can be said not to be so.
+    """
+    entry, exact = _entry(operation, agreement)
     if entry is None:
         return False
-    return operation.simple if entry["simple"] else True
+    if entry["simple"]:
+        return operation.simple
+    return True if exact else None
+
+
+def _entry(operation: Operation, agreement: Agreement) -> tuple[Mapping[str, Any] | None, bool]:
+    """The entry of 3.6 that a step names, whatever its case and spacing; is that all it names?"""
+    words = _BREAKS.split(operation.name.casefold())
+    listed = agreement.minimal_operations
+    if (entry := listed.get("-".join(words))) is not None:
+        return entry, True
+    return next((listed[word] for word in words if word in listed), None), False
 
 
 def _told(operation: Operation, agreement: Agreement) -> str:
-    entry = agreement.minimal_operations.get(operation.name)
+    entry, _ = _entry(operation, agreement)
     if entry is None:
         return f"{operation.name}: not in 3.6"
     said = {True: "simple", False: "not simple", None: "not stated whether simple"}
