@@ -213,8 +213,19 @@ def _security(facts: Facts) -> Answer:
     return facts.passed("EXIT-03"), {
         "keys": len(acted),
         "memberList": facts.members.version,
-        "how": f"{how} party's own title key. Hardware and premises are for an auditor to see",
+        "how": f"{how} party's own title key",
     }
+
+
+def _hardware(facts: Facts) -> Answer:
+    del facts
+    why = "no file shows how the machines and programs of others are kept; an auditor sees them"
+    return NOT_SHOWN, {"why": why}
+
+
+def _supervised(facts: Facts) -> Answer:
+    del facts
+    return NOT_SHOWN, {"why": "neither exit file nor member list carries such an assessment"}
 
 
 def _audit(facts: Facts) -> Answer:
@@ -287,6 +298,8 @@ PROPERTIES: Mapping[str, Callable[[Facts], Answer]] = {
     "joint": _joint,
     "rules": _rules,
     "security": _security,
+    "hardware": _hardware,
+    "supervised": _supervised,
     "audit": _audit,
     "standards": _standards,
     "proven": _proven,
