@@ -40,8 +40,11 @@ ORIGIN = frozenset(
         "origin-declaration",
     }
 )
-# They are about an operator, a ship, a moment or a calculation: nothing to compare.
-SILENT = frozenset({"aeo-status", "logistics-event", "origin-evaluation", "ship-certificate"})
+# They are about an operator, a ship, a moment, a calculation or a judgement: nothing to compare. A
+# pre-advice names the country of the node that judged, which need not be where the goods leave.
+SILENT = frozenset(
+    {"aeo-status", "logistics-event", "origin-evaluation", "pre-advice", "ship-certificate"}
+)
 
 
 @dataclass(frozen=True, slots=True)

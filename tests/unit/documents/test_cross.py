@@ -137,3 +137,9 @@ def test_a_proof_of_origin_of_another_journey_is_about_other_goods(country: str)
     assert list(cross.pairs([bill, cross.Paper(said(key, ways[country]), "bb")])) == []
     own = {"/exportCountry": leaves, "/importCountry": arrives}
     assert len(list(cross.pairs([bill, cross.Paper(said(key, own), "bb")]))) == 1
+
+
+def test_a_judgement_made_in_a_third_country_is_no_paper_about_the_goods() -> None:
+    """A carrier's pre-advice names its own country, which need not be where the goods leave."""
+    judged = said("pre-advice", {"/exportCountry": "SG", "/issuer/country": "SG"})
+    assert cross.examine([cross.Paper(said("bill-of-lading")), cross.Paper(judged)]) == ()
