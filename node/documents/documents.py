@@ -219,6 +219,11 @@ def _report_values(report: Report) -> dict[str, Any]:
 
 
 def _values(claims: CredentialClaims, file: DocumentFile, now_ms: int) -> dict[str, Any]:
+    return stated(claims, file) | {"received_at": now_ms}
+
+
+def stated(claims: CredentialClaims, file: DocumentFile) -> dict[str, Any]:
+    """The columns of a row that follow from the document's file alone."""
     return {
         "digest": file.digest,
         "type": claims.document_type,
@@ -239,7 +244,6 @@ def _values(claims: CredentialClaims, file: DocumentFile, now_ms: int) -> dict[s
         "status_index": claims.status.index,
         "suspension_list_url": claims.suspension.list_url if claims.suspension else None,
         "suspension_index": claims.suspension.index if claims.suspension else None,
-        "received_at": now_ms,
     }
 
 

@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import Connection, Select, Table, inspect, literal, select, text
 
+from ledger.tables import leaves as leaf_table
+from node.documents.documents import stated
 from node.documents.tables import documents as document_table
 from node.exchange.tables import inbox, outbox, receipts_issued, receipts_received
+from node.fsck import messages
 from node.store import dialect
 from node.trust.tables import lists as list_table
 from protocols import jws, member_list
 from protocols.credentials import forms
-from protocols.digest import sha256
-from protocols.exchange import manifest, receipt
+from protocols.exchange import receipt
+from schemas import strict_json
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
     from node.fsck import Context
+    from protocols.credentials.credential import CredentialClaims, DocumentFile
     from protocols.exchange.receipt import SignedReceipt
     from protocols.jws import Jws
 
@@ -115,7 +119,7 @@ def contexts(conn: Connection, context: Context) -> Iterator[str]:  # noqa: ARG0
 
 
 def documents(conn: Connection, context: Context) -> Iterator[str]:
-    """FSCK-04: bytes against digest, payload digest, subject, salt, type, number and signature."""
+    """FSCK-04: bytes against the digest and all that a row says of them, signature, leaf."""
     if not has(conn, document_table):
         return
     for row in pages(conn, select(document_table).order_by(document_table.c.n)):
@@ -126,27 +130,27 @@ def documents(conn: Connection, context: Context) -> Iterator[str]:
         except TradeError as error:
             yield f"document {name}: {error.code}"
             continue
-        claims = opened.claims
-        inside = (
-            opened.file.digest,
-            sha256(opened.file.payload),
-            claims.salt,
-            claims.subject_digest(),
-            claims.document_type,
-            claims.number,
-        )
-        stored = (
-            bytes(row.digest),
-            bytes(row.payload_digest),
-            bytes(row.salt),
-            bytes(row.subject),
-            row.type,
-            row.number,
-        )
-        if inside != stored:
-            yield f"document {name} is not what its row says"
+        other = _other_columns(opened.claims, opened.file, row)
+        if other:
+            yield f"document {name} is not what its row says: {', '.join(other)}"
         elif row.verdict in (None, "PASSED") and not _signed(context, opened.jws):
             yield f"document {name}: its signature does not verify"
+        if row.leaf is not None and not there(conn, leaf_table, leaf_hash=bytes(row.leaf)):
+            yield f"document {name}: its leaf is not in the log"
+
+
+def _other_columns(claims: CredentialClaims, file: DocumentFile, row: Any) -> list[str]:
+    """The columns that do not follow from the file; the report's verdict is one of them.
+
+    A consignment that the credential does not name was read from the document itself.
+    """
+    wanted = stated(claims, file)
+    if claims.consignment is None:
+        del wanted["consignment"]
+    if row.report is not None:
+        wanted["verdict"] = strict_json.loads_object(row.report.encode()).get("verdict")
+    held = row._mapping  # noqa: SLF001 - a public method of SQLAlchemy rows
+    return [name for name, value in wanted.items() if held[name] != value]
 
 
 def _signed(context: Context, signed: Jws) -> bool:
@@ -172,25 +176,20 @@ def receipts(conn: Connection, context: Context) -> Iterator[str]:
 
 
 def _messages(conn: Connection, context: Context, table: Table) -> Iterator[str]:
-    columns = table.c
-    query = select(columns.id, columns.digest, columns.manifest, columns.body).order_by(columns.n)
-    for message_id, digest, text_, body in pages(conn, query):
+    columns = [table.c[name] for name in messages.NEEDED]
+    if table is inbox:
+        columns.append(table.c.leaf)
+    for row in pages(conn, select(*columns).order_by(table.c.n)):
         context.examined += 1
-        try:
-            signed = manifest.read(text_)
-        except TradeError as error:
-            yield f"message {message_id}: {error.code}"
-            continue
-        if signed.digest != bytes(digest):
-            yield f"message {message_id}: the manifest has another digest"
-        if body is not None and sha256(bytes(body)) != signed.manifest.body.sha256:
-            yield f"message {message_id}: the body is not the one that was signed"
+        yield from (f"message {row.id}: {fault}" for fault in messages.faults(conn, table, row))
 
 
 def _chains(conn: Connection, context: Context, table: Table, *, ours: bool) -> Iterator[str]:
     columns, last = table.c, dict[str, "SignedReceipt"]()
     query = select(columns.peer, columns.seq, columns.digest, columns.receipt)
-    for peer, seq, digest, text_ in pages(conn, query.order_by(columns.peer, columns.seq)):
+    if ours:
+        query = query.add_columns(columns.leaves)
+    for peer, seq, digest, text_, *leaves in pages(conn, query.order_by(columns.peer, columns.seq)):
         context.examined += 1
         name = f"receipt {seq} {'for' if ours else 'of'} {peer}"
         try:
@@ -201,6 +200,8 @@ def _chains(conn: Connection, context: Context, table: Table, *, ours: bool) -> 
             continue
         if (signed.digest, signed.receipt.seq) != (bytes(digest), seq):
             yield f"{name} has another digest or number inside"
+        if leaves and messages.tree_of(bytes(leaves[0])).root() != signed.receipt.root:
+            yield f"{name}: the items kept do not give its root"
         # Received receipts may come out of order or be fetched later: a hole is no damage.
         before = last.get(peer)
         follows = before is None or before.receipt.seq + 1 == seq

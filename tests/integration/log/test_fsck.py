@@ -77,7 +77,9 @@ async def fill(nodes: dict[str, Node]) -> None:
     rail, w1 = nodes["rail"], nodes["w1"]
     await rail.store.write(rows.put_list, rail.members.current, 1)
     claims, file = a_document(rail)
-    await rail.store.write(documents.put_issued, claims, file, leaf=bytes(32), now_ms=1)
+    subject = claims.subject_digest()
+    issued = await rail.store.write(log.remember, LeafKind.ISSUE, subject, sha256(b"file"), 1)
+    await rail.store.write(documents.put_issued, claims, file, leaf=issued.hash, now_ms=1)
     for kind in (LeafKind.ISSUE, LeafKind.STATUS, LeafKind.ACCESS):
         await rail.store.write(log.remember, kind, CHAINED, sha256(b"commit"), 1)
     for count in (1, 2):  # one after the other, so that there is a chain of two receipts
@@ -181,6 +183,11 @@ DAMAGES = [
     ("FSCK-02", "rail", remove(tables.leaves, "leaf_index", 0)),
     ("FSCK-04", "rail", every(document_table, file=b"x")),
     ("FSCK-04", "rail", every(document_table, number="Q-2")),
+    ("FSCK-04", "rail", every(document_table, issuer="did:web:other.example")),
+    ("FSCK-04", "rail", every(document_table, valid_until=1)),
+    ("FSCK-04", "rail", every(document_table, status_index=8)),
+    ("FSCK-04", "rail", every(document_table, report='{"verdict":"FAILED"}', verdict="PASSED")),
+    ("FSCK-04", "rail", every(document_table, leaf=bytes(32))),
     ("FSCK-04", "rail", forged),
     ("FSCK-13", "rail", every(status_versions, signed="x")),
     ("FSCK-13", "rail", every(status_versions, valid_from=1)),
@@ -193,6 +200,13 @@ DAMAGES = [
     ("FSCK-05", "rail", every(exchange_tables.outbox, body=b"x")),
     ("FSCK-05", "rail", every(exchange_tables.outbox, digest=bytes(32))),
     ("FSCK-05", "rail", every(exchange_tables.outbox, manifest="x")),
+    ("FSCK-05", "rail", every(exchange_tables.outbox, peer="did:web:other.example")),
+    ("FSCK-05", "rail", every(exchange_tables.outbox, item="{}")),
+    ("FSCK-05", "w1", every(exchange_tables.inbox, type="urn:other")),
+    ("FSCK-05", "w1", every(exchange_tables.inbox, leaf=bytes(32))),
+    ("FSCK-05", "w1", every(exchange_tables.inbox, item_index=1)),
+    ("FSCK-05", "w1", every(exchange_tables.inbox, receipt_seq=7)),
+    ("FSCK-05", "w1", every(exchange_tables.receipts_issued, leaves=bytes(32))),
     ("FSCK-05", "rail", every(exchange_tables.receipts_received, digest=bytes(32))),
     ("FSCK-05", "w1", every(exchange_tables.receipts_issued, receipt="x")),
     ("FSCK-05", "w1", remove(exchange_tables.receipts_issued, "seq", 1)),
