@@ -193,7 +193,7 @@ def _unpacked(payload: bytes) -> bytes:
     start = payload.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if start == b"<" and strict_xml.local_name(strict_xml.parse(payload)) == "Envelope":
         return ephyto_hub.read_envelope(payload).certificate
-    if start in (b"<", b"{", b""):
+    if start in (b"<", b"{", b"[", b""):
         return payload
     return ephyto_hub.content_bytes(payload.decode("ascii", "replace"))
 

@@ -152,3 +152,11 @@ def test_the_json_of_a_ched_is_asked_for_its_form(tmp_path: Path) -> None:
     verdict = parsed("validate", str(file))
     assert (verdict["type"], verdict["verdict"]) == ("ched", "FAILED")
     assert {one["rule"] for one in verdict["findings"]} == {"SCH-001"}
+
+
+def test_a_list_in_json_is_no_certificate_in_base64(tmp_path: Path) -> None:
+    file = tmp_path / "list.json"
+    file.write_text("[1, 2")
+    told = run("validate", str(file), "--type", "packing-list").exception
+    assert isinstance(told, TradeError)
+    assert told.code == "json_syntax"
