@@ -92,10 +92,13 @@ def _granted(answer: Asked | BaseException) -> bool:
 
 async def release(service: BalanceService, orders: Sequence[Order]) -> None:
     """Give back what was reserved, as nothing was signed; who asks for it again gets it."""
-    for order in orders:
+
+    async def undo(order: Order) -> None:
         undone = replace(order, action=Action.RELEASE, quantity=None)
         with suppress(TradeError):  # what it fails with is told; a reserve can be released
             await service.operate(undone, seconds=AFTER_SECONDS)
+
+    await asyncio.gather(*map(undo, orders))
 
 
 async def write_off(service: BalanceService, orders: Sequence[Order]) -> None:

@@ -11,6 +11,7 @@ from node.balance import asking
 from schemas.errors import RefusedError
 from tests.integration.balance.certificate_network import (
     arrived,
+    back_to_back,
     balance,
     certificate,
     certificate_nodes,
@@ -106,6 +107,9 @@ async def test_r23_a_back_to_back_certificate_draws_on_each_line_of_its_original
         singapore, issuer = nodes["sg-customs"], nodes["cn-cert"]
         digest = await issue(issuer, two_lines("CN-1"), "sg-customs")
         await arrived(nodes, digest, "sg-customs")
+        with pytest.raises(RefusedError) as missing:
+            await issue(singapore, back_to_back("SG-B2B-0", digest, 40))
+        assert missing.value.code == "balance_line_missing"
         await issue(singapore, on_lines("SG-B2B-1", digest, 200, 40))
         assert told(await balance(issuer, digest)) == {1: ("300", "200"), 2: ("20", "40")}
         with pytest.raises(RefusedError) as over:

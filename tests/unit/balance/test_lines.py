@@ -328,6 +328,19 @@ def test_an_answer_with_odd_lines_is_malformed(change: dict[str, Any]) -> None:
         balance.read_answer(text, members)
 
 
+def test_a_certificate_that_states_one_quantity_is_answered_without_lines_as_ever() -> None:
+    pool = run(Balance(CERTIFICATE, amount("160")), (asked(Action.RESERVE, "D-1", "10"), A))
+    made = balance.answer(pool, network="00" * 32, register=A, at=AT, lines=pool.parts())
+    told = strict_json.loads_object(replace(made, use=pool.uses[0]).payload())
+    use = told.pop("use")
+    assert isinstance(use, dict)
+    assert set(use) == {"by", "declaration", "quantity", "state", "at"}
+    assert set(told) == {
+        "network", "register", "certificate", "at", "seq", "quantity", "left", "reserved",
+        "writtenOff",
+    }  # fmt: skip
+
+
 def test_a_request_says_its_line_and_one_without_it_reads_as_ever() -> None:
     request = asked(Action.RESERVE, "D-1", "10", 2)
     told = strict_json.loads_object(request.to_bytes())

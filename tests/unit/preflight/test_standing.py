@@ -62,6 +62,52 @@ def test_r23_a_balance_is_whole_partly_used_used_up_or_not_known(
     assert "60" not in str(line.to_json("en"))
 
 
+def by_line(*lines: Part, whole: Part | None = None) -> balance.Answer:
+    empty = balance.Answer("00" * 32, A, bytes(32), NOW)
+    return replace(empty, seq=1, whole=whole, lines=lines)
+
+
+def told(answer: balance.Answer) -> dict[str, tuple[Outcome, str]]:
+    lines = of_balance("cd" * 32, "certificate-of-origin N-1", answer)
+    assert not any(word in str(line.to_json("en")) for line in lines for word in ("437", "13"))
+    return {line.subject[64:]: (line.outcome, line.code) for line in lines}
+
+
+WHOLE, PARTLY, USED_UP = (
+    (PASSED, ""), (UNKNOWN, "preflight_balance_partly"), (FAILED, "balance_used"),
+)  # fmt: skip
+
+
+def test_r23_a_balance_is_told_by_line_where_lines_differ_and_never_how_much() -> None:
+    kilograms, pieces = part(1, 500, 500), part(2, 60, 60)
+    assert told(by_line(kilograms, pieces)) == {"": WHOLE}
+    used = by_line(part(1, 500, 437), part(2, 60, 0))
+    assert told(used) == {"": PARTLY, "#1": PARTLY, "#2": USED_UP}
+    assert told(by_line(part(1, 500, 0), part(2, 60, 0))) == {"": USED_UP}
+    alike = by_line(part(1, 100, 13), part(2, 100, 100), whole=part(None, 200, 113))
+    assert told(alike) == {"": PARTLY, "#1": PARTLY, "#2": WHOLE}
+    about = of_balance("cd" * 32, "certificate-of-origin N-1", used)[2].about
+    assert about == "certificate-of-origin N-1, line 2"
+
+
+def test_a_line_that_is_no_longer_told_apart_moved_as_its_proof_did() -> None:
+    digest = "cd" * 32
+    before = of_balance(digest, "N-1", by_line(part(1, 500, 500), part(2, 60, 0)))
+    now = of_balance(digest, "N-1", by_line(part(1, 500, 0), part(2, 60, 0)))
+    changed = {each.subject[64:]: (each.before, each.after) for each in moved(before, now)}
+    assert changed == {"": (UNKNOWN, FAILED), "#1": (PASSED, FAILED)}
+    # Told alike then, apart now: the proof as a whole is what moved.
+    assert [each.subject for each in moved(now, before)] == [digest]
+
+
+def test_of_too_many_lines_goods_lines_are_left_out_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    proof = of_balance("cd" * 32, "N-1", by_line(part(1, 500, 500), part(2, 60, 0)))
+    lane = replace(LINE, id="PRE-81", subject="AEOCN1")
+    assert standing.ordered([lane, *reversed(proof)]) == (*proof, lane)
+    monkeypatch.setattr(standing, "MAX_LINES", 2)
+    assert standing.ordered([*proof, lane]) == (proof[0], lane)
+
+
 def test_an_operator_has_the_lane_or_the_first_reason_why_not() -> None:
     query = Query(NOW.date(), NOW, "NL")
     good = of_operator(Answer("AEOCN1", query, True, "ACTIVE", (), ()))
