@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 DESK, CUSTOMS, INPUT_DESK = "cn-cert", "sg-customs", "kr-cert"
 FLAGGED: Final = 10.0
+#: What stands on the Korean certificate at Singapore's customs, the decision taken on it included.
+STANDING: Final = frozenset(
+    {
+        "back-to-back-certificate-of-origin",
+        "customs-decision",
+        "origin-evaluation",
+        "preferential-certificate-of-origin",
+    }
+)
 RULES: Final = "demonstration-hs2022"
 _ISSUERS: Final = {"KR": "kr-cert", "VN": "vn-cert"}
 _CONTENT, _SHIFT = "RCEP-030", "RCEP-020"
@@ -46,7 +55,11 @@ async def evaluated(run: Run, inputs: Sequence[Issued]) -> Issued:
 
 
 async def basis_lost(run: Run, signed: Issued, korean: Issued) -> dict[str, Any]:
-    """Korea's desk revokes its certificate: what both nodes then say of the signed evaluation."""
+    """Korea's desk revokes its certificate: what both nodes then say of the signed evaluation.
+
+    At the last node all that stands on it is flagged, whoever issued it: the certificate of the
+    good, the one drawn on that one, and the decision taken on them.
+    """
     operators, path = run.stage.operators, f"/v1/origin-evaluations/{signed.digest}"
     await operators[INPUT_DESK].post(
         f"/v1/documents/{korean.digest}/revoke", {"reason": "issued for cells of another maker"}
@@ -59,6 +72,17 @@ async def basis_lost(run: Run, signed: Issued, korean: Issued) -> dict[str, Any]
         return all(found["basisLost"] == [korean.digest] for found in seen.values())
 
     flagged = await eventually(look, deadline=FLAGGED)
+    shaken: set[str] = set()
+
+    async def follow() -> bool:
+        listed = (await operators[CUSTOMS].get("/v1/documents", limit="500"))["documents"]
+        shaken.update(each["type"] for each in listed if each.get("basisLost"))
+        return shaken >= STANDING
+
+    all_of_them = await eventually(follow, deadline=FLAGGED)
+    run.expectations.expect(
+        "B: the lost basis reaches all that stands on it", bool(all_of_them), sorted(shaken)
+    )
     _case(run, "if_KR_input_certificate_revoked", seen[CUSTOMS]["now"]["origin"])
     untouched = (await operators[CUSTOMS].get(f"/v1/documents/{signed.digest}"))["status"]
     return {
