@@ -8,10 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from node.cli import output
-from protocols.log import fork_evidence, note
-from protocols.members import export, forks
-from protocols.title import fork as title_fork
-from schemas import strict_json
 from schemas.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -28,12 +24,16 @@ def show(data: bytes, versions: Sequence[MemberList], *, as_json: bool) -> None:
     `equivocation_not_proven`, `title_not_contradicted`, `member_list_fork_not_proven` and what
     reading the file raises.
     """
+    from protocols.members import export
+    from protocols.title import fork
+    from schemas import strict_json
+
     told = strict_json.loads_object(
         data, max_bytes=export.MAX_BYTES, max_members=export.MAX_MEMBERS
     )
     if "lists" in told:
         what, body = _of_lists(data, versions)
-    elif told.get("type") == title_fork.TYPE:
+    elif told.get("type") == fork.TYPE:
         what, body = _of_title(data, versions[-1])
     else:
         what, body = _of_log(data, versions[-1])
@@ -46,6 +46,8 @@ def show(data: bytes, versions: Sequence[MemberList], *, as_json: bool) -> None:
 
 
 def _of_log(data: bytes, members: MemberList) -> tuple[str, dict[str, Any]]:
+    from protocols.log import fork_evidence, note
+
     evidence = fork_evidence.parse(data)
     entry = members.log(evidence.origin) or members.registry(evidence.origin)
     if entry is None or evidence.network != members.network:
@@ -62,7 +64,9 @@ def _of_log(data: bytes, members: MemberList) -> tuple[str, dict[str, Any]]:
 
 
 def _of_title(data: bytes, members: MemberList) -> tuple[str, dict[str, Any]]:
-    evidence = title_fork.read(data)
+    from protocols.title import fork
+
+    evidence = fork.read(data)
     evidence.prove(members)
     sides = (evidence.first, evidence.second)
     body = {
@@ -76,6 +80,8 @@ def _of_title(data: bytes, members: MemberList) -> tuple[str, dict[str, Any]]:
 
 
 def _of_lists(data: bytes, versions: Sequence[MemberList]) -> tuple[str, dict[str, Any]]:
+    from protocols.members import forks
+
     found = forks.prove(data, versions)
     body = {
         "version": found.version,
