@@ -37,6 +37,9 @@ MAX_CHAIN = 6
 CONTENT_TYPES: Mapping[str, str] = MappingProxyType({"vc+jwt": "vc", "vc+sd-jwt": "vc"})
 _HEADER_NAMES = frozenset({"alg", "typ", "cty", "kid", "x5c"})
 _MEDIA_TYPE = re.compile(r"(?a:[a-z0-9][a-z0-9.+-]{0,99})")
+#: typ of what a person signs with a key of their own (R26): its key id is that key's did:key.
+PERSONAL = frozenset({"px-approval+jws"})
+_PERSONAL_KEY_ID = re.compile(r"(?a:did:key:(z[1-9A-HJ-NP-Za-km-z]{1,100})#\1)")
 #: An absolute DID URL naming one key: did:web with an ASCII host, and a fragment.
 _KEY_ID = re.compile(r"(?a:did:web:[A-Za-z0-9.%_:-]{1,255}#[A-Za-z0-9._-]{1,100})")
 
@@ -136,7 +139,7 @@ def _header(protected: str) -> Header:
     return Header(
         alg=_algorithm_name(members.get("alg")),
         typ=typ,
-        kid=_key_id(members.get("kid")),
+        kid=_key_id(members.get("kid"), typ),
         cty=_content_type(members["cty"], typ) if "cty" in members else None,
         x5c=_chain(members["x5c"]) if "x5c" in members else (),
     )
@@ -168,7 +171,11 @@ def _content_type(value: object, typ: str) -> str:
     return cty
 
 
-def _key_id(value: object) -> str:
+def _key_id(value: object, typ: str) -> str:
+    if typ in PERSONAL:
+        if isinstance(value, str) and _PERSONAL_KEY_ID.fullmatch(value):
+            return value
+        raise _bad_header("kid is the did:key URL of a person's key", "/kid")
     if isinstance(value, str) and is_key_id(value):
         return value
     raise _bad_header("kid is an absolute did:web URL with a fragment", "/kid")

@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node.cli import output
+from node.cli.approving import (
+    ApprovalOption,
+    ConsignmentOption,
+    DisclosableOption,
+    ExportOption,
+    FormOption,
+    HolderOption,
+    ImportOption,
+    TypeOption,
+    UntilOption,
+    order_body,
+    read_approvals,
+)
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
-from schemas.errors import MalformedError, TooLargeError
 
 if TYPE_CHECKING:
     from node.operator import OperatorClient
-
-MAX_BYTES = 5 * 1024 * 1024
 
 
 def register(app: typer.Typer) -> None:
@@ -29,20 +39,15 @@ def register(app: typer.Typer) -> None:
 def issue(
     file: Annotated[Path, typer.Argument(help="The document: JSON or XML.")],
     home: HomeOption = DEFAULT_HOME,
-    type_: Annotated[str, typer.Option("--type", help="Its type; else it is detected.")] = "",
-    consignment: Annotated[str, typer.Option(help="UCR of the consignment.")] = "",
-    export_country: Annotated[str, typer.Option(help="Exporting country, if not in it.")] = "",
-    import_country: Annotated[str, typer.Option(help="Importing country, if not in it.")] = "",
-    valid_until: Annotated[str, typer.Option(help="RFC 3339 time, if not in it.")] = "",
-    disclosable: Annotated[
-        bool, typer.Option("--disclosable", help="So that it can be shown in part.")
-    ] = False,
-    form: Annotated[
-        str, typer.Option(help="With --disclosable: vc+sd-jwt or dc+sd-jwt.")
-    ] = "vc+sd-jwt",
-    holder: Annotated[
-        Path | None, typer.Option(help="With --disclosable: the holder's public JWK.")
-    ] = None,
+    type_: TypeOption = "",
+    consignment: ConsignmentOption = "",
+    export_country: ExportOption = "",
+    import_country: ImportOption = "",
+    valid_until: UntilOption = "",
+    disclosable: DisclosableOption = False,
+    form: FormOption = "vc+sd-jwt",
+    holder: HolderOption = None,
+    approval: ApprovalOption = None,
     to: Annotated[list[str] | None, typer.Option(help="Send it to this DID at once.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--output", help="Write the file.")] = None,
     as_json: JsonOption = False,
@@ -52,8 +57,6 @@ def issue(
     With -o NAME.pratique the issuer's status lists are written beside it, as NAME.status.jwt and
     NAME.status.suspension.jwt.
     """
-    import base64
-
     from node.operator import operator
 
     wanted = {
@@ -63,12 +66,9 @@ def issue(
         "importCountry": import_country,
         "validUntil": valid_until,
     }
-    body: dict[str, Any] = {name: value for name, value in wanted.items() if value}
-    body["payload"] = base64.b64encode(_read(file)).decode()
-    if disclosable:
-        body["form"] = form
-    if holder is not None:
-        body["holder"] = _jwk(holder)
+    body = order_body(file, wanted, form if disclosable else None, holder)
+    if approval:
+        body["approvals"] = read_approvals(approval)
     with operator(home, lang=output.lang()) as client:
         document = client.post("/v1/documents", body)
         path = f"/v1/documents/{document['digest']}"
@@ -86,12 +86,6 @@ def issue(
         output.progress(f"  warning: {one['rule']} {one['message']} ({one['pointer']})")
 
 
-def _jwk(file: Path) -> Any:
-    from schemas import strict_json
-
-    return strict_json.loads_object(_read(file), max_bytes=10_000)
-
-
 def _write(client: OperatorClient, document: dict[str, Any], out: Path) -> None:
     """The document file, and beside it the status lists that `verify --trust` looks for."""
     headers = {"Accept": document["mediaType"]}
@@ -104,54 +98,51 @@ def _write(client: OperatorClient, document: dict[str, Any], out: Path) -> None:
             out.with_suffix(f".status{ending}.jwt").write_bytes(signed)
 
 
-def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as source:
-            data = source.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise MalformedError("file_unreadable", f"{file}: {error.strerror}") from None
-    if not data:
-        raise MalformedError("file_empty", str(file))
-    if len(data) > MAX_BYTES:
-        raise TooLargeError("document_too_large", f"{file} has more than {MAX_BYTES} bytes")
-    return data
-
-
 def revoke(
     digest: Annotated[str, typer.Argument(help="The document's digest, 64 digits.")],
     reason: Annotated[str, typer.Option(help="Why, for those who relied on it.")],
+    approval: ApprovalOption = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Revoke a document this node issued, for good, and tell everybody it went to."""
-    _change(digest, "revoke", "revoked", reason, home, as_json=as_json)
+    _change(digest, "revoke", "revoked", _body(reason, approval), home, as_json=as_json)
 
 
 def suspend(
     digest: Annotated[str, typer.Argument(help="The document's digest, 64 digits.")],
     reason: Annotated[str, typer.Option(help="Why, for those who rely on it.")],
+    approval: ApprovalOption = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """Suspend a document this node issued until it is reinstated, and tell everybody it went to."""
-    _change(digest, "suspend", "suspended", reason, home, as_json=as_json)
+    _change(digest, "suspend", "suspended", _body(reason, approval), home, as_json=as_json)
 
 
 def reinstate(
     digest: Annotated[str, typer.Argument(help="The document's digest, 64 digits.")],
     reason: Annotated[str, typer.Option(help="Why, for those who wait for it.")],
+    approval: ApprovalOption = None,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
     """End the suspension of a document, and tell everybody it went to. No revocation ends."""
-    _change(digest, "reinstate", "reinstated", reason, home, as_json=as_json)
+    _change(digest, "reinstate", "reinstated", _body(reason, approval), home, as_json=as_json)
 
 
-def _change(digest: str, act: str, done: str, reason: str, home: Path, *, as_json: bool) -> None:
+def _body(reason: str, approval: list[Path] | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"reason": reason}
+    return body | ({"approvals": read_approvals(approval)} if approval else {})
+
+
+def _change(
+    digest: str, act: str, done: str, body: dict[str, Any], home: Path, *, as_json: bool
+) -> None:
     from node.operator import operator
 
     with operator(home, lang=output.lang()) as client:
-        document = client.post(f"/v1/documents/{digest}/{act}", {"reason": reason})
+        document = client.post(f"/v1/documents/{digest}/{act}", body)
     if as_json:
         output.print_json(document)
     else:

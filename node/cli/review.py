@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from node.cli import output
+from node.cli.approving import (
+    DAYS,
+    MAX_BYTES,
+    ConsignmentOption,
+    DaysOption,
+    DisclosableOption,
+    ExportOption,
+    FormOption,
+    HolderOption,
+    ImportOption,
+    KeyOption,
+    OutputOption,
+    Signing,
+    TypeOption,
+    UntilOption,
+    order_body,
+    read_document,
+    signer,
+    subject_of_body,
+    write_approval,
+)
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from schemas.errors import MalformedError, TooLargeError
 
@@ -18,23 +40,11 @@ if TYPE_CHECKING:
 
     from node.operator import OperatorClient
 
-MAX_BYTES = 5 * 1024 * 1024
 MAX_FILE = 512 * 1024 * 1024
 MAX_DOCUMENTS = 100_000
 CHUNK, CHUNK_BYTES = 200, 4 * 1024 * 1024
 POLL_SECONDS = 0.5
 _MANY = "/v1/review/applications"
-ByOption = Annotated[str, typer.Option("--by", help="Who decides: a reviewer's name.")]
-SecretOption = Annotated[
-    str,
-    typer.Option(
-        "--secret",
-        envvar="PRATIQUE_REVIEWER_SECRET",
-        prompt="Secret",
-        hide_input=True,
-        help="The reviewer's secret; better by the variable.",
-    ),
-]
 NumberArgument = Annotated[int, typer.Argument(help="The application's number.")]
 
 
@@ -47,19 +57,24 @@ def register(app: typer.Typer) -> None:
     group.command("approve")(approve)
     group.command("refuse")(refuse)
     group.command("batch")(batch)
-    group.command("people")(people)
-    group.command("add-person")(add_person)
-    group.command("end-person")(end_person)
+    group.command("key")(key)
+    group.command("sign")(sign)
+    group.command("sign-change")(sign_change)
+    people = typer.Typer(help="Who may decide, by which key.", no_args_is_help=True)
+    people.command("list")(list_people)
+    people.command("add")(add_person)
+    people.command("end")(end_person)
+    group.add_typer(people, name="people")
     app.add_typer(group, name="review")
     app.command("issue-batch")(issue_batch)
 
 
 def apply(
     file: Annotated[Path, typer.Argument(help="The document applied for: JSON or XML.")],
-    type_: Annotated[str, typer.Option("--type", help="Its type; else it is detected.")] = "",
-    consignment: Annotated[str, typer.Option(help="UCR of the consignment.")] = "",
-    export_country: Annotated[str, typer.Option(help="Exporting country, if not in it.")] = "",
-    import_country: Annotated[str, typer.Option(help="Importing country, if not in it.")] = "",
+    type_: TypeOption = "",
+    consignment: ConsignmentOption = "",
+    export_country: ExportOption = "",
+    import_country: ImportOption = "",
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
@@ -72,8 +87,7 @@ def apply(
         "exportCountry": export_country,
         "importCountry": import_country,
     }
-    body = {name: value for name, value in wanted.items() if value}
-    body["payload"] = base64.b64encode(_read(file, MAX_BYTES)).decode()
+    body = order_body(file, wanted, None, None)
     with operator(home, lang=output.lang()) as client:
         kept = client.post(_MANY, body)
         kept = _reviewed(client, kept)
@@ -137,34 +151,123 @@ def show(
 
 def approve(
     number: NumberArgument,
-    by: ByOption,
-    secret: SecretOption,
+    key: KeyOption,
+    reason: Annotated[str, typer.Option(help="What you want to say with it.")] = "",
+    days: DaysOption = DAYS,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Approve an application; it is signed once all whom the policy wants have approved."""
-    _decide(number, {"decision": "approve", "by": by, "secret": secret}, home, as_json=as_json)
+    """Approve an application, signed here with your own key.
+
+    It is issued once all whom the policy wants have approved, if their signatures still count then.
+    """
+    _decide(number, "approve", Signing(signer(key), days, reason), home, as_json=as_json)
 
 
 def refuse(
     number: NumberArgument,
-    by: ByOption,
-    secret: SecretOption,
+    key: KeyOption,
     reason: Annotated[str, typer.Option(help="Why, for the applicant.")],
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Refuse an application, with the reason."""
-    body = {"decision": "refuse", "by": by, "secret": secret, "reason": reason}
-    _decide(number, body, home, as_json=as_json)
+    """Refuse an application with the reason, signed here with your own key."""
+    _decide(number, "refuse", Signing(signer(key), DAYS, reason), home, as_json=as_json)
 
 
-def _decide(number: int, body: dict[str, str], home: Path, *, as_json: bool) -> None:
+def _decide(number: int, decision: str, signing: Signing, home: Path, *, as_json: bool) -> None:
     from node.operator import operator
 
     with operator(home, lang=output.lang()) as client:
-        told = client.post(f"{_MANY}/{number}/decision", body)
+        subject = subject_of_body(client.get(f"{_MANY}/{number}/order"))
+        text = signing.sign(client, subject, decision)
+        told = client.post(f"{_MANY}/{number}/decision", {"approval": text})
     _print(told, as_json=as_json)
+
+
+def key(
+    file: Annotated[Path, typer.Argument(help="Where your private key is to be.")],
+    passphrase: Annotated[
+        bool, typer.Option("--passphrase", help="Ask for a passphrase to encrypt it with.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key of your own to sign approvals with, and print its did:key to be registered.
+
+    The private key stays in the file, which only you can read, and is never sent anywhere. The
+    passphrase may come from PRATIQUE_KEY_PASSPHRASE.
+    """
+    from node import person_key
+
+    words = ""
+    if passphrase:
+        words = os.environ.get("PRATIQUE_KEY_PASSPHRASE", "") or typer.prompt(
+            "Passphrase", hide_input=True, confirmation_prompt=True, err=True
+        )
+    made = person_key.create(file, words)
+    if as_json:
+        output.print_json({"key": made})
+    else:
+        output.line(made)
+
+
+def sign(
+    file: Annotated[Path, typer.Argument(help="The document to be issued: JSON or XML.")],
+    key: KeyOption,
+    type_: TypeOption = "",
+    consignment: ConsignmentOption = "",
+    export_country: ExportOption = "",
+    import_country: ImportOption = "",
+    valid_until: UntilOption = "",
+    disclosable: DisclosableOption = False,
+    form: FormOption = "vc+sd-jwt",
+    holder: HolderOption = None,
+    reason: Annotated[str, typer.Option(help="What you want to say with it.")] = "",
+    days: DaysOption = DAYS,
+    out: OutputOption = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Approve a document with your own key, for `pratique issue --approval`: same file and options.
+
+    The approval is for these bytes and these options, and counts once.
+    """
+    from node.operator import operator
+
+    wanted = {
+        "type": type_,
+        "consignment": consignment,
+        "exportCountry": export_country,
+        "importCountry": import_country,
+        "validUntil": valid_until,
+    }
+    body = order_body(file, wanted, form if disclosable else None, holder)
+    signing = Signing(signer(key), days, reason)
+    with operator(home, lang=output.lang()) as client:
+        write_approval(signing.sign(client, subject_of_body(body)), out)
+
+
+def sign_change(
+    act: Annotated[str, typer.Argument(help="revoke, suspend or reinstate.")],
+    digest: Annotated[str, typer.Argument(help="The document's digest, 64 digits.")],
+    reason: Annotated[str, typer.Option(help="The reason the change will be made with.")],
+    key: KeyOption,
+    days: DaysOption = DAYS,
+    out: OutputOption = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Approve a change of a document's status, for `pratique revoke --approval` and the like."""
+    from node.documents.orders import status_subject
+    from node.operator import operator
+    from protocols.approval import STATUS_ACTS
+
+    if act not in STATUS_ACTS:
+        raise typer.BadParameter(f"the acts are {', '.join(STATUS_ACTS)}")
+    signing = Signing(signer(key), days)
+    with operator(home, lang=output.lang()) as client:
+        found = client.get(f"/v1/documents/{digest}")
+        type_, number = found["type"], found["number"]
+        subject = status_subject(act, bytes.fromhex(digest), type_, number, reason)
+        write_approval(signing.sign(client, subject), out)
 
 
 def _print(body: dict[str, Any], *, as_json: bool) -> None:
@@ -180,15 +283,17 @@ def _print(body: dict[str, Any], *, as_json: bool) -> None:
     if rows:
         output.table("Findings", ("rule", "severity", "field", "what"), rows)
     for each in body["decisions"]:
-        output.line(f"  {each['at']}  {each['decision']} by {each['by']} {each.get('reason', '')}")
+        lapsed = f"(counts no more: {each['lapsed']})" if "lapsed" in each else ""
+        said = f"{each['decision']} by {each['by']} {each.get('reason', '')} {lapsed}"
+        output.line(f"  {each['at']}  {said.rstrip()}")
     if body["secondPerson"] and body["state"] == "manual":
         output.line("  a second, other person has to approve, too")
     if "document" in body:
         output.line(f"  issued: {body['document']}")
 
 
-def people(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """List who may decide."""
+def list_people(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """List who may decide, and who may no more."""
     from node.operator import operator
 
     with operator(home, lang=output.lang()) as client:
@@ -196,20 +301,24 @@ def people(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
     if as_json:
         output.print_json(body)
         return
-    rows = [(each["name"], "active" if each["active"] else "ended") for each in body["people"]]
-    output.table("Reviewers", ("name", "standing"), rows)
+    rows = [
+        (each["name"], "active" if each["active"] else "ended", each["key"])
+        for each in body["people"]
+    ]
+    output.table("Reviewers", ("name", "standing", "key"), rows)
 
 
 def add_person(
     name: Annotated[str, typer.Argument(help="The person's name.")],
+    key: Annotated[str, typer.Option("--key", help="Their did:key: pratique review key.")],
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Add a person who may decide; the secret is shown this once."""
+    """Add a person who may decide, by the public key of the key that they made themselves."""
     from node.operator import operator
 
     with operator(home, lang=output.lang()) as client:
-        body = client.post("/v1/review/people", {"name": name})
+        body = client.post("/v1/review/people", {"name": name, "key": key})
     if as_json:
         output.print_json(body)
     else:
@@ -248,35 +357,56 @@ def issue_batch(
         Path, typer.Argument(help="A folder of documents, or a .jsonl file with one per line.")
     ],
     name: Annotated[str, typer.Option("--name", help="The batch's name; the same to resume.")],
-    by: ByOption,
-    secret: SecretOption,
+    key: KeyOption,
+    days: DaysOption = DAYS,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Until it is done.")] = True,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """Apply for many documents at once; those in the AUTO lane are signed for the person named.
+    """Apply for many documents at once; with your key you sign for those in the AUTO lane.
 
     Run it again with the same name to go on after an interruption: what was taken in is not taken
-    in twice, what was issued is not issued twice. MANUAL and HOLD wait for `pratique review`.
+    in twice, what was issued is not issued twice. MANUAL and HOLD wait for `pratique review`. When
+    your signature counts no more on the way, what is left waits until somebody signs again.
     """
     from node.operator import operator
 
     documents = list(_documents(source))
     if not documents:
         raise MalformedError("file_empty", str(source))
-    opened = {"name": name, "total": len(documents), "by": by, "secret": secret}
+    signing = Signing(signer(key), days)
     with operator(home, lang=output.lang()) as client:
-        body = client.post("/v1/review/batches", opened)
+        body = client.post("/v1/review/batches", _opened(client, name, documents, signing))
         _tell(body)
         while body["missing"]:
             _submit(client, name, documents, body["missing"])
             body = client.get(f"/v1/review/batches/{name}")
             _tell(body)
-        while wait and not body["done"]:
+        while wait and not body["done"] and not body["lapsed"]:
             time.sleep(POLL_SECONDS)
             body = client.get(f"/v1/review/batches/{name}")
             _tell(body)
     _print_batch(body, as_json=as_json)
+
+
+def _opened(
+    client: OperatorClient, name: str, documents: Sequence[bytes], signing: Signing
+) -> dict[str, Any]:
+    """The batch with every document in it, signed as a whole."""
+    from node.documents.orders import IssueOrder, subject_of
+    from protocols.approval import batch_subject
+    from schemas import registry
+
+    items = b""
+    for each in documents:
+        key = registry.detect(each) or ""
+        items += subject_of(IssueOrder(each), key, "").item
+    return {
+        "name": name,
+        "total": len(documents),
+        "documents": base64.b64encode(items).decode(),
+        "approval": signing.sign(client, batch_subject(name, items)),
+    }
 
 
 def _submit(
@@ -317,6 +447,8 @@ def _print_batch(body: dict[str, Any], *, as_json: bool) -> None:
         output.print_json(body)
     else:
         output.pairs(f"Batch {body['batch']}", _flat(body))
+    if body["lapsed"]:
+        output.progress(f"nobody signs for it any more: {body['lapsed']}; run issue-batch again")
     if not body["done"]:
         raise typer.Exit(output.ExitCode.UNREACHABLE)
 
@@ -334,22 +466,9 @@ def _documents(source: Path) -> Iterator[bytes]:
         files = sorted(each for each in source.iterdir() if each.is_file())
         if len(files) > MAX_DOCUMENTS:
             raise TooLargeError("documents_too_many", f"more than {MAX_DOCUMENTS} documents")
-        yield from (_read(each, MAX_BYTES) for each in files)
+        yield from (read_document(each, MAX_BYTES) for each in files)
         return
-    lines = [line for line in _read(source, MAX_FILE).splitlines() if line.strip()]
+    lines = [line for line in read_document(source, MAX_FILE).splitlines() if line.strip()]
     if len(lines) > MAX_DOCUMENTS:
         raise TooLargeError("documents_too_many", f"more than {MAX_DOCUMENTS} documents")
     yield from lines
-
-
-def _read(file: Path, most: int) -> bytes:
-    try:
-        with file.open("rb") as source:
-            data = source.read(most + 1)
-    except OSError as error:
-        raise MalformedError("file_unreadable", f"{file}: {error.strerror}") from None
-    if not data:
-        raise MalformedError("file_empty", str(file))
-    if len(data) > most:
-        raise TooLargeError("document_too_large", f"{file} has more than {most} bytes")
-    return data

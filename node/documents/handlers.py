@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 import orjson
@@ -13,6 +13,7 @@ from node.documents import documents, orders, status
 from node.documents.documents import MAX_PAGE, StoredDocument
 from node.http.helpers import hex_digest, json_response, query_int, query_text, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
+from protocols.approval import MAX_APPROVALS
 from protocols.credentials import forms
 from protocols.credentials.credential import MEDIA_TYPE
 from protocols.credentials.sd_credential import FORMS
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 MAX_ISSUE_BYTES = 8 * 1024 * 1024
 HISTORY_SECONDS = 86_400
 _NAMES = ("type", "number", "consignment")
+_APPROVALS = {
+    "type": "array",
+    "maxItems": MAX_APPROVALS,
+    "items": {"type": "string", "description": "a person's px-approval+jws"},
+}
 _ISSUE = {
     "type": "object",
     "required": ["payload"],
@@ -44,12 +50,16 @@ _ISSUE = {
         },
         "form": {"type": "string", "enum": sorted(FORMS)},
         "holder": {"type": "object"},
+        "approvals": _APPROVALS,
     },
 }
 _REVOKE = {
     "type": "object",
     "required": ["reason"],
-    "properties": {"reason": {"type": "string", "maxLength": orders.MAX_REASON}},
+    "properties": {
+        "reason": {"type": "string", "maxLength": orders.MAX_REASON},
+        "approvals": _APPROVALS,
+    },
 }
 _PAGE = (
     *(Parameter(name, f"only documents of this {name}") for name in _NAMES),
@@ -144,19 +154,13 @@ class DocumentHandlers:
         return json_response(orjson.loads(document.report))
 
     async def _revoke(self, request: web.Request) -> web.Response:
-        digest = hex_digest(request.match_info["digest"])
-        reason = orders.read_reason(await read_json(request))
-        return json_response((await self._service.revoke(digest, reason)).to_json())
+        return await _changed(self._service.revoke, request)
 
     async def _suspend(self, request: web.Request) -> web.Response:
-        digest = hex_digest(request.match_info["digest"])
-        reason = orders.read_reason(await read_json(request))
-        return json_response((await self._service.suspend(digest, reason)).to_json())
+        return await _changed(self._service.suspend, request)
 
     async def _reinstate(self, request: web.Request) -> web.Response:
-        digest = hex_digest(request.match_info["digest"])
-        reason = orders.read_reason(await read_json(request))
-        return json_response((await self._service.reinstate(digest, reason)).to_json())
+        return await _changed(self._service.reinstate, request)
 
     async def _status(self, request: web.Request) -> web.Response:
         asked = query_text(request, "timestamp")
@@ -166,3 +170,11 @@ class DocumentHandlers:
         age = int(self._node.settings.status.ttl / 2) if at is None else HISTORY_SECONDS
         headers = {"Cache-Control": f"max-age={age}"}
         return web.Response(text=text, content_type=MEDIA_TYPE, headers=headers)
+
+
+async def _changed(
+    change: Callable[[bytes, str, Sequence[str]], Awaitable[StoredDocument]], request: web.Request
+) -> web.Response:
+    digest = hex_digest(request.match_info["digest"])
+    reason, approvals = orders.read_change(await read_json(request))
+    return json_response((await change(digest, reason, approvals)).to_json())

@@ -2,7 +2,8 @@
 
 The document, its status entry, its log leaf and its event commit together or not at all (R8).
 The same bytes issued again give the document that is there; other bytes under a number in use are
-refused, unless the earlier document was revoked, which the new one then replaces.
+refused, unless the earlier document was revoked, which the new one then replaces. Nothing is signed
+without the approvals that the desk's policy asks for, whoever calls (R26).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from node.basis import flagging as basis
 from node.documents import documents, status
 from node.documents.documents import ISSUED, StoredDocument
 from node.documents.signing import Signing, signing
+from node.review import approving
 from node.ships import rows as ship_rows
 from node.store import events
 from protocols import times
@@ -151,11 +153,11 @@ def _require_agreement(order: IssueOrder, view: View) -> None:
 def issue(conn: Connection, examined: Examined, node: Node, members: MemberList) -> Issued:
     """Sign and keep it in the caller's transaction; ConflictError `document_number_used`.
 
-    Raises RefusedError `back_to_back_not_drawn` when its original's quantity was not reserved.
+    Raises RefusedError `back_to_back_not_drawn` when its original's quantity was not reserved, and
+    as `approving.for_issue`.
     """
     order = examined.order
-    # A document with disclosable members is carried as claims: its bytes are the canonical ones.
-    data = sd_credential.plain_payload(order.payload) if order.form else order.payload
+    data = order.data
     payload = PayloadInfo.of(data, examined.type.media_type)
     earlier = _earlier(conn, examined)
     for one in earlier:
@@ -167,6 +169,7 @@ def issue(conn: Connection, examined: Examined, node: Node, members: MemberList)
                 "another document with this type and number is in force",
                 document=one.digest.hex(),
             )
+    approved = approving.for_issue(conn, node, examined)
     require_drawn(conn, examined)
     replaces = earlier[-1].digest if earlier else None
     entries = _entries(conn, node.did)
@@ -187,7 +190,7 @@ def issue(conn: Connection, examined: Examined, node: Node, members: MemberList)
         consignment=claims.consignment,
         actor=node.did,
         leaf=added,
-        detail={"type": claims.document_type, "number": claims.number},
+        detail={"type": claims.document_type, "number": claims.number, **approved},
     )
     stored = documents.require(conn, file.digest)
     aeo_rows.note(conn, stored, now_ms)

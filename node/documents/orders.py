@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from protocols import keys, times
+from protocols import approval, keys, times
+from protocols.approval import Subject
+from protocols.credentials import sd_credential
 from protocols.credentials.credential import MAX_DOCUMENT_BYTES
 from protocols.credentials.sd_credential import FORMS
+from protocols.digest import sha256
 from protocols.fields import COUNTRY, Fields
 from schemas.errors import MalformedError, NotFoundError, TooLargeError
 from schemas.strict_json import JsonValue
@@ -36,6 +39,43 @@ class IssueOrder:
     #: typ of a form with disclosable members, and the public JWK of who may present it.
     form: str | None = None
     holder: Mapping[str, str] | None = None
+    #: Persons' signed approvals (R26).
+    approvals: tuple[str, ...] = ()
+    #: Set by the review alone: the signed batch and the place in it, how many persons it asks for.
+    batch: tuple[str, int] | None = None
+    persons: int = 0
+
+    @property
+    def data(self) -> bytes:
+        """The bytes that the credential will carry.
+
+        A document with disclosable members is carried as claims: its bytes are the canonical ones.
+        """
+        return sd_credential.plain_payload(self.payload) if self.form else self.payload
+
+
+def subject_of(order: IssueOrder, key: str, number: str) -> Subject:
+    """What a person approves who approves this order: the payload, and all that is signed with it.
+
+    key: the document's type, given or detected; number: the document's own
+    """
+    said: dict[str, JsonValue] = {
+        "type": key,
+        "consignment": order.consignment,
+        "mediaType": order.media_type,
+        "validUntil": times.to_text(order.valid_until) if order.valid_until else None,
+        "exportCountry": order.export_country,
+        "importCountry": order.import_country,
+        "form": order.form,
+        "holder": {**order.holder} if order.holder else None,
+    }
+    terms = {name: value for name, value in said.items() if value is not None}
+    return approval.subject(approval.ISSUE, sha256(order.data), terms, type_=key, number=number)
+
+
+def status_subject(act: str, digest: bytes, key: str, number: str, reason: str) -> Subject:
+    """What a person approves who approves a change of a document's status for that reason."""
+    return approval.subject(act, digest, {"reason": reason}, type_=key, number=number)
 
 
 def read_issue(body: Mapping[str, JsonValue]) -> IssueOrder:
@@ -51,7 +91,19 @@ def read_issue(body: Mapping[str, JsonValue]) -> IssueOrder:
         import_country=fields.optional_text("importCountry", pattern=COUNTRY),
         form=_form(fields),
         holder=_holder(fields),
+        approvals=_approvals(fields),
     )
+
+
+def _approvals(fields: Fields) -> tuple[str, ...]:
+    """Compact JWS texts; whether they count is asked where the document is signed."""
+    found = fields.members.get("approvals", [])
+    if not isinstance(found, list) or len(found) > approval.MAX_APPROVALS:
+        raise fields.fault("approvals", f"a list of at most {approval.MAX_APPROVALS} approvals")
+    texts = [each for each in found if isinstance(each, str) and each.isascii()]
+    if len(texts) < len(found):
+        raise fields.fault("approvals", "an approval is a compact JWS")
+    return tuple(texts)
 
 
 def _form(fields: Fields) -> str | None:
@@ -81,12 +133,10 @@ def _payload(fields: Fields) -> bytes:
     return payload
 
 
-def read_reason(body: Mapping[str, JsonValue]) -> str:
-    """POST …/revoke, suspend, reinstate: why, in words for those who relied on the document."""
-    try:
-        return Fields(body, "revoke_malformed").text("reason", max_length=MAX_REASON)
-    except MalformedError as error:
-        raise MalformedError(error.code, error.detail, pointer="/reason") from None
+def read_change(body: Mapping[str, JsonValue]) -> tuple[str, tuple[str, ...]]:
+    """POST …/revoke, suspend, reinstate: why, for those who relied on it, and the approvals."""
+    fields = Fields(body, "revoke_malformed")
+    return fields.text("reason", max_length=MAX_REASON), _approvals(fields)
 
 
 def read_timestamp(text: str, now: datetime) -> datetime:

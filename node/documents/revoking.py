@@ -7,7 +7,7 @@ go back; an older one that arrives late is kept as history and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,9 @@ from node.basis import flagging as basis
 from node.documents import documents, status
 from node.documents.documents import ISSUED, StoredDocument
 from node.documents.issuing import append_status
+from node.review import approving
 from node.store import events
-from protocols import times
+from protocols import approval, times
 from protocols.credentials import status_list
 from protocols.credentials.status_list import SUSPENSION, StatusEntry, StatusList
 from protocols.exchange.manifest import REVOCATION
@@ -36,43 +37,51 @@ CONTENT_TYPE = "application/json"
 MAX_BYTES = 2 * 1024 * 1024
 #: How a document stands after a change; the words of events, and of what recipients were told.
 REVOKED, SUSPENDED, REINSTATED = "revoked", "suspended", "reinstated"
+_ACTS = {
+    REVOKED: approval.REVOKE,
+    SUSPENDED: approval.SUSPEND,
+    REINSTATED: approval.REINSTATE,
+}
 
 
-def revoke(
-    conn: Connection, node: Node, publisher: Publisher, digest: bytes, reason: str
-) -> StoredDocument:
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Which document, why, and by whose approvals (R26)."""
+
+    digest: bytes
+    reason: str
+    approvals: Sequence[str] = ()
+
+
+def revoke(conn: Connection, node: Node, publisher: Publisher, change: Change) -> StoredDocument:
     """Revoke a document of ours: list, leaf, event and messages in the caller's transaction.
 
     Raises NotFoundError `document_not_here`, ForbiddenError `not_the_issuer`, ConflictError
-    `already_revoked`.
+    `already_revoked`, and as `approving.for_change`.
     """
-    document = _own(conn, digest)
-    status.revoke(conn, document.status, reason, node.clock.now_ms())
-    return _changed(conn, node, publisher, document, document.status, reason, REVOKED)
+    document = _own(conn, change.digest)
+    status.revoke(conn, document.status, change.reason, node.clock.now_ms())
+    return _changed(conn, node, publisher, document, document.status, change, REVOKED)
 
 
-def suspend(
-    conn: Connection, node: Node, publisher: Publisher, digest: bytes, reason: str
-) -> StoredDocument:
+def suspend(conn: Connection, node: Node, publisher: Publisher, change: Change) -> StoredDocument:
     """Suspend a document of ours, until it is reinstated or revoked; all in the transaction.
 
     Raises as `revoke`; ConflictError `revocation_is_final`, `already_suspended`, RefusedError
     `suspension_not_offered`.
     """
-    document = _own(conn, digest)
+    document = _own(conn, change.digest)
     entry = _suspension(document)
-    status.suspend(conn, entry, reason, node.clock.now_ms())
-    return _changed(conn, node, publisher, document, entry, reason, SUSPENDED)
+    status.suspend(conn, entry, change.reason, node.clock.now_ms())
+    return _changed(conn, node, publisher, document, entry, change, SUSPENDED)
 
 
-def reinstate(
-    conn: Connection, node: Node, publisher: Publisher, digest: bytes, reason: str
-) -> StoredDocument:
+def reinstate(conn: Connection, node: Node, publisher: Publisher, change: Change) -> StoredDocument:
     """End a suspension of ours. Raises as `suspend`; ConflictError `not_suspended`."""
-    document = _own(conn, digest)
+    document = _own(conn, change.digest)
     entry = _suspension(document)
     status.reinstate(conn, entry)
-    return _changed(conn, node, publisher, document, entry, reason, REINSTATED)
+    return _changed(conn, node, publisher, document, entry, change, REINSTATED)
 
 
 def _own(conn: Connection, digest: bytes) -> StoredDocument:
@@ -96,16 +105,19 @@ def _changed(
     publisher: Publisher,
     document: StoredDocument,
     entry: StatusEntry,
-    reason: str,
+    change: Change,
     standing: str,
 ) -> StoredDocument:
     """Sign the list, mark the document, and tell everybody: leaf, event, messages, releases."""
     now_ms = node.clock.now_ms()
+    act, reason = _ACTS[standing], change.reason
+    approved = approving.for_change(conn, node, act, document, reason, change.approvals)
     text = status.current(conn, publisher, entry.list_url.rpartition("/")[2], now_ms)
     since = None if standing == REINSTATED else now_ms
     documents.mark(conn, document.digest, entry.purpose, since)
     leaf_hash = append_status(conn, document, now_ms)
-    _tell_event(conn, standing, document, node.did, now_ms, leaf_hash, {"reason": reason})
+    detail = {"reason": reason, **approved}
+    _tell_event(conn, standing, document, node.did, now_ms, leaf_hash, detail)
     relay(conn, node, text, document.digest, standing)
     _reconsider(conn, node, document)
     if standing == REVOKED:

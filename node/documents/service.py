@@ -6,7 +6,7 @@ Routes: /v1/documents (operator), /status/{list} (open). Messages: urn:pratique:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,12 +17,14 @@ from node.documents.handlers import DocumentHandlers
 from node.documents.issuing import Issued
 from node.documents.keys import KeyHandlers
 from node.documents.proving import ProvingHandlers
-from node.documents.revoking import RevocationHandler
+from node.documents.revoking import Change, RevocationHandler
 from node.documents.status import Publisher
 from protocols import times
 from protocols.exchange.manifest import REVOCATION
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from node.documents.documents import StoredDocument
     from node.documents.orders import IssueOrder
     from node.documents.tokens import TokenAnswer
@@ -76,22 +78,30 @@ class DocumentService:
         async with nullcontext() if balance is None else balance.drawing(examined):
             return await self._node.store.write(issuing.issue, examined, self._node, members)
 
-    async def revoke(self, digest: bytes, reason: str) -> StoredDocument:
-        """Revoke a document of ours and tell everybody it went to."""
-        publisher = self.publisher()
-        return await self._node.store.write(revoking.revoke, self._node, publisher, digest, reason)
+    async def revoke(
+        self, digest: bytes, reason: str, approvals: Sequence[str] = ()
+    ) -> StoredDocument:
+        """Revoke a document of ours and tell everybody it went to; see `revoking.revoke`."""
+        return await self._change(revoking.revoke, Change(digest, reason, approvals))
 
-    async def suspend(self, digest: bytes, reason: str) -> StoredDocument:
+    async def suspend(
+        self, digest: bytes, reason: str, approvals: Sequence[str] = ()
+    ) -> StoredDocument:
         """Suspend a document of ours and tell everybody it went to; see `revoking.suspend`."""
-        publisher = self.publisher()
-        return await self._node.store.write(revoking.suspend, self._node, publisher, digest, reason)
+        return await self._change(revoking.suspend, Change(digest, reason, approvals))
 
-    async def reinstate(self, digest: bytes, reason: str) -> StoredDocument:
+    async def reinstate(
+        self, digest: bytes, reason: str, approvals: Sequence[str] = ()
+    ) -> StoredDocument:
         """End a suspension and tell everybody it went to; see `revoking.reinstate`."""
-        publisher = self.publisher()
-        return await self._node.store.write(
-            revoking.reinstate, self._node, publisher, digest, reason
-        )
+        return await self._change(revoking.reinstate, Change(digest, reason, approvals))
+
+    async def _change(
+        self,
+        act: Callable[[Connection, Node, Publisher, Change], StoredDocument],
+        change: Change,
+    ) -> StoredDocument:
+        return await self._node.store.write(act, self._node, self.publisher(), change)
 
     async def signed_list(self, list_id: str, at: datetime | None = None) -> str:
         """Our list, signed anew when half its time has gone; NotFoundError if there is none.

@@ -209,7 +209,12 @@ async def _revoke(node: Node, bill: Issuance, ended: Ending) -> None:
     held = await node.store.read(documents.get, digest)
     if held is not None and held.revoked_at is None:
         reason = "replaced by an amended bill" if ended is Ending.AMENDED else "switched to paper"
-        await node.documents.revoke(digest, reason)
+        try:
+            await node.documents.revoke(digest, reason)
+        except ForbiddenError as error:
+            # The answer stands; that the credential falls too is then for persons to approve.
+            detail = {"code": error.code, "area": "ebl"}
+            await node.store.write(tell, node, bill, "alarm", detail)
 
 
 def status_of(conn: Connection, bill: Issuance) -> Status:

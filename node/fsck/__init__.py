@@ -87,6 +87,7 @@ class AreaResult:
 def areas() -> dict[str, Area]:
     """Every area by its check id, in order."""
     from node.fsck import (
+        approvals,
         balances,
         bills,
         calls,
@@ -122,6 +123,7 @@ def areas() -> dict[str, Area]:
         "FSCK-19": surrenders.surrenders,
         "FSCK-20": calls.calls,
         "FSCK-21": calls.notifications,
+        "FSCK-22": approvals.approvals,
         "FSCK-23": balances.balances,
     }
 

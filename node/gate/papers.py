@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from node.documents import documents, issuing, revoking
 from node.documents.orders import IssueOrder
+from node.documents.revoking import Change
 from node.verification import judging
 from protocols import times
 from protocols.release.gate import plate
@@ -65,7 +66,8 @@ def revoke_pass(conn: Connection, node: Node, order: StoredOrder, reason: str) -
     """The pass falls with its order."""
     for stored in documents.find(conn, type=PASS, number=pass_number(order), origin="issued"):
         if stored.revoked_at is None:
-            revoking.revoke(conn, node, node.documents.publisher(), stored.digest, reason)
+            change = Change(stored.digest, reason)
+            revoking.revoke(conn, node, node.documents.publisher(), change)
 
 
 def went_out(conn: Connection, node: Node, order: StoredOrder, entry: Entry) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from node.documents import issuing, revoking, status
 from node.documents.orders import IssueOrder
+from node.documents.revoking import Change
 from node.gate import papers
 from node.gate import rows as gate_rows
 from node.release import deciding, rows
@@ -287,7 +288,7 @@ class ReleaseService:
             with conn.begin_nested():
                 publisher = self._node.documents.publisher()
                 reason = "the release was taken back before it was used"
-                revoking.revoke(conn, self._node, publisher, order.digest, reason)
+                revoking.revoke(conn, self._node, publisher, Change(order.digest, reason))
                 papers.revoke_pass(conn, self._node, order, reason)
         except TradeError as error:
             detail = {"code": error.code, "order": order.number, "area": "release"}

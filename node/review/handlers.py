@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
-import secrets
 from typing import TYPE_CHECKING, Any
 
 from node.http.helpers import json_response, lang, path_int, query_int, query_text, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
-from node.review import rows
+from node.review import desk_policy, people, rows
+from node.verification.judging import members_of
+from protocols import approval
 from protocols.fields import Fields
+from schemas import strict_json
 from schemas.catalogue import explain
 
 if TYPE_CHECKING:
@@ -27,7 +31,7 @@ MAX_TOTAL = 100_000
 MAX_BODY = 16 * 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _PERSON = re.compile(r"\S(?:.{0,78}\S)?")
-_SECRET = {"by": {"type": "string"}, "secret": {"type": "string"}}
+_APPROVAL = {"type": "string", "description": "a person's px-approval+jws"}
 _APPLY = {
     "type": "object",
     "required": ["payload"],
@@ -43,7 +47,15 @@ _APPLY = {
 _BATCH = {
     "type": "object",
     "required": ["name", "total"],
-    "properties": {"name": {"type": "string"}, "total": {"type": "integer"}, **_SECRET},
+    "properties": {
+        "name": {"type": "string"},
+        "total": {"type": "integer"},
+        "documents": {
+            "type": "string",
+            "description": "base64: 32 bytes for each document in order, digest and terms hashed",
+        },
+        "approval": _APPROVAL,
+    },
 }
 _ITEMS = {
     "type": "object",
@@ -55,12 +67,13 @@ _ITEMS = {
 }
 _DECIDE = {
     "type": "object",
-    "required": ["decision", "by", "secret"],
-    "properties": {
-        "decision": {"enum": ["approve", "refuse"]},
-        "reason": {"type": "string"},
-        **_SECRET,
-    },
+    "required": ["approval"],
+    "properties": {"approval": _APPROVAL},
+}
+_PERSON_BODY = {
+    "type": "object",
+    "required": ["name", "key"],
+    "properties": {"name": {"type": "string"}, "key": {"type": "string"}},
 }
 
 
@@ -76,7 +89,7 @@ class ReviewHandlers:
         """Operator routes."""
         operator, tag = Auth.OPERATOR, "review"
         many, one = "/v1/review/applications", "/v1/review/applications/{n}"
-        batch, people = "/v1/review/batches/{name}", "/v1/review/people"
+        batch, persons = "/v1/review/batches/{name}", "/v1/review/people"
         listing = (
             Parameter("state", "received, ready, manual, hold, approved, issued or refused"),
             Parameter("batch", "only of this batch"),
@@ -90,22 +103,25 @@ class ReviewHandlers:
             Route("GET", many, self._list, operator, "Applications with lane and findings", tag,
                   parameters=listing),
             Route("GET", one, self._show, operator, "One application", tag),
+            Route("GET", one + "/order", self._order, operator,
+                  "The order that was applied for: what a person signs who approves it", tag),
             Route("POST", one + "/decision", self._decide, operator,
-                  "A person approves or refuses; a second one where the policy says so", tag,
-                  request={JSON: _DECIDE}),
+                  "A person's signed approval or refusal; a second one where the policy says so",
+                  tag, request={JSON: _DECIDE}),
+            Route("GET", "/v1/review/policy", self._policy, operator,
+                  "The policy in force, and the network: what an approval names", tag),
             Route("POST", "/v1/review/batches", self._open, operator,
-                  "Begin a batch, or go on with it; `by` signs for its AUTO lane", tag,
-                  request={JSON: _BATCH}, responses={201: "Open"}),
+                  "Begin a batch, or go on with it; an approval signs for its AUTO lane", tag,
+                  request={JSON: _BATCH}, responses={201: "Open"}, max_body=MAX_BODY),
             Route("GET", batch, self._progress, operator, "How far a batch is", tag),
             Route("PUT", batch + "/applications", self._put, operator,
                   "Applications of a batch from a place on; each is taken in once", tag,
                   request={JSON: _ITEMS}, max_body=MAX_BODY, deadline=60.0),
-            Route("GET", people, self._people, operator, "Who may decide", tag),
-            Route("POST", people, self._add, operator, "Add a person; the secret is shown once",
-                  tag, request={JSON: {"type": "object", "required": ["name"],
-                                       "properties": {"name": {"type": "string"}}}},
-                  responses={201: "Added"}),
-            Route("DELETE", people + "/{name}", self._end, operator,
+            Route("GET", persons, self._people, operator, "Who may decide, by which key", tag),
+            Route("POST", persons, self._add, operator,
+                  "Add a person by the did:key of their own key", tag,
+                  request={JSON: _PERSON_BODY}, responses={201: "Added"}),
+            Route("DELETE", persons + "/{name}", self._end, operator,
                   "The person decides no more", tag),
         )  # fmt: skip
 
@@ -134,32 +150,35 @@ class ReviewHandlers:
         n = path_int(request, "n", low=1, high=2**53)
         return json_response(_told(await self._node.store.read(rows.require, n), lang(request)))
 
-    async def _decide(self, request: web.Request) -> web.Response:
-        fields = Fields(await read_json(request), CODE)
+    async def _order(self, request: web.Request) -> web.Response:
         n = path_int(request, "n", low=1, high=2**53)
-        who, secret = _shown(fields)
-        what = fields.text("decision", max_length=10)
-        if what not in ("approve", "refuse"):
-            raise fields.fault("decision", "approve or refuse")
-        reason = fields.optional_text("reason", max_length=500) or ""
-        if what == "refuse" and not reason:
-            raise fields.fault("reason", "a refusal has a reason")
-        await self._node.store.read(rows.require_person, who, secret)
-        now = self._node.clock.now_ms()
-        one = await self._node.store.write(rows.decide, n, who, what, reason, now)
-        self._service.wake()
-        return json_response(_told(one, lang(request)))
+        one = await self._node.store.read(rows.require, n)
+        order = strict_json.loads_object(one.envelope.encode())
+        payload = base64.b64encode(one.payload).decode()
+        return json_response(order | {"payload": payload})
+
+    async def _decide(self, request: web.Request) -> web.Response:
+        text = _signed(Fields(await read_json(request), CODE))
+        n = path_int(request, "n", low=1, high=2**53)
+        return json_response(_told(await self._service.decide(n, text), lang(request)))
+
+    async def _policy(self, _request: web.Request) -> web.Response:
+        policy = desk_policy.policy_of(self._node)
+        body = {
+            "network": members_of(self._node).network.hex(),
+            "policy": policy.version,
+            "binding": policy.binding,
+        }
+        return json_response(body)
 
     async def _open(self, request: web.Request) -> web.Response:
         fields = Fields(await read_json(request), CODE)
         name = fields.text("name", pattern=_NAME)
         total = fields.integer("total", 1, MAX_TOTAL)
-        signer = ""
-        if fields.has("by"):
-            signer, secret = _shown(fields)
-            await self._node.store.read(rows.require_person, signer, secret)
-        now = self._node.clock.now_ms()
-        await self._node.store.write(rows.open_batch, name, signer, total, now)
+        signed = fields.has("approval")
+        text = _signed(fields) if signed else ""
+        items = _items(fields, total) if signed else b""
+        await self._service.open_batch(name, total, items, text)
         return json_response(await self._told_progress(name), 201)
 
     async def _progress(self, request: web.Request) -> web.Response:
@@ -179,23 +198,38 @@ class ReviewHandlers:
         return json_response({"taken": len(taken), "known": len(items) - len(taken)})
 
     async def _people(self, _request: web.Request) -> web.Response:
-        return json_response({"people": await self._node.store.read(rows.people)})
+        return json_response({"people": await self._node.store.read(people.listed)})
 
     async def _add(self, request: web.Request) -> web.Response:
-        name = Fields(await read_json(request), CODE).text("name", pattern=_PERSON)
-        secret = secrets.token_urlsafe(24)
-        now = self._node.clock.now_ms()
-        await self._node.store.write(rows.add_person, name, secret, now)
-        return json_response({"name": name, "secret": secret}, 201)
+        fields = Fields(await read_json(request), CODE)
+        name = fields.text("name", pattern=_PERSON)
+        key = fields.text("key", max_length=120)
+        await self._node.store.write(people.add, self._node, name, key)
+        return json_response({"name": name, "key": key, "active": True}, 201)
 
     async def _end(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        await self._node.store.write(rows.end_person, name, self._node.clock.now_ms())
+        await self._node.store.write(people.end, self._node, name)
         return json_response({"name": name, "active": False})
 
 
-def _shown(fields: Fields) -> tuple[str, str]:
-    return fields.text("by", pattern=_PERSON), fields.text("secret", max_length=100)
+def _signed(fields: Fields) -> str:
+    text = fields.text("approval", max_length=approval.MAX_BYTES)
+    if not text.isascii():
+        raise fields.fault("approval", "an approval is a compact JWS")
+    return text
+
+
+def _items(fields: Fields, total: int) -> bytes:
+    """What is signed for: 32 bytes for each document of the batch."""
+    text = fields.text("documents", max_length=2 * 32 * MAX_TOTAL)
+    try:
+        items = base64.b64decode(text, validate=True)
+    except (ValueError, binascii.Error):
+        raise fields.fault("documents", "base64 (RFC 4648 §4)") from None
+    if len(items) != 32 * total:
+        raise fields.fault("documents", "32 bytes for each document of the batch")
+    return items
 
 
 def _told(one: Application, language: str) -> dict[str, Any]:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
-from node.http.peer_auth import is_secret
-from node.review.tables import review_applications, review_batches, review_people
+from node.review.tables import review_applications, review_batches
 from node.store import dialect
 from protocols import times
+from protocols.approval import APPROVE, REFUSE
 from schemas import strict_json
 from schemas.errors import ConflictError, ForbiddenError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 RECEIVED, READY, MANUAL, HOLD = "received", "ready", "manual", "hold"
 APPROVED, ISSUED, REFUSED = "approved", "issued", "refused"
 OPEN = (RECEIVED, READY, MANUAL, APPROVED)
 STATES = (RECEIVED, READY, MANUAL, HOLD, APPROVED, ISSUED, REFUSED)
+RETURNED = "returned"
 _OF_LANE = {"AUTO": READY, "MANUAL": MANUAL, "HOLD": HOLD}
 _table = review_applications
 _columns = _table.c
@@ -58,6 +59,28 @@ class Application:
         found: list[dict[str, Any]] = json.loads(self.decisions)
         return found
 
+    @property
+    def returned(self) -> str:
+        """Why the signer gave it back last, or "": what was approved before counts no more."""
+        codes = [each["reason"] for each in self.decided if each["decision"] == RETURNED]
+        return str(codes[-1]) if codes else ""
+
+    @property
+    def approvals(self) -> tuple[str, ...]:
+        """The approvals signed since it was last given back."""
+        found: list[str] = []
+        for each in self.decided:
+            if each["decision"] == RETURNED:
+                found.clear()
+            elif each["decision"] == APPROVE and "lapsed" not in each:
+                found.append(each["approval"])
+        return tuple(found)
+
+    @property
+    def persons(self) -> int:
+        """How many have to approve."""
+        return 2 if self.second and self.lane == "MANUAL" else 1
+
     def to_json(self) -> dict[str, Any]:
         """For the API, without the payload."""
         body = {
@@ -83,14 +106,55 @@ class Application:
 # -- batches and applications ------------------------------------------------------------------
 
 
-def open_batch(conn: Connection, name: str, signer: str, total: int, now_ms: int) -> None:
-    """Begin a batch, or go on with it; ConflictError `batch_differs` where it is another one."""
-    values = {"name": name, "signer": signer, "total": total, "created_at": now_ms}
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A batch to begin or go on with. documents, signer, approval: empty when nobody signs."""
+
+    name: str
+    total: int
+    documents: bytes = field(default=b"", repr=False)
+    signer: str = ""
+    approval: str = ""
+
+
+def open_batch(conn: Connection, opening: Opening, now_ms: int) -> None:
+    """Begin a batch, or go on with it under a newer approval.
+
+    ConflictError `batch_differs` where it is another one, or somebody else signs for it.
+    """
+    values = {
+        "name": opening.name,
+        "signer": opening.signer,
+        "total": opening.total,
+        "documents": opening.documents,
+        "approval": opening.approval,
+        "lapsed": "",
+        "created_at": now_ms,
+    }
     if dialect.insert_or_ignore(conn, review_batches, values):
         return
-    held = batch(conn, name)
-    if (held.signer, held.total) != (signer, total):
-        raise ConflictError("batch_differs", f"{name} has {held.total} for {held.signer}")
+    held = batch(conn, opening.name)
+    if held.total != opening.total:
+        raise ConflictError("batch_differs", f"{held.name} has {held.total} documents")
+    if not opening.approval:
+        return
+    if held.approval and bytes(held.documents) != opening.documents:
+        raise ConflictError("batch_differs", f"{held.name} has other documents")
+    if held.approval and not held.lapsed and held.signer != opening.signer:
+        raise ConflictError("batch_differs", f"{held.signer} signs for {held.name}")
+    this = update(review_batches).where(review_batches.c.name == opening.name)
+    kept = ("signer", "documents", "approval", "lapsed")
+    conn.execute(this.values(**{name: values[name] for name in kept}))
+
+
+def lapse_batch(conn: Connection, name: str, code: str) -> None:
+    """Nobody signs for the batch any more; what waited for that is reviewed again."""
+    this = update(review_batches).where(
+        review_batches.c.name == name, review_batches.c.approval != ""
+    )
+    conn.execute(this.values(lapsed=code))
+    waiting = update(_table).where(_columns.batch == name, _columns.state == READY)
+    conn.execute(waiting.values(state=RECEIVED))
 
 
 def batch(conn: Connection, name: str) -> Row[Any]:
@@ -121,6 +185,7 @@ def progress(conn: Connection, name: str) -> dict[str, Any]:
     return {
         "batch": name,
         "signer": held.signer,
+        "lapsed": held.lapsed,
         "total": held.total,
         "submitted": submitted,
         "reviewed": reviewed,
@@ -184,7 +249,9 @@ def find(
 
 def to_issue(conn: Connection, limit: int) -> list[Application]:
     """What is approved, and what the rules made ready in a batch that somebody signs for."""
-    signed = select(review_batches.c.name).where(review_batches.c.signer != "")
+    signed = select(review_batches.c.name).where(
+        review_batches.c.approval != "", review_batches.c.lapsed == ""
+    )
     ready = (_columns.state == READY) & _columns.batch.in_(signed)
     query = select(_table).where((_columns.state == APPROVED) | ready)
     rows = conn.execute(query.order_by(_columns.n).limit(limit))
@@ -203,10 +270,10 @@ def same_number(conn: Connection, one: Application) -> bool:
     return conn.execute(query.limit(1)).first() is not None
 
 
-def is_first(conn: Connection, one: Application) -> bool:
-    """Whether nothing of that type was issued for this exporter here before."""
+def is_first(conn: Connection, key: str, exporter: str) -> bool:
+    """Whether no application for that type was issued for this exporter here before."""
     query = select(_columns.n).where(
-        _columns.type == one.type, _columns.exporter == one.exporter, _columns.state == ISSUED
+        _columns.type == key, _columns.exporter == exporter, _columns.state == ISSUED
     )
     return conn.execute(query.limit(1)).first() is None
 
@@ -227,30 +294,68 @@ def set_reviewed(
     conn.execute(this.values(**values))
 
 
-def decide(conn: Connection, n: int, who: str, what: str, reason: str, now_ms: int) -> Application:
-    """A person approves or refuses; with a second person needed, the first approval waits.
+def is_outdated(conn: Connection, version: str) -> bool:
+    """Whether anything waits for a person under another policy."""
+    return conn.execute(select(_columns.n).where(_outdated(version)).limit(1)).first() is not None
 
+
+def requeue(conn: Connection, version: str) -> None:
+    """What waits for a person under another policy is reviewed again."""
+    conn.execute(update(_table).where(_outdated(version)).values(state=RECEIVED))
+
+
+def _outdated(version: str) -> ColumnElement[bool]:
+    return _columns.state.in_((MANUAL, READY)) & (_columns.policy != version)
+
+
+def decide(
+    conn: Connection,
+    one: Application,
+    entry: Mapping[str, Any],
+    approvers: Collection[str],
+    lapsed: Mapping[str, str],
+) -> Application:
+    """Keep what a person decided; with a second person needed, the first approval waits.
+
+    entry: by, decision, approval, at, perhaps reason; approvers: whose approvals count already
+    lapsed: approvals that count no more, and the codes of why
     Raises ConflictError `application_not_open`, ForbiddenError `second_person_required`,
     `application_on_hold`.
     """
-    one = require(conn, n)
-    if one.state == HOLD and what == "approve":
+    approves = entry["decision"] == APPROVE
+    if one.state == HOLD and approves:
         raise ForbiddenError("application_on_hold", "it has to be corrected and applied for anew")
     if one.state not in (MANUAL, READY, HOLD):
         raise ConflictError("application_not_open", f"it is {one.state}", state=one.state)
-    approvals = [each["by"] for each in one.decided if each["decision"] == "approve"]
-    if what == "approve" and who in approvals:
-        raise ForbiddenError("second_person_required", f"{who} approved it already")
-    entry = {"by": who, "decision": what, "at": times.to_text(times.from_ms(now_ms))}
-    entry |= {"reason": reason} if reason else {}
-    decisions = strict_json.canonical([*one.decided, entry]).decode()
-    enough = len(approvals) + 1 >= (2 if one.second and one.lane == "MANUAL" else 1)
-    state = REFUSED if what == "refuse" else APPROVED if enough else one.state
-    this = update(_table).where(_columns.n == n, _columns.decisions == one.decisions)
-    changed = conn.execute(this.values(decisions=decisions, state=state))
-    if changed.rowcount == 0:
+    if approves and entry["by"] in approvers:
+        raise ForbiddenError("second_person_required", f"{entry['by']} approved it already")
+    enough = approves and len(approvers) + 1 >= one.persons
+    state = REFUSED if entry["decision"] == REFUSE else APPROVED if enough else one.state
+    _write_decision(conn, one, [*map(partial(_marked, lapsed), one.decided), entry], state)
+    return require(conn, one.n)
+
+
+def _marked(lapsed: Mapping[str, str], entry: dict[str, Any]) -> dict[str, Any]:
+    code = lapsed.get(entry.get("approval", ""))
+    return entry if code is None else entry | {"lapsed": code}
+
+
+def give_back(conn: Connection, one: Application, code: str, now_ms: int) -> None:
+    """The signer asks for other approvals: the application is reviewed again, and says why."""
+    at = times.to_text(times.from_ms(now_ms))
+    entry = {"by": "the signer", "decision": RETURNED, "reason": code, "at": at}
+    _write_decision(conn, one, [*one.decided, entry], RECEIVED)
+
+
+def _write_decision(
+    conn: Connection, one: Application, decided: Sequence[Mapping[str, Any]], state: str
+) -> None:
+    decisions = strict_json.canonical(decided).decode()
+    this = update(_table).where(
+        _columns.n == one.n, _columns.decisions == one.decisions, _columns.state == one.state
+    )
+    if conn.execute(this.values(decisions=decisions, state=state)).rowcount == 0:
         raise ConflictError("application_not_open", "somebody decided at the same moment")
-    return require(conn, n)
 
 
 def set_issued(conn: Connection, n: int, document: bytes) -> None:
@@ -263,47 +368,6 @@ def set_held(conn: Connection, n: int, findings: str) -> None:
     """It could not be issued after all: back to the applicant, with the reason."""
     this = update(_table).where(_columns.n == n, _columns.state.in_((APPROVED, READY)))
     conn.execute(this.values(state=HOLD, lane="HOLD", findings=findings))
-
-
-# -- persons -----------------------------------------------------------------------------------
-
-
-def add_person(conn: Connection, name: str, secret: str, now_ms: int) -> None:
-    """A person who may decide; ConflictError `reviewer_known`."""
-    values = {
-        "name": name,
-        "secret": hashlib.sha256(secret.encode()).digest(),
-        "added_at": now_ms,
-        "ended_at": None,
-    }
-    if not dialect.insert_or_ignore(conn, review_people, values):
-        raise ConflictError("reviewer_known", f"{name} is a reviewer, or was one")
-
-
-def end_person(conn: Connection, name: str, now_ms: int) -> None:
-    """The person decides no more; raises NotFoundError `reviewer_unknown`."""
-    this = update(review_people).where(
-        review_people.c.name == name, review_people.c.ended_at.is_(None)
-    )
-    if conn.execute(this.values(ended_at=now_ms)).rowcount == 0:
-        raise NotFoundError("reviewer_unknown", f"{name[:60]} is no reviewer")
-
-
-def people(conn: Connection) -> list[dict[str, Any]]:
-    """Every person there is or was, without secrets."""
-    rows = conn.execute(select(review_people).order_by(review_people.c.name))
-    return [{"name": row.name, "active": row.ended_at is None} for row in rows]
-
-
-def require_person(conn: Connection, name: str, secret: str) -> None:
-    """The person shows itself by its secret; raises ForbiddenError `reviewer_not_shown`."""
-    query = select(review_people.c.secret).where(
-        review_people.c.name == name, review_people.c.ended_at.is_(None)
-    )
-    held = conn.execute(query).scalar_one_or_none()
-    given = hashlib.sha256(secret.encode()).hexdigest()
-    if held is None or not is_secret(given, bytes(held).hex()):
-        raise ForbiddenError("reviewer_not_shown", "the name and the secret do not fit")
 
 
 def next_place(conn: Connection) -> int:

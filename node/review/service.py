@@ -3,34 +3,33 @@
 One task works through the store: first every application received is reviewed, then what is ready
 in a signed batch, or approved by persons, is issued. Both begin again after a kill: an application
 that was issued just before is issued again with the same bytes, which gives the same document.
+What the signer finds not approved enough goes back to be reviewed again (R26).
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from node.consistency.papers import paper_of
 from node.documents import documents
 from node.documents.documents import ISSUED
-from node.documents.orders import read_issue
-from node.review import rows
+from node.documents.orders import read_issue, subject_of
+from node.review import approving, desk_policy, lanes, rows
 from node.review.handlers import ReviewHandlers
 from node.verification.judging import members_of
-from protocols import review
+from protocols import approval, review, times
 from protocols.digest import sha256
 from protocols.review import Circumstances, Lane, Reviewed
 from protocols.rights import country_of_right
-from schemas import cross, registry, strict_json
-from schemas.cross.comparing import LEADING
-from schemas.errors import RefusedError, TradeError
+from schemas import registry, strict_json
+from schemas.errors import ConflictError, ForbiddenError, RefusedError, TradeError
 from schemas.findings import Finding, Severity
 from schemas.view import Examination, View
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from decimal import Decimal
 
     from sqlalchemy import Connection
 
@@ -38,15 +37,14 @@ if TYPE_CHECKING:
     from node.http.routes import Route
     from node.review.rows import Application
     from node.runtime import Node
+    from protocols.approval import Asked, Subject
     from protocols.review import Policy
     from schemas.strict_json import JsonValue
 
 AT_ONCE = 50
 ISSUES_AT_ONCE = 16
 IDLE_SECONDS = 5.0
-POLICY_FILE = "review-policy.json"
-MAX_POLICY = 1024 * 1024
-MAX_PAPERS = 100
+_WAITING = (rows.RECEIVED, rows.MANUAL, rows.READY)
 
 
 class ReviewService:
@@ -78,21 +76,16 @@ class ReviewService:
             self._task = None
 
     def ready(self) -> str | None:
-        """Always ready."""
+        """A policy that cannot be read lets nothing be signed."""
+        try:
+            desk_policy.binding(self._node)
+        except RefusedError as error:
+            return error.detail
         return None
 
     def wake(self) -> None:
         """There is something to do."""
         self._wake.set()
-
-    def policy(self) -> Policy:
-        """The policy in force: the home's own file where there is one, else the packaged one."""
-        file = self._node.home.path / POLICY_FILE
-        data = None
-        if file.is_file():
-            with file.open("rb") as source:
-                data = source.read(MAX_POLICY)
-        return review.policy_at(self._node.clock.now(), data)
 
     # -- taking in -------------------------------------------------------------------------------
 
@@ -115,15 +108,21 @@ class ReviewService:
         first: int | None,
         orders: Sequence[tuple[dict[str, JsonValue], IssueOrder]],
     ) -> list[int]:
+        signed = b""
         if batch:
-            total = rows.batch(conn, batch).total
+            held = rows.batch(conn, batch)
+            total, signed = held.total, bytes(held.documents)
             if first is None or first < 0 or first + len(orders) > total:
                 raise RefusedError("batch_too_long", f"{batch} has {total} applications")
         start = first if first is not None and batch else rows.next_place(conn)
         now = self._node.clock.now_ms()
         taken = []
         for place, (item, order) in enumerate(orders, start):
-            if rows.take_in(conn, _values(batch, place, item, order, now)):
+            values = _values(batch, place, item, order, now)
+            wanted = signed[32 * place : 32 * place + 32]
+            if wanted and subject_of(order, values["type"], "").item != wanted:
+                raise ConflictError("application_differs", f"place {place} was signed otherwise")
+            if rows.take_in(conn, values):
                 taken.append(place)
         return taken
 
@@ -145,9 +144,13 @@ class ReviewService:
                 continue
 
     async def _review_some(self) -> int:
+        if not await self._node.store.read(rows.find, states=_WAITING, limit=1):
+            return 0
+        policy = desk_policy.policy_of(self._node)
+        if await self._node.store.read(rows.is_outdated, policy.version):
+            await self._node.store.write(rows.requeue, policy.version)
         found = await self._node.store.read(rows.find, states=(rows.RECEIVED,), limit=AT_ONCE)
         if found:
-            policy = self.policy()
             told = [(one, await self._reviewed(one, policy)) for one in found]
             await self._node.store.write(self._keep, told, policy)
         return len(found)
@@ -171,10 +174,11 @@ class ReviewService:
             Circumstances(
                 number_used=used or rows.same_number(conn, one),
                 right_missing=self._missing_right(one, view),
-                first_time=rows.is_first(conn, one),
-                amount=_amount(one),
+                first_time=rows.is_first(conn, one.type, one.exporter),
+                amount=lanes.amount(one.payload),
+                returned=one.returned,
             ),
-            _across(conn, one),
+            lanes.across_papers(conn, one.type, one.payload, one.consignment),
         )
 
     def _missing_right(self, one: Application, view: View) -> str:
@@ -203,7 +207,7 @@ class ReviewService:
                 lane.value,
                 _findings(each.findings),
                 second=each.second,
-                policy=f"{policy.edition} {policy.digest[:16]}",
+                policy=policy.version,
                 now_ms=now,
             )
 
@@ -214,14 +218,97 @@ class ReviewService:
 
     async def _issue(self, one: Application) -> None:
         try:
-            issued = await self._node.documents.issue(read_envelope(one))
+            issued = await self._node.documents.issue(_order(one))
         except TradeError as error:
-            if error.retryable:
+            if error.retryable or error.code == review.CODE:
                 raise
-            told = Finding("REV-004", Severity.ERROR, "", error.code, {"detail": error.detail})
-            await self._node.store.write(rows.set_held, one.n, _findings((told,)))
+            await self._node.store.write(self._not_issued, one, error)
             return
         await self._node.store.write(rows.set_issued, one.n, issued.document.digest)
+
+    def _not_issued(self, conn: Connection, one: Application, error: TradeError) -> None:
+        if error.code not in approval.REFUSALS:
+            told = Finding("REV-004", Severity.ERROR, "", error.code, {"detail": error.detail})
+            rows.set_held(conn, one.n, _findings((told,)))
+            return
+        self._node.telemetry.log.warning("review.returned", n=one.n, code=error.code)
+        if one.state == rows.READY and error.code not in _OF_ONE:
+            rows.lapse_batch(conn, one.batch, error.code)
+        else:
+            rows.give_back(conn, one, error.code, self._node.clock.now_ms())
+
+    # -- deciding ------------------------------------------------------------------------------
+
+    async def decide(self, n: int, text: str) -> Application:
+        """Keep a person's signed decision on an application.
+
+        Raises NotFoundError `application_unknown`, as `Asked.decided` and as `rows.decide`.
+        """
+        kept: Application = await self._node.store.write(self._decide, n, text)
+        self._wake.set()
+        return kept
+
+    def _decide(self, conn: Connection, n: int, text: str) -> Application:
+        one = rows.require(conn, n)
+        asked = approving.asked(conn, self._node, subject_of_application(one))
+        decided = asked.decided(text)
+        said = decided.signed.approval
+        if one.state in (rows.MANUAL, rows.READY) and one.policy != asked.policy:
+            raise RefusedError("approval_other_policy", "it is about to be reviewed again")
+        entry = {
+            "by": decided.person,
+            "decision": said.decision,
+            "at": times.to_text(self._node.clock.now()),
+            "approval": text,
+            **({"reason": said.reason} if said.reason else {}),
+        }
+        counting, lapsed = _counting(asked, one)
+        return rows.decide(conn, one, entry, counting, lapsed)
+
+    async def open_batch(self, name: str, total: int, items: bytes, text: str) -> None:
+        """Begin a batch, or go on with it; text: the approval of who signs for its AUTO lane.
+
+        Raises as `Asked.decided` and `rows.open_batch`.
+        """
+        await self._node.store.write(self._open, name, total, items, text)
+        self._wake.set()
+
+    def _open(self, conn: Connection, name: str, total: int, items: bytes, text: str) -> None:
+        now_ms = self._node.clock.now_ms()
+        if not text:
+            rows.open_batch(conn, rows.Opening(name, total), now_ms)
+            return
+        asked = approving.asked(conn, self._node, approval.batch_subject(name, items))
+        (signer,) = approval.require_approvals([text], asked, 1)
+        rows.open_batch(conn, rows.Opening(name, total, items, signer.person, text), now_ms)
+
+
+#: Refusals that say something about one application of a signed batch, and nothing about the batch.
+_OF_ONE = frozenset({"approval_missing", "approval_other_subject"})
+
+
+def _order(one: Application) -> IssueOrder:
+    """What is handed to the signer: its own approvals, or its place in a signed batch."""
+    order = replace(read_envelope(one), persons=one.persons)
+    if one.state == rows.READY:
+        return replace(order, batch=(one.batch, one.place))
+    return replace(order, approvals=one.approvals)
+
+
+def subject_of_application(one: Application) -> Subject:
+    """What a person signs who decides on it."""
+    return subject_of(read_envelope(one), one.type, one.number)
+
+
+def _counting(asked: Asked, one: Application) -> tuple[set[str], dict[str, str]]:
+    """Who approved it in a way that still counts, and why the other approvals count no more."""
+    found, lapsed = set(), {}
+    for text in one.approvals:
+        try:
+            found.add(asked.decided(text).person)
+        except (ForbiddenError, RefusedError) as error:
+            lapsed[text] = error.code
+    return found, lapsed
 
 
 def read_envelope(one: Application) -> IssueOrder:
@@ -247,7 +334,7 @@ def _values(
         "type": key[:100],
         "number": view.number[:200] if view else "",
         "consignment": order.consignment or (view.consignment if view else None),
-        "exporter": (view.parties.get("exporter", "") if view else "")[:400],
+        "exporter": lanes.exporter(view),
         "state": rows.RECEIVED,
         "lane": "",
         "second": False,
@@ -274,33 +361,6 @@ def _examine(one: Application) -> Examination:
     except TradeError as error:
         told = Finding("REV-005", Severity.ERROR, error.pointer or "", error.detail or error.code)
         return Examination(View(one.type, one.number), (told,))
-
-
-def _across(conn: Connection, one: Application) -> tuple[Finding, ...]:
-    """Against the leading papers of the same consignment that are here."""
-    if one.consignment is None:
-        return ()
-    held = documents.find(conn, consignment=one.consignment, limit=MAX_PAPERS)
-    leading = [each for each in held if each.type in LEADING]
-    if not leading:
-        return ()
-    try:
-        mine = cross.Paper(cross.statement(one.type, one.payload))
-    except TradeError:
-        return ()
-    found: list[Finding] = []
-    for each in leading:
-        other = paper_of(each)
-        if other is not None:
-            found += cross.examine([other, mine])
-    return tuple(found)
-
-
-def _amount(one: Application) -> Decimal | None:
-    try:
-        return review.amount_of(strict_json.loads_object(one.payload))
-    except TradeError:
-        return None  # no JSON: such a document states no amount
 
 
 def _findings(found: Sequence[Finding]) -> str:

@@ -1,4 +1,4 @@
-"""Issuing with review: applications, batches, the persons who decide."""
+"""Issuing with review: applications, batches, the persons who decide, what they signed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from alembic import op
 
 from node.migrations.first.columns import big, flag, numbered, octets, primary, small, text, unique
 
-TABLES = ("review_applications", "review_batches", "review_people")
+TABLES = ("review_applications", "review_batches", "review_people", "review_approvals")
 
 
 def create() -> None:
@@ -17,16 +17,29 @@ def create() -> None:
         text("name", 100),
         text("signer", 100),
         small("total"),
+        octets("documents"),
+        text("approval"),
+        text("lapsed", 60),
         big("created_at"),
         primary("pk_review_batches", "name"),
     )
     op.create_table(
         "review_people",
+        text("key", 120),
         text("name", 100),
-        octets("secret", 32),
         big("added_at"),
         big("ended_at", null=True),
-        primary("pk_review_people", "name"),
+        primary("pk_review_people", "key"),
+    )
+    op.create_table(
+        "review_approvals",
+        octets("digest", 32),
+        text("act", 20),
+        octets("subject", 32),
+        text("person", 100),
+        big("used_at"),
+        text("signed"),
+        primary("pk_review_approvals", "digest"),
     )
 
 
@@ -48,7 +61,7 @@ def _applications() -> None:
         flag("second"),
         text("findings"),
         text("decisions"),
-        text("policy", 64),
+        text("policy", 110),
         big("submitted_at"),
         big("reviewed_at", null=True),
         octets("document", 32, null=True),

@@ -3,81 +3,40 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
 import time
 from contextlib import closing, suppress
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from node.operator import operator
 from protocols import review
-from protocols.member_list import IssuerEntry
 from schemas import registry
 from schemas.errors import ConflictError, ForbiddenError, MalformedError, NotFoundError
-from tests.support.network import Member, did_of, make_network
+from tests.support.approvers import register
+from tests.support.desk import (
+    QUALITY,
+    applied,
+    certificate,
+    decide,
+    issued_by,
+    make_desk,
+)
 from tests.support.process import command, node_process, pratique, wait_until_up
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from node.home import Home
-    from node.keystore import KeyStore
-    from node.operator import OperatorClient
-    from protocols.member_list import MemberListDraft
-
-COO, QUALITY = "certificate-of-origin", "quality-certificate"
-MANY = "/v1/review/applications"
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Home:
     """The home of a certification desk in a network of its own."""
-
-    def change(draft: MemberListDraft, _keys: Mapping[str, KeyStore]) -> MemberListDraft:
-        start = datetime.now(UTC) - timedelta(days=1)
-        entries = [IssuerEntry(did_of("cn-cert"), key, "CN", start) for key in (COO, QUALITY)]
-        return replace(draft, issuers=tuple(entries))
-
-    members = {"cn-cert": Member(roles=("issuer",))}
-    return make_network(tmp_path, members, change=change).homes["cn-cert"]
-
-
-def certificate(number: int, **more: Any) -> bytes:
-    document = json.loads(registry.example(COO))
-    document |= {"number": f"CN-2026-{number:06d}"}
-    for name in ("consignment", "balance"):
-        document.pop(name, None)
-    document |= more
-    return json.dumps(document, separators=(",", ":")).encode()
-
-
-def applied(client: OperatorClient, payload: bytes, **more: str) -> dict[str, Any]:
-    import base64
-
-    body = {"payload": base64.b64encode(payload).decode(), **more}
-    kept = client.post(MANY, body)
-    for _ in range(200):
-        kept = client.get(f"{MANY}/{kept['application']}")
-        if kept["state"] != "received":
-            return dict(kept)
-        time.sleep(0.05)
-    raise AssertionError(kept)
-
-
-def issued_by(client: OperatorClient, n: int) -> dict[str, Any]:
-    for _ in range(200):
-        kept = client.get(f"{MANY}/{n}")
-        if kept["state"] == "issued":
-            return dict(kept)
-        time.sleep(0.05)
-    raise AssertionError(kept)
+    return make_desk(tmp_path)
 
 
 def test_the_rules_choose_the_lane_and_a_second_person_is_another_one(desk: Home) -> None:
@@ -86,22 +45,11 @@ def test_the_rules_choose_the_lane_and_a_second_person_is_another_one(desk: Home
     own["editions"][0]["types"][QUALITY] = two
     (desk.path / "review-policy.json").write_text(json.dumps(own))
     with node_process(desk), operator(desk.path) as client:
-        secrets = {
-            name: client.post("/v1/review/people", {"name": name})["secret"]
-            for name in ("Lin Demo", "Wu Demo")
-        }
-
-        def decide(n: int, who: str, decision: str = "approve", **more: str) -> Any:
-            body = {"decision": decision, "by": who, "secret": secrets[who], **more}
-            return client.post(f"{MANY}/{n}/decision", body)
+        lin, wu = register(client, "Lin Demo", "Wu Demo")
 
         clean = applied(client, certificate(1))
         assert (clean["lane"], clean["state"], clean["findings"]) == ("AUTO", "ready", [])
-        guessed = {"decision": "approve", "by": "Lin Demo", "secret": "guessed"}
-        with pytest.raises(ForbiddenError) as caught:
-            client.post(f"{MANY}/{clean['application']}/decision", guessed)
-        assert caught.value.code == "reviewer_not_shown"
-        decide(clean["application"], "Lin Demo")
+        decide(client, clean["application"], lin)
         document = issued_by(client, clean["application"])["document"]
         assert client.get(f"/v1/documents/{document}")["number"] == "CN-2026-000001"
 
@@ -109,7 +57,7 @@ def test_the_rules_choose_the_lane_and_a_second_person_is_another_one(desk: Home
         assert (wrong["lane"], wrong["state"]) == ("HOLD", "hold")
         assert [each["pointer"] for each in wrong["findings"]] == ["/totals/packages"]
         with pytest.raises(ForbiddenError) as held:
-            decide(wrong["application"], "Lin Demo")
+            decide(client, wrong["application"], lin)
         assert held.value.code == "application_on_hold"
         again = applied(client, certificate(1, remarks="Other bytes under one number"))
         assert "REV-002" in [each["rule"] for each in again["findings"]]
@@ -122,20 +70,21 @@ def test_the_rules_choose_the_lane_and_a_second_person_is_another_one(desk: Home
         warned = applied(client, certificate(3, **container))
         assert warned["lane"] == "MANUAL"
         with pytest.raises(MalformedError):
-            decide(warned["application"], "Wu Demo", "refuse")
-        refused = decide(warned["application"], "Wu Demo", "refuse", reason="no such container")
+            decide(client, warned["application"], wu, decision="refuse")
+        reason = "no such container"
+        refused = decide(client, warned["application"], wu, decision="refuse", reason=reason)
         assert refused["state"] == "refused"
         with pytest.raises(ConflictError):
-            decide(warned["application"], "Lin Demo")
+            decide(client, warned["application"], lin)
 
         both = applied(client, registry.example(QUALITY))
         assert (both["lane"], both["secondPerson"]) == ("MANUAL", True), both["findings"]
         n = both["application"]
-        assert decide(n, "Lin Demo")["state"] == "manual"
+        assert decide(client, n, lin)["state"] == "manual"
         with pytest.raises(ForbiddenError) as same:
-            decide(n, "Lin Demo")
+            decide(client, n, lin)
         assert same.value.code == "second_person_required"
-        decide(n, "Wu Demo")
+        decide(client, n, wu)
         assert issued_by(client, n)["document"]
 
         shown = pratique("review", "show", n, "--home", desk.path)
@@ -162,18 +111,16 @@ def test_a_batch_is_reviewed_whole_resumes_after_kills_and_issues_none_twice(
         for n in range(count)
     ]
     file.write_bytes(b"\n".join(payloads))
-    words = ("issue-batch", file, "--name", "october", "--by", "Lin Demo", "--home", desk.path)
-    secret = ""
+    key = tmp_path / "lin.pem"
+    words = ("issue-batch", file, "--name", "october", "--key", key, "--home", desk.path)
+    own = json.loads(pratique("review", "key", key, "--json").stdout)["key"]
     for kill in range(kills):
         with node_process(desk) as process:
-            if not secret:
+            if not kill:
                 with operator(desk.path) as client:
-                    secret = client.post("/v1/review/people", {"name": "Lin Demo"})["secret"]
+                    client.post("/v1/review/people", {"name": "Lin Demo", "key": own})
             asked = subprocess.Popen(
-                command(*words),
-                env={**os.environ, "PRATIQUE_REVIEWER_SECRET": secret},
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
             _until(desk, (kill + 1) * count // (kills + 2))
             process.send_signal(signal.SIGKILL)
@@ -181,7 +128,7 @@ def test_a_batch_is_reviewed_whole_resumes_after_kills_and_issues_none_twice(
             assert asked.wait(60) != 0  # the node is gone in the midst of it
     with node_process(desk) as process:
         wait_until_up(desk, process)
-        done = pratique(*words, "--json", deadline=900, PRATIQUE_REVIEWER_SECRET=secret)
+        done = pratique(*words, "--json", deadline=900)
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)
         held = sum(1 for n in range(count) if n % 50 == 7)

@@ -80,11 +80,14 @@ def test_every_command_is_documented() -> None:
 
 def test_commands_in_the_documentation_exist_with_their_options() -> None:
     commands = dict(generator.command_tree())
-    groups = {name.split(" ")[0] for name in commands if " " in name}
+    groups = {name.rpartition(" ")[0] for name in commands if " " in name}
+    groups |= {name.partition(" ")[0] for name in groups}
     for page in PAGES:
         for line in re.findall(r"`pratique ([a-z][^`]*)`", page.read_text(encoding="utf-8")):
             words = line.split()
-            name = " ".join(words[:2]) if words[0] in groups else words[0]
+            name = words[0]
+            for word in words[1:]:
+                name = f"{name} {word}" if name in groups else name
             if name in groups:
                 continue
             assert name in commands, f"{page.name}: pratique {line}"

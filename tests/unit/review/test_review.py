@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +17,9 @@ from schemas.catalogue import explain
 from schemas.errors import RefusedError
 from schemas.findings import Finding, Severity
 from schemas.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NOW = datetime(2026, 11, 18, tzinfo=UTC)
 COO, PREFERENTIAL = "certificate-of-origin", "preferential-certificate-of-origin"
@@ -84,22 +88,78 @@ def test_about_two_of_a_hundred_are_drawn_as_samples() -> None:
     assert drawn == 1024 * 2 // 100 + 1
 
 
-def test_a_desks_own_policy_counts_and_a_broken_one_is_refused() -> None:
+def own(change: Callable[[dict[str, Any]], object]) -> bytes:
+    """The packaged policy as a desk would change it for its own."""
     data = json.loads(review.packaged())
-    data["editions"][0]["default"]["auto"] = False
-    own = policy_at(NOW, json.dumps(data).encode())
-    assert not own.of(COO).auto
-    assert own.digest != policy_at(NOW).digest
-    for broken in (b"{", b"{}", b'{"editions": [{}]}'):
-        with pytest.raises(RefusedError) as caught:
-            policy_at(NOW, broken)
-        assert caught.value.code == "review_policy_missing"
+    del data["binding"]
+    change(data)
+    return json.dumps(data).encode()
+
+
+def test_a_desks_own_policy_counts() -> None:
+    policy = policy_at(NOW, own(lambda data: data["editions"][0]["default"].update(auto=False)))
+    assert not policy.of(COO).auto
+    assert policy.digest != policy_at(NOW).digest
     with pytest.raises(RefusedError):
         policy_at(datetime(2020, 1, 1, tzinfo=UTC))
 
 
+def test_r26_an_example_binds_nobody_and_an_own_policy_does_unless_it_says_so() -> None:
+    assert not policy_at(NOW).binding
+    assert policy_at(NOW, own(lambda _: None)).binding
+    assert not policy_at(NOW, own(lambda data: data.update(binding=False))).binding
+
+
+def test_r26_the_policy_says_how_many_persons_each_lane_and_act_needs() -> None:
+    policy = policy_at(
+        NOW, own(lambda data: data["editions"][0]["default"].update(acts={"revoke": 2}))
+    )
+    assert [policy.of(COO).persons(each) for each in (Lane.AUTO, Lane.MANUAL)] == [0, 1]
+    assert policy.of("aeo-status").persons(Lane.MANUAL) == 2
+    assert policy.of(COO).acts == {"revoke": 2}
+    assert policy.of("aeo-status").acts == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.update(binding="false"),
+        lambda data: data.update(bindings=False),
+        lambda data: data.pop("editions"),
+        lambda data: data.update(editions=[{}]),
+        lambda data: data["editions"][0].update(edition="two words"),
+        lambda data: data["editions"][0].update(until="soon"),
+        lambda data: data["editions"][0]["types"].update({"aeo-statis": {}}),
+        lambda data: data["editions"][0]["default"].update(auto="no"),
+        lambda data: data["editions"][0]["default"].update(warnings="maybe"),
+        lambda data: data["editions"][0]["default"].update(sample=101),
+        lambda data: data["editions"][0]["default"].update(amountOver=5),
+        lambda data: data["editions"][0]["default"].update(secnd=True),
+        lambda data: data["editions"][0]["default"].update(acts={"revoke": True}),
+        lambda data: data["editions"][0]["default"].update(acts={"revok": 1}),
+    ],
+)
+def test_r26_a_policy_with_a_fault_is_refused_and_never_read_as_less(
+    change: Callable[[dict[str, Any]], object],
+) -> None:
+    with pytest.raises(RefusedError) as caught:
+        policy_at(NOW, own(change))
+    assert caught.value.code == "review_policy_missing"
+
+
+@pytest.mark.parametrize("broken", [b"", b"{", b"[]", b'{"editions": [], "editions": []}'])
+def test_r26_what_is_no_policy_is_refused(broken: bytes) -> None:
+    with pytest.raises(RefusedError):
+        policy_at(NOW, broken)
+
+
+def test_what_the_signer_gave_back_is_looked_at() -> None:
+    returned = Circumstances(returned="approval_expired")
+    assert lane(COO, VIEW, around=returned) == (Lane.MANUAL, ["REV-006"])
+
+
 def test_every_finding_of_the_desk_is_explained() -> None:
-    for code in ("001", "002", "003", "004", "005", "010", "011", "012"):
+    for code in ("001", "002", "003", "004", "005", "006", "010", "011", "012"):
         entry = explain(f"REV-{code}")
         assert entry is not None
         assert all((entry.en, entry.zh, entry.next, entry.next_zh))
