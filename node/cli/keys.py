@@ -24,7 +24,8 @@ def _nothing() -> None:
 
 def create(
     purpose: Annotated[
-        str, typer.Argument(help="credential, exchange, title, release, approval, platform.")
+        str,
+        typer.Argument(help="credential, exchange, title, release, approval, platform, registry."),
     ],
     algorithm: Annotated[
         str, typer.Option(help="Of a credential key: ES256, ES384, Ed25519 or ML-DSA-65.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -292,8 +293,8 @@ def sign(
     """
     from node.operator import operator
 
-    files = [Path(one) for one in what or [] if Path(one).is_file()]
-    requests = [one for one in what or [] if not Path(one).is_file()]
+    files = [Path(one) for one in what or [] if _names_a_file(one)]
+    requests = [one for one in what or [] if not _names_a_file(one)]
     given = {name: value for name, value in locals().items() if name not in _NO_WISH}
     with operator(home, lang=output.lang()) as client:
         if files:
@@ -309,6 +310,12 @@ def sign(
         output.line(_version(answer, dry_run=dry_run))
 
 
+def _names_a_file(what: str) -> bool:
+    """Whether it is a proposal's file; else it is the id of a request."""
+    return _REQUEST.fullmatch(what) is None or Path(what).is_file()
+
+
+_REQUEST = re.compile(r"[0-9a-f]{64}")
 _NO_WISH = frozenset({"what", "home", "root", "dry_run", "as_json", "files", "operator"})
 
 

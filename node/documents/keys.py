@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from node.http.helpers import json_response, read_json
 from node.http.routes import JSON, Auth, Route
 from protocols.fields import Fields
+from schemas.errors import ConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
     from node.runtime import Node
 
 #: Purposes that a node gives keys of its own; roots have a command of their own.
-PURPOSES = frozenset({"credential", "exchange", "title", "release", "approval", "platform"})
+PURPOSES = frozenset(
+    {"credential", "exchange", "title", "release", "approval", "platform", "registry"}
+)
+#: Purposes of which a node has one key: an arbiter is its key (R19), so there is no rotation.
+ONCE = frozenset({"registry"})
 
 
 class KeyHandlers:
@@ -47,6 +52,8 @@ class KeyHandlers:
         purpose = fields.text("purpose", max_length=40)
         if purpose not in PURPOSES:
             raise fields.fault("purpose", f"purpose is one of {', '.join(sorted(PURPOSES))}")
+        if purpose in ONCE and self._node.keys.has(purpose):
+            raise ConflictError("key_is_the_only_one", f"this node has a {purpose} key")
         algorithm = fields.optional_text("algorithm", max_length=40)
         key = self._node.keys.create(purpose, algorithm)
         body = {"kid": key.kid, "algorithm": key.algorithm, "jwk": dict(key.public_jwk)}

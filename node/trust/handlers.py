@@ -13,7 +13,7 @@ from node.trust import rows, views
 from node.trust.following import PATH
 from node.trust.joining import JOIN
 from node.trust.signing import PROPOSALS
-from protocols import joining, member_list
+from protocols import joining, member_list, times
 from protocols.fields import Fields
 from protocols.members import proposal
 from schemas import strict_json
@@ -132,6 +132,9 @@ class TrustHandlers:
         at = fields.optional_time("at")
         if at is not None:
             current = await self._trust.members_at(at) or current
+            if current.issued_at > at:
+                founded = times.to_text(current.issued_at)
+                raise NotFoundError("member_list_not_yet", f"the network was founded at {founded}")
         pending = await self._node.store.read(rows.pending_requests)
         roots = [one.kid for one in self._trust.signing.roots()]
         body = views.members(current, at or self._node.clock.now())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from protocols import times
 from protocols.joining import Right
+from protocols.keys import ALGORITHMS
 from protocols.member_list import (
     Agreement,
     AlgorithmEntry,
@@ -156,10 +157,19 @@ def draft(
         drafted = _ended(drafted, end, at)
     for key in _compromised(wish, current, at):
         drafted = drafted.with_key(key)
-    for algorithm in wish.algorithms:
-        drafted = drafted.with_algorithm(algorithm)
+    drafted = _refusing(drafted, wish.algorithms)
     drafted = replace(drafted, roots=_roots(drafted.roots, wish.roots))
     return _with_policies(_with_contracts(drafted, wish), wish)
+
+
+def _refusing(drafted: MemberListDraft, algorithms: Sequence[AlgorithmEntry]) -> MemberListDraft:
+    """A mistyped name would refuse nothing, and whoever signs would believe that it does."""
+    for algorithm in algorithms:
+        if algorithm.id not in ALGORITHMS:
+            known = ", ".join(sorted(ALGORITHMS))
+            raise NotFoundError("algorithm_unknown", f"{algorithm.id} is none of {known}")
+        drafted = drafted.with_algorithm(algorithm)
+    return drafted
 
 
 Dated = TypeVar("Dated", Agreement, AnchorEntry)

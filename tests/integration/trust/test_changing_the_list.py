@@ -216,6 +216,37 @@ async def test_r25_yesterday_is_judged_by_the_list_and_the_status_of_yesterday(
     assert early["verdict"] == "FAILED"
     shown = await founded_homes.client(beta).aget("/v1/trust", at=before)
     assert shown["version"] == 2
+    # Before the founding there was none, and none is shown.
+    before_all = times.to_text(founding_time - timedelta(seconds=1))
+    asked = founded_homes.client(beta).aget("/v1/trust", at=before_all)
+    assert await code_of(asked) == "member_list_not_yet"
+
+
+async def test_a_change_that_would_change_nothing_for_a_typing_error_is_refused(
+    nodes: tuple[Node, Node], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = founded_homes.client(nodes[0])
+    ends = [{"id": "ES265", "until": "2035-01-01T00:00:00Z"}]
+    asked = here.apost("/v1/trust/propose", {"algorithms": ends})
+    assert await code_of(asked) == "algorithm_unknown"
+    call = commands(nodes[0].home, capsys)
+    mistyped = call("trust", "sign", str(tmp_path / "mistyped.json"))
+    assert await code_of(mistyped) == "file_unreadable"
+
+
+async def test_r21_a_member_makes_itself_able_to_take_a_registry_over_once(
+    nodes: tuple[Node, Node],
+) -> None:
+    """An arbiter is its key (R19): a member may get one later, and no second one."""
+    alpha, beta = nodes
+    here, there = founded_homes.client(alpha), founded_homes.client(beta)
+    made = await there.apost("/v1/keys", {"purpose": "registry"})
+    asked = await there.apost("/v1/trust/ask", {"wants": []})
+    await here.apost("/v1/trust/sign", {"requests": [asked["id"]]})
+    assert alpha.members.current is not None
+    assert alpha.members.current.key(made["kid"]) is not None
+    again = there.apost("/v1/keys", {"purpose": "registry"})
+    assert await code_of(again) == "key_is_the_only_one"
 
 
 def commands(home: Home, capsys: pytest.CaptureFixture[str]) -> Any:
