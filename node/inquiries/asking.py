@@ -39,7 +39,7 @@ def ask(conn: Connection, node: Node, order: Fields) -> Stored:
     """Put an inquiry to the issuing body of a proof that is here.
 
     Raises NotFoundError `document_not_here`, RefusedError `inquiry_not_a_proof`, ForbiddenError
-    `inquiry_not_customs`.
+    `inquiry_not_customs`, ConflictError `inquiry_not_due`.
     """
     inquiry = read_inquiry(order, str(uuid.uuid4()))
     stored = documents.require(conn, inquiry.certificate)
@@ -49,11 +49,26 @@ def ask(conn: Connection, node: Node, order: Fields) -> Stored:
         raise ForbiddenError("inquiry_not_customs", "customs of the importing country asks")
     if stored.issuer == node.did:
         raise RefusedError("inquiry_not_a_proof", "the proof is our own")
+    if inquiry.kind is Kind.REFUSED:
+        _require_no_days_running(conn, node, inquiry)
     now_ms = node.clock.now_ms()
     rows.put(conn, inquiry, node.did, stored.issuer, now_ms, None)
     _send(conn, node, stored.issuer, "ask", inquiry.id, inquiry.to_json())
     _tell(conn, node, stored, _KINDS[inquiry.kind], node.did, {"inquiry": inquiry.id})
     return rows.get(conn, node.did, inquiry.id)
+
+
+def _require_no_days_running(conn: Connection, node: Node, inquiry: Inquiry) -> None:
+    """What the issuing body still has time to answer is not refused meanwhile (3.24, 3.25).
+
+    A verification that names no import is about every import on the proof.
+    """
+    now = node.clock.now()
+    for one in rows.listed(conn, inquiry.certificate):
+        mine = one.asked_by == node.did and one.said["kind"] == Kind.VERIFICATION
+        same = one.said.get("declaration") in (None, "", inquiry.declaration)
+        if mine and same and one.course.stage(now) in _WAITING:
+            raise ConflictError("inquiry_not_due", "the issuing body still has time to answer")
 
 
 _KINDS = {Kind.VERIFICATION: "origin-verification", Kind.REFUSED: "preference-refused"}
@@ -160,7 +175,8 @@ class InquiryHandler:
         if sender != (found.asked_of if mine else found.asked_by):
             raise RefusedError("inquiry_not_ours", "it was put between others")
         if what == "received":
-            rows.received(conn, found.asked_by, id_, times.to_ms(fields.time("at")))
+            # Days counted from a moment still to come would never be over.
+            rows.received(conn, found.asked_by, id_, min(times.to_ms(fields.time("at")), at))
             return
         said = read_said(fields, ANSWERS if what == "answer" else DETERMINATIONS)
         rows.say(conn, found, what, said, at)

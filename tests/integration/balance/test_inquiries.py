@@ -75,6 +75,13 @@ async def _verified(china: Node, singapore: Node, digest: str) -> None:
     asked = await at_stage(singapore, "verification", "RECEIVED")
     length = times.from_text(asked["answerDue"]) - times.from_text(asked["receivedAt"])
     assert length == timedelta(days=30)
+    # Nor by the other door, as a report that it was refused.
+    refused = {
+        "kind": "preference-refused", "certificate": digest, "declaration": "SG-DEC-0",
+        "reasons": ["weights"],
+    }  # fmt: skip
+    with pytest.raises(ConflictError, match="inquiry_not_due"):
+        await operator(singapore).apost(MANY, refused)
     denied = {"outcome": "PREFERENCE_DENIED", "text": "not shown"}
     with pytest.raises(ConflictError) as early:
         await operator(singapore).apost(f"{MANY}/{asked['id']}/determination", denied)
