@@ -1,4 +1,4 @@
-"""One PostgreSQL cluster for the whole run, started when the first test asks for it."""
+"""What all integration tests share: one PostgreSQL cluster, and patience with a busy machine."""
 
 from __future__ import annotations
 
@@ -17,3 +17,11 @@ def postgres_server() -> Iterator[str]:
     """Its address up to the database's name; every test makes databases of its own."""
     with cluster() as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node waits longer for an operation to become final than it would for an operator: how fast
+    the machine is decides no test. Those that want to see it undecided are marked so."""
+    if request.node.get_closest_marker("undecided") is None:
+        monkeypatch.setattr("node.title.service.FINAL_WAIT", 15)

@@ -16,7 +16,7 @@ from tests.support.broken import BROKEN
 if TYPE_CHECKING:
     from pathlib import Path
 
-DEADLINE = 120
+DEADLINE = 240
 
 # What the demo must say did not hold, for each guarantee that is broken.
 NOTICED = {

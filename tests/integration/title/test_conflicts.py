@@ -102,6 +102,7 @@ async def _same_everywhere(nodes: dict[str, Node], titles: list[bytes]) -> None:
     assert tops == set(titles[:5])
 
 
+@pytest.mark.undecided
 async def test_r21_without_a_quorum_of_witnesses_nothing_becomes_final_until_it_heals(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +136,7 @@ async def test_r21_without_a_quorum_of_witnesses_nothing_becomes_final_until_it_
         await eventually(healed)
 
 
+@pytest.mark.undecided
 async def test_r13_an_unreachable_registry_is_no_refusal(tmp_path: Path) -> None:
     network = made(tmp_path)
     async with running_network(network, services=SERVICES) as nodes:
@@ -169,6 +171,7 @@ async def test_r13_an_unreachable_registry_is_no_refusal(tmp_path: Path) -> None
 # -- the rest of R15 and R21 -------------------------------------------------------------------
 
 
+@pytest.mark.undecided
 async def test_r21_a_halted_registry_says_so_and_after_healing_all_show_the_same_holder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
