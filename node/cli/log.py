@@ -11,7 +11,7 @@ from node.cli.log_chain import chain
 from node.cli.log_receipt import receipt
 from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from schemas.catalogue import explain
-from schemas.errors import NotFoundError, RefusedError
+from schemas.errors import NotFoundError, RefusedError, UnavailableError
 
 if TYPE_CHECKING:
     from node.operator import OperatorClient
@@ -130,6 +130,12 @@ def audit(
         if not as_json:
             output.report(error)
         raise typer.Exit(output.ExitCode.FAILED)
+    if not body["done"]:
+        told = f"{body['verified']} of {body['size']} entries verified"
+        unfinished = UnavailableError("log_audit_unfinished", told)
+        if not as_json:
+            output.report(unfinished)
+        raise typer.Exit(output.ExitCode.UNREACHABLE)
 
 
 def _member(client: OperatorClient, name: str) -> dict[str, Any]:

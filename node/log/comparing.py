@@ -103,12 +103,14 @@ class Comparer:
         }
         logs = [await self._compare_one(members, one) for one in self._sorted(members, given)]
         silent = [did for did in asked if did not in given]
+        anchored = await self._anchors()
+        agreed = all(one.verdict in (ONE, PREFIX) for one in logs)
         return {
-            "ok": all(one.verdict in (ONE, PREFIX) for one in logs),
+            "ok": agreed and all(anchor["ok"] for anchor in anchored),
             "logs": [one.to_json() for one in logs],
             "asked": [did for did in asked if did in given],
             "unreachable": silent,
-            "anchors": await self._anchors(),
+            "anchors": anchored,
         }
 
     async def _ask(self, did: str) -> list[tuple[str, str]] | None:

@@ -23,6 +23,7 @@ from node.evidence.stamping import stamped_of
 from node.exchange import tables as exchange_tables
 from node.exchange.service import ExchangeService
 from node.fsck import repairs
+from node.log.comparing import Comparer
 from node.runtime import Node
 from node.trust import rows
 from node.trust.tables import lists
@@ -241,6 +242,11 @@ async def test_fsck_passes_what_is_whole_and_finds_each_damage(tmp_path: Path):
             await try_damage(nodes[name], check, damage)
         await damage_tiles(nodes["rail"])
         await damage_stamps(nodes["rail"])
+        # An anchor that contradicts the log fails the comparison as well.
+        comparer = Comparer(nodes["rail"].witness)
+        assert (await comparer.compare())["ok"]
+        await nodes["rail"].store.write(every(anchor_table, root=bytes(32)))
+        assert not (await comparer.compare())["ok"]
 
 
 async def try_damage(node: Node, check: str, damage: Callable[[Connection], None]) -> None:
