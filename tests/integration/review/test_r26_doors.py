@@ -170,6 +170,21 @@ def test_r26_what_the_rules_doubt_needs_a_person_at_every_door(
         put_policy(desk, TYPES)
 
 
+def test_r26_what_is_shown_in_part_is_approved_in_that_form(
+    desk: Home, client: OperatorClient
+) -> None:
+    whole = body_of(certificate(35))
+    parted = whole | {"form": "vc+sd-jwt"}
+    text = signed_at(client, LIN, subject_of_body(whole))
+    assert refused(lambda: post(client, parted, text)) == "approval_other_subject"
+    text = signed_at(client, LIN, subject_of_body(parted))
+    assert post(client, parted, text)["number"] == "CN-2026-000035"
+    engine = create_engine(desk.store_url())
+    with engine.connect() as conn:
+        assert damages(conn, desk) == []
+    engine.dispose()
+
+
 def test_r26_an_approval_counts_once(client: OperatorClient) -> None:
     body = body_of(certificate(40))
     text = signed_at(client, LIN, subject_of_body(body))
