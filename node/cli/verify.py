@@ -67,7 +67,10 @@ def verify(
     """
     from node.verification import report_view
 
-    if offline or trust is not None:
+    alone = offline or trust is not None
+    if contexts is not None and not alone:
+        raise typer.BadParameter("a node has its own: pratique contexts import")
+    if alone:
         given = _Given(receipt, _blocks(block or []), contexts)
         body = _offline(file, trust, at, country, _asked(audience, nonce), given)
     else:
@@ -77,7 +80,21 @@ def verify(
         output.print_json(body)
     else:
         report_view.show(body)
+        if alone and country is None and _without_recognition(body):
+            output.line(_NO_COUNTRY[output.lang() == "zh"])
     raise typer.Exit(report_view.exit_code(body))
+
+
+_NO_COUNTRY = (
+    "not asked: whether a country recognises it. Name the one that verifies: --country NL",
+    "未检查：是否有国家承认该单证。请用 --country 指定核验国，例如 --country NL",
+)
+
+
+def _without_recognition(body: dict[str, Any]) -> bool:
+    """Whether the right to issue was judged, and its recognition elsewhere was not (CRED-11)."""
+    asked = {check["id"] for check in body["checks"]}
+    return "CRED-06" in asked and "CRED-11" not in asked
 
 
 def challenge(
@@ -189,7 +206,7 @@ def _by_node(
     import base64
 
     from node.operator import operator
-    from node.verification.offline import MAX_BUNDLE, read_capped
+    from node.verification.offline import MAX_BUNDLE, bundle_question, is_bundle, read_capped
     from protocols import times
 
     moment = _moment(at)
@@ -204,8 +221,24 @@ def _by_node(
             data = client.request("GET", f"/v1/documents/{file}", headers=accept).body
         else:
             data = read_capped(file, MAX_BUNDLE)
+        if is_bundle(data):
+            if country is not None or asked:
+                raise bundle_question()
+            return _bundle(data, client.request("GET", "/v1/trust/export").body, moment)
         question["file"] = base64.b64encode(data).decode()
         stamp = file.with_suffix(".tsr")
         if stamp.is_file():
             question["timestamp"] = base64.b64encode(read_capped(stamp, MAX_BUNDLE)).decode()
         return client.post("/v1/verify", question)
+
+
+def _bundle(data: bytes, lists: bytes, at: Any) -> Any:
+    """An evidence bundle under the member lists that the node holds; nothing else is asked."""
+    from datetime import UTC, datetime
+
+    from protocols import member_list
+    from protocols.evidence.verification import verify_bundle
+
+    now = datetime.now(UTC)
+    *earlier, newest = member_list.open_versions(lists, now=now)
+    return verify_bundle(data, newest, now=now, earlier=earlier, at=at).to_json(output.lang())

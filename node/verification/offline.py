@@ -99,7 +99,9 @@ def verify_file(
     versions = read_versions(trust, now)
     newest = versions[-1]
     data = read_capped(path, MAX_BUNDLE)
-    if data.startswith(_ZIP):
+    if is_bundle(data):
+        if country or challenge or contexts or receipt or blocks:
+            raise bundle_question()
         return verify_bundle(data, newest, now=now, earlier=versions[:-1], at=at)
     historical = at is not None
     members = newest if at is None else history.in_force(versions, at)
@@ -119,6 +121,16 @@ def verify_file(
         register=_register_beside(path),
     )
     return replace(report, historical=historical)
+
+
+def is_bundle(data: bytes) -> bool:
+    """Whether the file is an evidence bundle, not a document."""
+    return data.startswith(_ZIP)
+
+
+def bundle_question() -> MalformedError:
+    """A bundle answers for the moment of its export, with what it holds and nothing beside it."""
+    return MalformedError("bundle_question", "of the options, a bundle is verified with --at only")
 
 
 def _rdf(case: Case, folder: Path | None) -> Rdf | None:

@@ -16,6 +16,7 @@ import pytest
 
 from node.documents import documents
 from node.store import events
+from node.trust import rows as trust_rows
 from node.verification import rows
 from protocols import base64url, member_list
 from protocols.exchange.manifest import DOCUMENT
@@ -248,6 +249,14 @@ async def test_a_file_verifies_offline_with_nothing_but_the_list_and_its_neighbo
     assert "PASSED" in answer[1]
     assert "CRED-11" in answer[1]
     assert "[unwitnessed]" in answer[1]
+    # Without a country a pass says what it leaves open.
+    answer = await asyncio.to_thread(cli, "verify", str(file), "--trust", str(trust))
+    assert "CRED-11" not in answer[1]
+    assert "--country" in answer[1]
+    words = ("verify", str(file), "--home", str(port.home.path), "--contexts", str(tmp_path))
+    answer = await asyncio.to_thread(cli, *words)
+    assert answer[0] == 2
+    assert "pratique contexts import" in answer[2]
     past = (datetime.now(UTC) - timedelta(days=10)).date().isoformat()
     answer = await asyncio.to_thread(
         cli, "verify", str(file), "--trust", str(trust), "--at", past, "--json"
@@ -303,6 +312,15 @@ async def test_the_command_asks_a_running_node_and_says_what_is_missing(
     unknown = [item for item in report["checks"] if item["outcome"] == "INDETERMINATE"]
     assert unknown[0]["id"] == "EVI-07"
     assert unknown[0]["code"] == "unwitnessed"
+    # The node says the same of it, under the lists that it holds.
+    await port.store.write(trust_rows.put_list, port.members.current, 1)
+    answer = await asyncio.to_thread(cli, "verify", str(bundle), "--home", home, "--json")
+    assert json.loads(answer[1])["checks"] == report["checks"], answer
+    for place in (("--trust", str(trust)), ("--home", home)):
+        words = ("verify", str(bundle), "--country", "SG", *place)
+        answer = await asyncio.to_thread(cli, *words)
+        assert answer[0] == 2
+        assert "bundle_question" in answer[2]
 
 
 def test_offline_without_a_list_or_with_a_bad_one_says_what_to_do(tmp_path: Path) -> None:
