@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ledger import registry_freezes
-from node.title import disputing, evm_making, law, making, partners, rows
+from node.title import disputing, evm_making, law, making, partners, rows, straight
 from node.title.arbiter import LogArbiter
 from node.title.evm_service import EvmTitles, disclosed
 from node.title.following import Follower, TitleHandler
@@ -124,6 +124,8 @@ class TitleService:
         """`operate` for an operator who asks for the operation and nothing around it."""
         for check in self._guards:
             check(order)
+        held = await self.require(title)
+        await self.node.store.read(straight.require_no_stranger, self.node, held, order)
         return await self.operate(title, order)
 
     async def operate(self, title: bytes, order: Order) -> dict[str, Any]:

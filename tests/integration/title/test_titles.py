@@ -289,6 +289,18 @@ async def test_a_straight_bill_names_its_consignee_and_refuses_endorsement(tmp_p
         path = f"/v1/titles/{issued['title']}/operations"
         with pytest.raises(TradeError, match="title_not_negotiable"):
             await client.apost(path, {"kind": "ENDORSE", "to": did_of("bank")})
+        # "bank" is a trader here: its host has no such role. The arbiter would let it pass.
+        for kind, to in (("TRANSFER", "bank"), ("OFFER", "financier-2")):
+            with pytest.raises(TradeError, match="title_straight_stranger"):
+                await client.apost(path, {"kind": kind, "to": did_of(to)})
+        title = bytes.fromhex(issued["title"])
+        await client.apost(path, {"kind": "TRANSFER", "to": did_of("imp-a")})
+        assert await possessor(nhl, title) == did_of("imp-a")
+        maas = nodes["nl-port"]
+        await maas.title.require(title, refresh=True)
+        back = {"kind": "TRANSFER", "by": did_of("imp-a"), "to": did_of("exp-a")}
+        await operator(maas).apost(path, back)
+        assert await possessor(maas, title) == did_of("exp-a")
 
 
 async def test_a_relayed_operation_is_about_the_title_in_the_path(tmp_path: Path) -> None:
