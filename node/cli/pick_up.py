@@ -55,7 +55,7 @@ def list_links(
         output.print_json(body["items"])
         return
     lines = [
-        (one["digest"][:16], one["container"], one["by"], one["to"]["name"],
+        (one["digest"], one["container"], one["by"], one["to"]["name"],
          one.get("vehicle", ""), one["notAfter"], "revoked" if one["revoked"] else "")
         for one in body["items"]
     ]  # fmt: skip

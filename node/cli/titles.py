@@ -79,7 +79,7 @@ def list_titles(
         return
     rows = [
         (
-            item["title"][:16] + "…",
+            item["title"],
             item["state"]["state"],
             item["state"]["bill"],
             _did(item["state"].get("possessor")),

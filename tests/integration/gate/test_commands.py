@@ -73,6 +73,7 @@ async def test_a_truck_goes_out_by_commands_and_the_manual_way_is_recorded(tmp_p
             *("--to", did_of("haulier-a"), "--vehicle", gates.PLATE, *by),
         )
         await told("pick-up", "revoke", link["digest"], "--reason", "not paid", *by)
+        assert link["digest"] in await told("pick-up", "list", "--consignment", road.UCR, *by)
         found = json.loads(await told("pick-up", "list", "--consignment", road.UCR, *by, "--json"))
         assert [one["revoked"] for one in found] == [True, False]
         await told("gate", "end", "east", *by)

@@ -59,6 +59,7 @@ async def test_a_bill_is_issued_passed_on_surrendered_and_ended_by_command(tmp_p
         assert "surrender for amendment" in table.stdout
         listed = await title(nhl, "list", "--state", "ENDED")
         assert "ENDED" in listed.stdout
+        assert one in listed.stdout  # whole, as the next command wants it
         assert (await title_json(nhl, "list", "--document", document))["titles"]
         refused = await title(nhl, "transfer", one, "--to", did_of("bank"), "--by", did_of("exp-a"))
         assert isinstance(refused.exception, TradeError)
