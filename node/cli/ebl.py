@@ -392,9 +392,10 @@ def _order(
     except TradeError as error:
         if alone:
             raise
-        problem = error.problem(output.lang())
-        said = {output.lang(): problem.get("title", error.code)}
-        return {"asked": bill, "outcome": "refused", "code": error.code, "message": said}
+        said = {lang: error.problem(lang).get("title", error.code) for lang in ("en", "zh")}
+        # What could not be asked is not refused (R13): the same words again find out.
+        outcome = "pending" if error.retryable else "refused"
+        return {"asked": bill, "outcome": outcome, "code": error.code, "message": said}
     return {"asked": bill, **answer}
 
 
@@ -403,19 +404,24 @@ def _until_decided(
 ) -> None:
     """Look again at what is open until it is decided or the time is over."""
     end = time.monotonic() + wait
-    while (left := [one for one in moves if not _decided(one)]) and time.monotonic() < end:
+    while (left := [one for one in moves if _is_open(one)]) and time.monotonic() < end:
         for one in left:
             if "transfer" in one:
                 one |= client.get(f"/v1/ebl/outgoing/{one['transfer']}")
             elif client.get(f"/v1/titles/{one['title']}")["final"]:
                 one |= {"outcome": "final", "state": "recorded"}
         told(sum(_decided(one) for one in moves))
-        if not all(map(_decided, moves)):
+        if any(map(_is_open, moves)):
             time.sleep(POLL_SECONDS)
 
 
 def _decided(move: Mapping[str, Any]) -> bool:
     return bool(move["outcome"] != "pending")
+
+
+def _is_open(move: Mapping[str, Any]) -> bool:
+    """Whether the node has it in hand, so that it is worth looking again."""
+    return not _decided(move) and ("transfer" in move or "title" in move)
 
 
 def _exit_code(moves: Sequence[Mapping[str, Any]]) -> output.ExitCode:
