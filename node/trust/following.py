@@ -116,6 +116,7 @@ class Follower:
             try:
                 now = self._node.clock.now()
                 chain = member_list.walk(lists, held, now=now, network=network)
+                self._require_as_held(lists)
             except ConflictError as error:
                 await self._alarm_by_error(error, lists, source)
                 raise
@@ -125,6 +126,20 @@ class Follower:
                 self._remember(chain)
                 self._node.members.replace(chain[-1])
             return self._node.members.current
+
+    def _require_as_held(self, lists: list[bytes]) -> None:
+        """R4 for versions before the newest, too: raises ConflictError `member_list_fork`."""
+        for signed in lists:
+            version, digest = member_list.peek_version(signed), member_list.peek_digest(signed)
+            held = self._digests.get(version, digest)
+            if digest != held:
+                raise ConflictError(
+                    "member_list_fork",
+                    f"version {version} exists with two digests",
+                    version=version,
+                    held=held.hex(),
+                    other=digest.hex(),
+                )
 
     async def _alarm_by_error(self, error: ConflictError, lists: list[bytes], source: str) -> None:
         version, other = error.context.get("version"), error.context.get("other")

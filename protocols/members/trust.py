@@ -292,8 +292,7 @@ def advance(current: MemberList, signed: bytes, *, now: datetime | None) -> Memb
 
 def require_next(current: MemberList, following: MemberList) -> None:
     """Whether `following` may stand after `current`, its signatures apart; raises as `advance`."""
-    if following.network != current.network or following.test != current.test:
-        raise RefusedError("member_list_other_network", "the list belongs to another network")
+    _require_network(current, following)
     require_same(current, following)
     if following.version != current.version + 1 or following.previous != current.digest:
         raise RefusedError(
@@ -303,6 +302,12 @@ def require_next(current: MemberList, following: MemberList) -> None:
         raise RefusedError("member_list_not_next", "it was issued before the version it follows")
     _require_consistent(following)
     _require_history(current, following)
+
+
+def _require_network(current: MemberList, other: MemberList) -> None:
+    """A list of another network is a mistake of whoever brings it, and contradicts nothing."""
+    if other.network != current.network or other.test != current.test:
+        raise RefusedError("member_list_other_network", "the list belongs to another network")
 
 
 def reopen(signed: bytes, digest: bytes) -> MemberList:
@@ -337,8 +342,8 @@ def open_chain(
 ) -> MemberList:
     """Walk `lists`, in order of version, from `held` (or from a founding list) to the last one.
 
-    Versions that are already held are compared and skipped. Raises as `advance`, and
-    `member_list_empty` when there is nothing to walk.
+    Versions up to the one held are no more than read: they must be of this network, and the one
+    held is the same. Raises as `advance`, and `member_list_empty` when there is nothing to walk.
     """
     current = held
     for signed in lists[:MAX_VERSIONS]:
@@ -348,8 +353,10 @@ def open_chain(
         version = peek_version(signed)
         if version > current.version:
             current = advance(current, signed, now=now)
-        elif version == current.version and signed != current.signed:
-            require_same(current, _read(jws.parse_multi(signed, typ=TYP), signed))
+        elif signed != current.signed:
+            other = _read(jws.parse_multi(signed, typ=TYP, max_bytes=MAX_BYTES), signed)
+            _require_network(current, other)
+            require_same(current, other)
     if current is None:
         raise MalformedError("member_list_empty", "there is no member list in it")
     return current
@@ -359,6 +366,11 @@ def peek_version(signed: bytes) -> int:
     """The version number a signed list claims; nothing is verified."""
     payload = jws.parse_multi(signed, typ=TYP, max_bytes=MAX_BYTES).payload
     return _fields(payload).integer("version", 1, MAX_VERSIONS)
+
+
+def peek_digest(signed: bytes) -> bytes:
+    """SHA-256 of the payload of a signed list (R2); nothing is verified."""
+    return jws.parse_multi(signed, typ=TYP, max_bytes=MAX_BYTES).payload_digest
 
 
 def signatures_counted(envelope: jws.MultiJws, roots: Roots) -> int:

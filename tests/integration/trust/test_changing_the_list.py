@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -157,12 +158,44 @@ async def test_r4_a_fork_is_an_alarm_with_an_evidence_file(nodes: tuple[Node, No
     with pytest.raises(ConflictError):
         await beta.trust.follower.accept([forked], source=alpha.did)
     assert beta.members.current is held
-    told = [one for one in await beta.store.read(events.after, 0, 100) if one.kind == "alarm"]
+    told = await alarms_of(beta)
     assert told[0].detail["proven"] is True
     file = beta.home.evidence / told[0].detail["evidence"]
     both = member_list.read_export(file.read_bytes())
     assert [member_list.peek_version(one) for one in both] == [2, 2]
     assert both == [held.signed, forked]
+    # Also when the version is no longer the newest, and comes in a file.
+    other = member_list.sign_list(
+        replace(draft, name="Another name").payload(), [alpha.keys.signer("root")]
+    )
+    here = founded_homes.client(alpha)
+    await sign(here, (await here.apost("/v1/trust/propose", {"days": 90}))["proposal"])
+    await eventually(lambda: beta.members.current.version == 3)
+    client = founded_homes.client(beta)
+    file_ = member_list.write_export([first.signed, other])
+    taken = client.arequest("POST", "/v1/trust/import", file_, headers=JSON)
+    assert await code_of(taken) == "member_list_fork"
+    assert len(await alarms_of(beta)) == 2
+
+
+async def test_r4_another_networks_list_is_refused_and_is_no_fork(
+    nodes: tuple[Node, Node], tmp_path: Path
+) -> None:
+    """Whoever takes the wrong file has found no fraud by the roots."""
+    foreign = founded_homes.make(tmp_path, "gamma", "SG", "customs")
+    founded_homes.found(foreign)
+    lists = (foreign.path / founding.FOUNDING_FILE).read_bytes()
+    client = founded_homes.client(nodes[1])
+    taken = client.arequest("POST", "/v1/trust/import", lists, headers=JSON)
+    assert await code_of(taken) == "member_list_other_network"
+    assert await alarms_of(nodes[1]) == []
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+async def alarms_of(node: Node) -> list[Any]:
+    return [one for one in await node.store.read(events.after, 0, 100) if one.kind == "alarm"]
 
 
 async def issued(alpha: Node) -> tuple[str, bytes]:
