@@ -31,6 +31,7 @@ from schemas.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -260,9 +261,9 @@ def succeeding(conn: Connection, node: Node, order: IssueOrder) -> IssueOrder:
     """
     if order.replaces is None:
         number = documents.require(conn, order.document).number
-        ended = rows.ended_of(conn, node.did, number, arbiter_id(node, order.arbiter))
-        free = [one.title for one in ended if _may_be_followed(one.state) and not _next(conn, one)]
-        return replace(order, replaces=free[0]) if free else order
+        free = [one for one in _own(conn, node, number, order) if not _next(conn, one)]
+        newest = max(free, key=lambda one: one.at, default=None)
+        return order if newest is None else replace(order, replaces=newest.title)
     held = rows.find(conn, order.replaces)
     if held is None:  # its arbiter says
         return order
@@ -271,6 +272,17 @@ def succeeding(conn: Connection, node: Node, order: IssueOrder) -> IssueOrder:
     if successor := _next(conn, held):
         raise ConflictError("title_already_replaced", successor.hex(), title=successor.hex())
     return order
+
+
+def _own(
+    conn: Connection, node: Node, number: str, order: IssueOrder
+) -> Iterator[rows.StoredTitle]:
+    """Our own titles for that reference that another may follow under the same arbiter."""
+    arbiter = arbiter_id(node, order.arbiter)
+    for title in rows.titles_named(conn, number, node.did):
+        held = rows.find(conn, title)
+        if held is not None and held.arbiter == arbiter and _may_be_followed(held.state):
+            yield held
 
 
 def _may_be_followed(state: TitleState) -> bool:

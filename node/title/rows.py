@@ -15,7 +15,7 @@ from protocols.evm.title_proof import is_chain_proof, read_proof_json
 from protocols.log import checkpoint, note
 from protocols.log import proof as log_proof
 from protocols.title.json_forms import read_state_bytes, state_bytes
-from protocols.title.machine import ACCOUNT, State
+from protocols.title.machine import ACCOUNT
 from schemas import strict_json
 
 if TYPE_CHECKING:
@@ -270,9 +270,11 @@ def titles_of(conn: Connection, document: bytes) -> list[bytes]:
     return [bytes(title) for title in conn.execute(query).scalars()]
 
 
-def titles_named(conn: Connection, reference: str, limit: int = 20) -> list[bytes]:
+def titles_named(conn: Connection, reference: str, carrier: str | None = None) -> list[bytes]:
     """The titles of bills with that transport document reference, whoever issued them."""
-    query = select(bills.c.title).where(bills.c.reference == reference).limit(limit)
+    query = select(bills.c.title).where(bills.c.reference == reference).limit(MAX_TITLES)
+    if carrier is not None:
+        query = query.where(bills.c.carrier == carrier)
     return [bytes(title) for title in conn.execute(query).scalars()]
 
 
@@ -282,19 +284,6 @@ def replacing(conn: Connection, title: bytes) -> bytes | None:
     query = select(titles.c.title).where(titles.c.state.contains(told, autoescape=True)).limit(1)
     found = conn.execute(query).scalar_one_or_none()
     return None if found is None else bytes(found)
-
-
-def ended_of(conn: Connection, carrier: str, reference: str, arbiter: bytes) -> list[StoredTitle]:
-    """The ended titles that a carrier issued for a reference under an arbiter, newest first."""
-    mine = (bills.c.carrier == carrier) & (bills.c.reference == reference)
-    query = (
-        select(*_TITLE)
-        .join(bills, bills.c.title == titles.c.title)
-        .where(mine, titles.c.arbiter == arbiter, titles.c.status == State.ENDED.value)
-        .order_by(bills.c.created_at.desc(), titles.c.title)
-        .limit(MAX_TITLES)
-    )
-    return [_title(*row) for row in conn.execute(query)]
 
 
 def arrived(
