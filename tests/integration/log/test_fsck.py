@@ -193,6 +193,7 @@ DAMAGES = [
     ("FSCK-13", "rail", every(status_versions, signed="x")),
     ("FSCK-13", "rail", every(status_versions, valid_from=1)),
     ("FSCK-13", "rail", every(status_lists, bits=bytes(16))),
+    ("FSCK-13", "rail", remove(status_entries, "entry", 4711)),
     ("FSCK-14", "rail", every(anchor_table, root=bytes(32))),
     ("FSCK-14", "rail", every(anchor_table, size=9999)),
     ("FSCK-14", "rail", every(anchor_table, header=b"x")),
