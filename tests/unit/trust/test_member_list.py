@@ -179,6 +179,15 @@ def test_r4_the_same_version_with_another_digest_is_an_alarm() -> None:
     assert error.context["held"] == second.digest.hex()
     with pytest.raises(ConflictError):
         member_list.open_chain([other], second, NOW)
+    assert member_list.peek_digest(other) == bytes.fromhex(error.context["other"])
+
+
+def test_r4_a_list_of_another_network_is_refused_at_any_version_and_contradicts_nothing() -> None:
+    second = member_list.advance(FIRST, signed(following(MADE)), now=NOW)
+    foreign = signed(replace(MADE.draft, name="Another network"))
+    for held in (FIRST, second):
+        with pytest.raises(RefusedError, match="member_list_other_network"):
+            member_list.open_chain([foreign], held, NOW)
 
 
 def test_a_list_of_another_place_in_the_chain_is_refused() -> None:
