@@ -13,7 +13,7 @@ from node.trust import founding
 from node.trust.founding import Founding
 from protocols import times
 from protocols.member_list import IssuerEntry, MemberList
-from tests.support.running import free_port
+from tests.support.running import UNHURRIED, free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +34,7 @@ def make(path: Path, name: str, country: str, *roles: str, **sections: Any) -> H
             "roles": list(roles),
         },
         "http": {"port": free_port()},
+        **UNHURRIED,
     }
     for section, values in (FAST | sections).items():
         table[section] = table.get(section, {}) | values

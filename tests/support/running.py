@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from node import migrations
 from node.daemon import factories
@@ -15,13 +16,17 @@ from node.runtime import Node
 from node.settings import load, parse, render
 from testnet.ports import free_port
 
-__all__ = ["free_port", "make_home", "running_node"]
+__all__ = ["UNHURRIED", "free_port", "make_home", "running_node"]
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from node.runtime import Service
     from protocols.seams import Clock
+
+
+#: How fast the machine is decides no test: requests may take their time here.
+UNHURRIED: Final = MappingProxyType({"limits": {"handler_deadline": 30.0}})
 
 
 def make_home(
@@ -33,7 +38,7 @@ def make_home(
     """
     home = Home(path)
     home.create()
-    chosen: dict[str, Any] = {"node": {"did": did}, "http": {"port": free_port()}}
+    chosen: dict[str, Any] = {"node": {"did": did}, "http": {"port": free_port()}, **UNHURRIED}
     for section, values in (settings or {}).items():
         chosen[section] = chosen.get(section, {}) | dict(values)
     parsed = parse(chosen)

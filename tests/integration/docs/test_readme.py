@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SECTIONS = ("You run a node", "You issue bills", "You verify", "You trace")
 PORTS = ("8470", "8471")
-DEADLINE = 150
+DEADLINE = 240
 MARK = "== section"
 
 
