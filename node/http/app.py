@@ -21,7 +21,7 @@ from node.http.idempotency import IdempotencyKeys
 from node.http.peer_auth import PeerGuard, require_operator
 from node.http.problems import fault, http_problem, problem
 from node.http.protocol import Connection
-from node.http.routes import CODE, PEER, REQUEST_ID, ROUTE, TRACE, Auth
+from node.http.routes import ANY, CODE, PEER, REQUEST_ID, ROUTE, TRACE, Auth
 from schemas.errors import TradeError, UnavailableError
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _require_readable(route: Route, request: web.Request) -> None:
         raise web.HTTPUnsupportedMediaType
     if route.request is None or not request.body_exists or "Content-Type" not in request.headers:
         return
-    if request.content_type not in {*route.request, _ANY_BYTES}:
+    if ANY not in route.request and request.content_type not in {*route.request, _ANY_BYTES}:
         raise web.HTTPUnsupportedMediaType
 
 

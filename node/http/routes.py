@@ -18,6 +18,8 @@ Refusal: TypeAlias = Callable[
 JsonSchema: TypeAlias = Mapping[str, Any]
 
 JSON = "application/json"
+#: A body of any type or none: what it is said to be decides nothing (C2SP prescribes no type).
+ANY = "*/*"
 DEFAULT_MAX_BODY = 1024 * 1024
 
 

@@ -16,7 +16,7 @@ from aiohttp import web
 from ledger import followed, forks, mirror, witness
 from ledger.witness import Cosigner, HeldState, WitnessAnswer
 from node.http.helpers import json_response, query_text, read_json
-from node.http.routes import JSON, Auth, Parameter, Route
+from node.http.routes import ANY, JSON, Auth, Parameter, Route
 from node.log import partners
 from node.log.comparing import Comparer, held_notes
 from node.log.cosigner_keys import CosignerKeys, cosigner_keys, key_texts
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from protocols.member_list import LogEntry
 
 COMPARE_DEADLINE = 120.0
-_OCTETS = "application/octet-stream"
 _NOTE = "text/plain; charset=utf-8"
 _HASH = "{origin_hash:[0-9a-f]{64}}"
 
@@ -93,7 +92,7 @@ class WitnessService:
                 Auth.OPEN,  # the log's own signature is what counts (tlog-witness)
                 "Ask for a cosignature (C2SP tlog-witness)",
                 "witness",
-                request={_OCTETS: {}},
+                request={ANY: {}},
                 responses={
                     200: "Cosignature lines",
                     409: "The size of the last cosigned checkpoint",

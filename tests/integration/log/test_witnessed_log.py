@@ -6,6 +6,7 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from ledger import log
@@ -175,6 +176,13 @@ async def test_the_witness_answers_as_tlog_witness_says(tmp_path: Path):
             if status == 200:
                 (line,) = note.parse_signature_lines(answer.body.decode())
                 assert line.name == "w1.example/witness/1"
+        # Other systems' logs name whatever type they like: C2SP tlog-witness prescribes none.
+        where = f"{nodes['w1'].endpoint}/witness/1/add-checkpoint"
+        async with aiohttp.ClientSession() as other:
+            for named in ("text/plain", "application/x-www-form-urlencoded"):
+                headers = {"Content-Type": named}
+                async with other.post(where, data=cases[0][0], headers=headers) as answered:
+                    assert answered.status == 200
 
 
 async def test_monitors_read_the_held_checkpoint_and_the_log_serves_tiles(tmp_path: Path):
