@@ -25,7 +25,10 @@ def _nothing() -> None:
 def create(
     purpose: Annotated[
         str,
-        typer.Argument(help="credential, exchange, title, release, approval, platform, registry."),
+        typer.Argument(
+            help="credential, exchange, title, release, approval, platform; and once each "
+            "registry, witness, registry-witness."
+        ),
     ],
     algorithm: Annotated[
         str, typer.Option(help="Of a credential key: ES256, ES384, Ed25519 or ML-DSA-65.")

@@ -21,10 +21,21 @@ if TYPE_CHECKING:
 
 #: Purposes that a node gives keys of its own; roots have a command of their own.
 PURPOSES = frozenset(
-    {"credential", "exchange", "title", "release", "approval", "platform", "registry"}
+    {
+        "credential",
+        "exchange",
+        "title",
+        "release",
+        "approval",
+        "platform",
+        "registry",
+        "witness",
+        "registry-witness",
+    }
 )
-#: Purposes of which a node has one key: an arbiter is its key (R19), so there is no rotation.
-ONCE = frozenset({"registry"})
+#: Purposes of which a node has one key. An arbiter is its key (R19); a witness cosigns with its
+#: newest key only, and a policy that names an older one would wait for it in vain (R16).
+ONCE = frozenset({"registry", "witness", "registry-witness"})
 
 
 class KeyHandlers:
