@@ -121,17 +121,18 @@ class DevChain:
             asked = orjson.loads(await request.read())
         except orjson.JSONDecodeError:
             return _json(_error(None, ChainError("not JSON", -32700)))
-        if isinstance(asked, list):
+        if isinstance(asked, list) and asked:
             return _json([await self._one(item) for item in asked[:MAX_BATCH]])
         return _json(await self._one(asked))
 
     async def _one(self, asked: Any) -> dict[str, Any]:
-        if not isinstance(asked, dict):
+        # JSON-RPC 2.0 §5.1: without the name of a method, a text, it is no request at all.
+        if not isinstance(asked, dict) or not isinstance(asked.get("method"), str):
             return _error(None, ChainError("not a request", -32600))
-        name, parameters = asked.get("method"), asked.get("params") or []
-        method = _METHODS.get(name) if isinstance(name, str) else None
+        name, parameters = asked["method"], asked.get("params") or []
+        method = _METHODS.get(name)
         if method is None or not isinstance(parameters, list):
-            unknown = ChainError(f"the method {str(name)[:40]} is not available", -32601)
+            unknown = ChainError(f"the method {name[:40]} is not available", -32601)
             return _error(asked.get("id"), unknown)
         try:
             result = await method(self, parameters)

@@ -117,8 +117,10 @@ async def test_the_development_chain_answers_wrong_questions_with_errors() -> No
         for wrong, code in (
             (b"{", -32700),
             (7, -32600),
+            ([], -32600),
             (one("eth_sign"), -32601),
-            (one(7), -32601),
+            (one(7), -32600),
+            ({"jsonrpc": "2.0", "id": 1}, -32600),
             (one("eth_getBalance", "0x00"), -32602),
             (one("eth_getBalance", "0x" + "11" * 20, "0xffff"), -32000),
             (one("eth_getLogs", {"fromBlock": "0x0", "toBlock": "0xffffff"}), -32005),
@@ -133,6 +135,8 @@ async def test_the_development_chain_answers_wrong_questions_with_errors() -> No
         )
         several = await ask([one("eth_chainId"), one("net_version"), one("evm_mine")])
         assert [each["result"] for each in several] == ["0x539", "1337", "0x0"]
+        unnamed = await ask([one("eth_chainId"), {"jsonrpc": "2.0", "id": 2, "params": []}, 7])
+        assert [each.get("error", {}).get("code") for each in unnamed] == [None, -32600, -32600]
         earliest = await ask(one("eth_getBlockByNumber", "earliest", False))
         assert earliest["result"]["number"] == "0x0"
         where = {"blockHash": earliest["result"]["hash"], "topics": [["0x" + "00" * 32]]}
