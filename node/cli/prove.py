@@ -21,7 +21,7 @@ def prove(
     home: HomeOption = DEFAULT_HOME,
     file: Annotated[Path | None, typer.Option("-o", "--output", help="The file to write.")] = None,
 ) -> None:
-    """Write a document this node issued as JSON with a Data Integrity proof."""
+    """Write a JSON document this node issued (no XML) with a Data Integrity proof."""
     from node.operator import operator
 
     with operator(home, lang=output.lang()) as client:

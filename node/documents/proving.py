@@ -33,15 +33,16 @@ MEDIA_TYPE = "application/vc"
 def prove(conn: Connection, node: Node, digest: bytes) -> bytes:
     """The document as JSON with our proof (RFC 8785 bytes); tells the event `proved`.
 
-    Raises NotFoundError, ForbiddenError `not_the_issuer`, RefusedError `proof_generation_error`
-    (not a JSON document, or a key without a suite), `own_key_not_listed`, TooLargeError.
+    Raises NotFoundError, ForbiddenError `not_the_issuer`, RefusedError `document_not_json`,
+    `proof_generation_error` (a key without a suite), `own_key_not_listed`, TooLargeError.
     """
     document = documents.require(conn, digest)
     if document.issuer != node.did:
         raise ForbiddenError("not_the_issuer", "only the issuer proves its own document")
     opened = credential.open_file(document.file)
     if not opened.claims.payload.is_json:
-        raise RefusedError("proof_generation_error", "the document is not JSON")
+        told = f"the document is {opened.claims.payload.media_type}"
+        raise RefusedError("document_not_json", told)
     signer = signing.credential_signer(node, issuing.require_fresh(node))
     members = strict_json.loads_object(opened.jws.payload, max_bytes=credential.MAX_FILE_BYTES)
     now = node.clock.now_ms()

@@ -90,7 +90,8 @@ async def test_only_our_own_json_documents_of_readable_size_are_proven(
         beside = bytes.fromhex(await issued(node, SPS))
         with pytest.raises(RefusedError) as caught:
             await node.store.write(proving.prove, node, beside)
-        assert caught.value.code == "proof_generation_error"
+        assert caught.value.code == "document_not_json"
+        assert "xml" in caught.value.detail
         digest = bytes.fromhex(await issued(node))
         monkeypatch.setattr(proving.foreign_credential, "MAX_BYTES", 10)
         with pytest.raises(TooLargeError):
