@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from protocols.verify.case import Document
 
 STATUS_STEP = "CRED-10"
+RECOGNITION_STEP = "CRED-11"
 STAMP_STEPS = ("TST-01", "TST-02")
 MAX_ANCHOR = 4 * 1024 * 1024
 
@@ -81,13 +82,18 @@ def _unsigned(signed: bytes) -> MemberList:
 
 @dataclass(frozen=True, slots=True)
 class CheckedDocument:
-    """One document of a bundle, verified at the moment of the export."""
+    """One document of a bundle, verified at the moment of the export.
+
+    report:      all but what a country makes of it, which no exporter can say for every verifier
+    recognition: the check of that, where a country asks
+    """
 
     name: str
     report: Report
     has_receipt: bool
     document: Document | None
     has_stamp: bool = False
+    recognition: Check | None = None
 
     @property
     def consignment(self) -> str:
@@ -168,16 +174,24 @@ def check_documents(
     *,
     stamped_until: datetime | None = None,
     logs: MemberList | None = None,
+    country: str | None = None,
 ) -> tuple[CheckedDocument, ...]:
     """Every document of the bundle, verified at `at` with the bundle's status lists.
 
     stamped_until: until when their own time-stamps must hold: a renewal's moment, or now
     logs: the newest list held, where `lists` is the one of another moment
+    country: of the verifier (alpha-2); without it recognition is not asked
     """
     statuses, checked = _statuses(members), CheckedCheckpoints(logs or lists)
     cases = {
         name: Case(
-            members[name], lists, at, stamped_until=stamped_until, logs=logs, checked=checked
+            members[name],
+            lists,
+            at,
+            verifier_country=country,
+            stamped_until=stamped_until,
+            logs=logs,
+            checked=checked,
         )
         for name in sorted(members)
         if contents.document_of(name)
@@ -215,7 +229,12 @@ def _check_document(
             contents.CODE, "a document has another type than its name", pointer=name
         )
     return CheckedDocument(
-        name, report, case.receipt is not None, document, case.timestamp is not None
+        name,
+        replace(report, checks=tuple(one for one in report.checks if one.id != RECOGNITION_STEP)),
+        case.receipt is not None,
+        document,
+        case.timestamp is not None,
+        report.check(RECOGNITION_STEP),
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from protocols import jws, times, timestamp
 from protocols.credentials.status_list import Status
 from protocols.digest import sha256
-from protocols.evidence import archive, contents, moment, reading, renewal
+from protocols.evidence import archive, contents, moment, reading, recognition, renewal
 from protocols.evidence.contents import INDEX, STATEMENT, STATEMENT_PROOF
 from protocols.evidence.reading import as_text
 from protocols.log import epochs as log_epochs
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from protocols.evidence.contents import Index, Statement
+    from protocols.evidence.moment import Moment
     from protocols.evidence.reading import CheckedDocument
 
 
@@ -52,6 +53,7 @@ class Bundle:
     now: datetime | None = None
     earlier: Sequence[MemberList] = ()
     freezes: Freezes = field(default_factory=dict)
+    country: str | None = None
     members: dict[str, bytes] = field(default_factory=dict)
     index: Index | None = None
     signed: jws.Jws | None = None
@@ -60,6 +62,7 @@ class Bundle:
     at: datetime | None = None
     documents: tuple[CheckedDocument, ...] | None = None
     renewed: tuple[datetime, ...] | None = None
+    asked: Moment | None = None
 
     def text(self, name: str) -> str:
         """A member as ASCII or UTF-8 text; raises MalformedError `evidence_malformed`."""
@@ -231,7 +234,7 @@ def evi_08_documents(bundle: Bundle) -> Check:
         return not_reached("EVI-08")
     until = bundle.renewed[0] if bundle.renewed else bundle.now
     bundle.documents = reading.check_documents(
-        bundle.members, bundle.lists, bundle.at, stamped_until=until
+        bundle.members, bundle.lists, bundle.at, stamped_until=until, country=bundle.country
     )
     if not bundle.documents:
         return Check("EVI-08", FAILED, code="evidence_without_documents")
@@ -403,6 +406,7 @@ def verify_bundle(
     earlier: Sequence[MemberList] = (),
     at: datetime | None = None,
     freezes: Freezes = NO_FREEZES,
+    country: str | None = None,
 ) -> Report:
     """Verify an evidence bundle against the member list `held`. No network, no clock.
 
@@ -411,18 +415,21 @@ def verify_bundle(
     earlier: versions before `held` that the verifier holds and has verified
     at:      another moment that is asked about, too (EVI-15)
     freezes: the ended arbiters that the verifier knows of; a bundle can complete, not change them
+    country: alpha-2, for which CRED-11 is asked of each document, at `at` or at the export
 
     Never raises for a bad file. PASSED says: these documents stood, or are shown as revoked, at
     the witnessed moment of the export, for a verifier who holds this list.
     """
-    bundle = Bundle(data, held, now, earlier, freezes)
+    bundle = Bundle(data, held, now, earlier, freezes, country)
     found = [_step(check_id, step, bundle) for check_id, step in STEPS]
     if at is not None:
         found.append(_step(moment.STEP, lambda given: moment.evi_15_moment(given, at), bundle))
-    checks = tuple(sorted(found, key=lambda check: check.id))
+    found.sort(key=lambda check: check.id)
+    recognised = () if country is None else recognition.checks(bundle, at)
     subject = bundle.statement.subject if bundle.statement else ""
     as_of = at or bundle.at
-    return Report(subject, times.to_text(as_of) if as_of else "", checks, historical=True)
+    when = times.to_text(as_of) if as_of else ""
+    return Report(subject, when, (*found, *recognised), historical=True)
 
 
 def _step(check_id: str, step: Callable[[Bundle], Check], bundle: Bundle) -> Check:
