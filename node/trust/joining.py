@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from node.trust import rows
+from node.trust import rows, wishes
 from node.trust.founding import node_entry, party_entries
 from protocols import joining, jws, member_list
 from protocols.joining import JoinRequest, Right
@@ -123,12 +123,16 @@ class Joining:
     ) -> bytes:
         """As a member, ask for new keys, parties or rights; the request's id.
 
-        Goes to this node's own roots, or to the first node with a root that takes it.
+        Goes to this node's own roots, or to the first node with a root that takes it. Raises
+        ConflictError `nothing_to_ask_for` when the list says all of it.
         """
         current = self._node.members.current
         if current is None:
             raise NotFoundError("no_network", "this node is in no network yet")
         request = self.request_for(current, wants=wants, parties=parties)
+        if wishes.asks_nothing(request, current, self._node.clock.now()):
+            told = f"version {current.version} of the list says it already"
+            raise ConflictError("nothing_to_ask_for", told, version=current.version)
         await self.receive(request.signed)
         await self._pass_on(request.signed)
         return request.digest

@@ -15,7 +15,8 @@ from node.trust import rows, wishes
 from node.trust.founding import purpose_of
 from protocols import joining, jws
 from protocols.members import proposal
-from schemas.errors import NotFoundError, RefusedError, TradeError
+from protocols.members.changes import says_the_same
+from schemas.errors import ConflictError, NotFoundError, RefusedError, TradeError
 
 if TYPE_CHECKING:
     from node.runtime import Node
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from protocols.members.proposal import Proposal, Standing
 
 PROPOSALS = "/px/1/proposals"
+_NO_ROOT = "no root key of this network is in this home"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +70,17 @@ class Signing:
     async def propose(self, wish: Wish) -> Proposal:
         """The next version as wished, unsigned and kept nowhere; no wish at all renews the list.
 
-        Raises NotFoundError `join_request_unknown`, `key_not_on_list` …, RefusedError, and
-        whatever a list itself refuses.
+        Raises NotFoundError `join_request_unknown`, `key_not_on_list` …, ConflictError
+        `nothing_would_change`, RefusedError, and whatever a list itself refuses.
         """
         current, now = self._current(), self._node.clock.now()
         requests = await self._chosen(current, wish)
         drafted = wishes.draft(current, wish, requests, self._node.did, now)
         opened = proposal.draft_of(drafted.payload())
         proposal.require_next(opened, current)
+        if not wish.renews(current) and says_the_same(current, opened.members):
+            told = f"version {current.version} says all of it"
+            raise ConflictError("nothing_would_change", told, version=current.version)
         return opened
 
     def examine(self, data: bytes) -> Signed:
@@ -94,14 +99,31 @@ class Signing:
             if wish.changes_nothing:
                 waiting = await self._open(current)
             else:
-                waiting = [await self.propose(wish)]
+                waiting = [await self._wanted(wish)]
             if not any(self.roots(one.members) for one in waiting) and not self.roots():
-                raise RefusedError("not_a_root", "no root key of this network is in this home")
+                raise RefusedError("not_a_root", _NO_ROOT)
             if not waiting:
                 raise NotFoundError("nothing_to_sign", "no request and no proposal waits")
             if wish.dry_run:
                 return [self.examine(one.to_bytes()) for one in waiting]
             return [await self._sign(one) for one in waiting]
+
+    async def _wanted(self, wish: Wish) -> Proposal:
+        """As `propose`; requests that ask for nothing new wait no longer."""
+        try:
+            return await self.propose(wish)
+        except ConflictError:
+            if not self.roots():
+                raise RefusedError("not_a_root", _NO_ROOT) from None
+            if not wish.dry_run:
+                await self._settle_empty(wish)
+            raise
+
+    async def _settle_empty(self, wish: Wish) -> None:
+        current, now = self._current(), self._node.clock.now()
+        requests = await self._chosen(current, wish)
+        done = [one.digest for one in requests if wishes.asks_nothing(one, current, now)]
+        await self._node.store.write(rows.settle_requests, done, "admitted")
 
     async def sign_file(self, data: bytes, kid: str | None = None) -> Signed:
         """Add the signatures of the root keys held here, or of the one named, to a proposal's file.
@@ -124,7 +146,7 @@ class Signing:
         if kid is not None:
             signers = [one for one in signers if one.kid == kid]
         if not signers:
-            raise RefusedError("not_a_root", "no root key of this network is in this home")
+            raise RefusedError("not_a_root", _NO_ROOT)
         signed = await self._take(opened.signed_by(signers))
         if not signed.published:
             self._follower.in_background(self._pass_on(signed))

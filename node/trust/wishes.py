@@ -29,6 +29,7 @@ from protocols.members import policies, trust
 from protocols.members.anchor_contracts import AnchorContractEntry
 from protocols.members.anchors import AnchorEntry
 from protocols.members.arbiters import ArbiterEntry
+from protocols.members.changes import says_the_same
 from protocols.members.drafting import ended
 from schemas import strict_json
 from schemas.errors import NotFoundError, RefusedError
@@ -127,6 +128,12 @@ class Wish:
         plain = Wish(days=self.days, dry_run=self.dry_run, quorum=self.quorum)
         return self == plain
 
+    def renews(self, current: MemberList) -> bool:
+        """Whether a version that says nothing new is wanted: no change, or another expiry."""
+        if self.edited is not None:
+            return self.edited.get("expires") != times.to_text(current.expires)
+        return self.expires is not None or self.changes_nothing
+
 
 #: A date that means "from the new list on".
 FROM_THE_LIST = times.from_ms(0)
@@ -143,7 +150,7 @@ def draft(
     at = drafted.issued_at
     for request in requests:
         drafted = admit(drafted, request, current)
-        for right in request.wants if wish.grant_wanted else ():
+        for right in _lacking(request, current, now) if wish.grant_wanted else ():
             drafted = drafted.with_issuer(right.entry(request.node.did, at))
     admitted = [request.node.did for request in requests] or [own]
     for grant in wish.grants:
@@ -322,7 +329,34 @@ def admit(drafted: MemberListDraft, request: JoinRequest, current: MemberList) -
 
 
 def _with_new_keys(node: NodeEntry, current: MemberList, at: datetime) -> NodeEntry:
-    listed = current.key_as_listed
-    return replace(
-        node, keys=tuple(listed(key.kid) or replace(key, valid_from=at) for key in node.keys)
-    )
+    """New keys count from `at`. What only the roots state of a member stays as they stated it."""
+    listed, known = current.key_as_listed, current.node(node.did)
+    keys = tuple(listed(key.kid) or replace(key, valid_from=at) for key in node.keys)
+    if known is None:
+        return replace(node, keys=keys)
+    names, since = node.names or known.names, known.countersigned_from
+    return replace(node, keys=keys, names=names, countersigned_from=since)
+
+
+def asks_nothing(request: JoinRequest, current: MemberList, now: datetime) -> bool:
+    """Whether all that the request asks for is on the list: signing it would change nothing."""
+    if _lacking(request, current, now):
+        return False
+    drafted = MemberListDraft.after(current, issued_at=now, expires=current.expires)
+    payload = admit(drafted, request, current).payload()
+    return says_the_same(current, trust.read_payload(payload, b""))
+
+
+def _lacking(request: JoinRequest, current: MemberList, at: datetime) -> list[Right]:
+    """The rights asked for that the node does not have; one that it has keeps its dates."""
+    held = current.rights_of(request.node.did, at)
+    return [
+        right
+        for right in request.wants
+        if not any(
+            (entry.document_type, entry.country) == (right.document_type, right.country)
+            and entry.office in (None, right.office)
+            and not entry.certificate_types
+            for entry in held
+        )
+    ]

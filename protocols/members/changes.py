@@ -7,7 +7,7 @@ English and in Chinese. What follows from them, `protocols.members.consequences`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -165,6 +165,27 @@ def changes(old: MemberList | None, new: MemberList) -> list[Change]:
     if new.expires != old.expires:
         found.append(Change("expires", {"at": new.expires}))
     return found
+
+
+#: What every version has of its own; the rest is what it says.
+_PLACE = frozenset({"version", "digest", "previous", "payload", "signed", "issued_at", "expires"})
+
+
+def says_the_same(old: MemberList, new: MemberList) -> bool:
+    """Whether `new` only renews `old`; in which order keys are listed means nothing."""
+    return _said(old) == _said(new)
+
+
+def _said(members: MemberList) -> list[object]:
+    nodes = tuple(replace(one, keys=_in_order(one.keys)) for one in members.nodes)
+    parties = tuple(replace(one, keys=_in_order(one.keys)) for one in members.parties)
+    ordered = replace(members, nodes=nodes, parties=parties)
+    names = [one.name for one in fields(MemberList) if one.compare and one.name not in _PLACE]
+    return [getattr(ordered, name) for name in names]
+
+
+def _in_order(keys: Sequence[ListedKey]) -> tuple[ListedKey, ...]:
+    return tuple(sorted(keys, key=lambda key: key.kid))
 
 
 def diff(old: MemberList | None, new: MemberList, lang: str = "en") -> list[str]:

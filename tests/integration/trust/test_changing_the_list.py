@@ -282,6 +282,61 @@ async def test_r21_a_member_makes_itself_able_to_take_a_registry_over_once(
     assert await code_of(again) == "key_is_the_only_one"
 
 
+async def test_what_asks_for_nothing_new_makes_no_version(nodes: tuple[Node, Node]) -> None:
+    alpha, beta = nodes
+    here, there = founded_homes.client(alpha), founded_homes.client(beta)
+    held = alpha.members.current
+    assert held is not None
+    assert await code_of(there.apost("/v1/trust/ask")) == "nothing_to_ask_for"
+    # Also one that comes from elsewhere is not signed, and waits no longer.
+    request = beta.trust.joining.request_for(held)
+    await alpha.trust.joining.receive(request.signed)
+    for wish in (
+        {"requests": [request.digest.hex()]},
+        {"all": True},
+        {"agreements": [{**AGREEMENT, "validFrom": times.to_text(held.agreements[0].valid_from)}]},
+    ):
+        assert await code_of(here.apost("/v1/trust/propose", wish)) == "nothing_would_change"
+    signed = here.apost("/v1/trust/sign", {"requests": [request.digest.hex()]})
+    assert await code_of(signed) == "nothing_would_change"
+    assert (await here.aget("/v1/trust/requests"))["requests"] == []
+    assert alpha.members.current is held
+    # A right that the node has is nothing new, and no second grant moves its beginning.
+    (right,) = held.rights_of(alpha.did, alpha.clock.now())
+    wants = [{"documentType": right.document_type, "country": right.country}]
+    assert await code_of(here.apost("/v1/trust/ask", {"wants": wants})) == "nothing_to_ask_for"
+    more = {"documentType": "quality-certificate", "country": EXPORT}
+    asked = await here.apost("/v1/trust/ask", {"wants": [*wants, more]})
+    body = {"requests": [asked["id"]]}
+    assert await code_of(here.apost("/v1/trust/sign", body)) == "nothing_would_change"
+    await here.apost("/v1/trust/sign", {**body, "grantWanted": True})
+    assert right in alpha.members.current.issuers
+    assert len(alpha.members.current.rights_of(alpha.did, alpha.clock.now())) == 2
+    # To renew the list is no empty change.
+    assert (await here.apost("/v1/trust/sign", {"expires": "2040-01-01T00:00:00Z"}))["signed"]
+
+
+async def test_what_the_roots_state_of_a_member_survives_its_next_request(
+    nodes: tuple[Node, Node],
+) -> None:
+    alpha, beta = nodes
+    here, there = founded_homes.client(alpha), founded_homes.client(beta)
+    edited = (await here.arequest("GET", "/v1/trust/list")).body
+    listed = json.loads(edited)
+    (entry,) = [one for one in listed["nodes"] if one["did"] == beta.did]
+    entry |= {"countersignedFrom": "2035-01-01T00:00:00.000Z", "names": {"zh": "海关"}}
+    await here.apost("/v1/trust/sign", {"list": listed})
+    await eventually(lambda: beta.members.current.version == 3)
+    assert await code_of(there.apost("/v1/trust/ask")) == "nothing_to_ask_for"
+    made = await there.apost("/v1/keys", {"purpose": "title"})
+    asked = await there.apost("/v1/trust/ask")
+    await here.apost("/v1/trust/sign", {"requests": [asked["id"]]})
+    kept = alpha.members.current.node(beta.did)
+    assert made["kid"] in {key.kid for key in kept.keys}
+    assert kept.names == {"zh": "海关"}
+    assert times.to_text(kept.countersigned_from) == "2035-01-01T00:00:00.000Z"
+
+
 def commands(home: Home, capsys: pytest.CaptureFixture[str]) -> Any:
     from node.cli.main import build
 
