@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from node.cli import output
-from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
+from node.cli.options import DEFAULT_HOME, CountryOption, HomeOption, JsonOption
 
 
 def register(app: typer.Typer) -> None:
@@ -58,9 +58,13 @@ def verify(
         list[Path] | None,
         typer.Option("--freeze", help="A signed end of a registry that is known here."),
     ] = None,
+    country: CountryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Verify a bundle with nothing but this file and the member list: no node, no network.
+
+    With --country, each document is asked whether that country recognised it on the day of the
+    export, by the agreements in force then (verify --at asks for another day).
 
     A file `fork-….json` of a node's `evidence/` is verified as the proof that a log or a registry
     showed two histories, `title-fork-….json` that a quorum cosigned two histories of one title,
@@ -78,16 +82,21 @@ def verify(
     versions = offline.read_versions(trust, now)
     data = offline.read_capped(file, offline.MAX_BUNDLE)
     if data[:1] == b"{":
+        if country is not None:
+            raise typer.BadParameter("no country is asked about the proof of a fork")
         evidence_forks.show(data, versions, as_json=as_json)
         return
     ends = [offline.read_text(each, registry_freeze.MAX_BYTES) for each in freeze or ()]
     known = registry_freeze.disclosed(ends, versions[-1], registry_freeze.NO_FREEZES)
-    report = verify_bundle(data, versions[-1], now=now, earlier=versions[:-1], freezes=known)
+    report = verify_bundle(
+        data, versions[-1], now=now, earlier=versions[:-1], freezes=known, country=country
+    )
     body = report.to_json(output.lang())
     if as_json:
         output.print_json(body)
     else:
         report_view.show(body)
+        report_view.show_unasked(body)
     raise typer.Exit(report_view.exit_code(body))
 
 

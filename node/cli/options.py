@@ -16,6 +16,20 @@ JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON value instead of tables.")
 ]
 
+
+def _country(value: str | None) -> str | None:
+    from protocols.fields import COUNTRY
+
+    if value is not None and not COUNTRY.fullmatch(value):
+        raise typer.BadParameter("two capital letters (ISO 3166-1), e.g. NL")
+    return value
+
+
+CountryOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--country", help="The country that verifies, e.g. NL.", callback=_country),
+]
+
 ByOption: TypeAlias = Annotated[
     str, typer.Option("--by", help="DID of the party that acts; by default whoever is to act.")
 ]

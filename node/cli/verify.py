@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from node.cli import output
-from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
+from node.cli.options import DEFAULT_HOME, CountryOption, HomeOption, JsonOption
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from node.operator import OperatorClient
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -36,9 +41,7 @@ def verify(
     at: Annotated[
         str | None, typer.Option("--at", help="Another moment, RFC 3339: a historical report.")
     ] = None,
-    country: Annotated[
-        str | None, typer.Option("--country", help="The country that verifies, e.g. NL.")
-    ] = None,
+    country: CountryOption = None,
     audience: Annotated[
         str, typer.Option("--audience", help="With --nonce: the holder must have signed for it.")
     ] = "",
@@ -60,6 +63,9 @@ def verify(
 ) -> None:
     """Verify a document file; exit code 0 only when every check passed.
 
+    Recognition is asked for --country; a node asks it for its own unless told. Of an evidence
+    bundle each document is asked, as of the export or --at.
+
     With --trust nothing but the two files is used. Beside FILE may lie NAME.status.jwt (the
     issuer's status list; NAME.status.cwt in CWT form), NAME.register.jwt (its register's answer
     about a ship certificate) and the receipt NAME.leaf with NAME.tlog-proof; --receipt names a
@@ -80,21 +86,9 @@ def verify(
         output.print_json(body)
     else:
         report_view.show(body)
-        if alone and country is None and _without_recognition(body):
-            output.line(_NO_COUNTRY[output.lang() == "zh"])
+        if country is None:
+            report_view.show_unasked(body)
     raise typer.Exit(report_view.exit_code(body))
-
-
-_NO_COUNTRY = (
-    "not asked: whether a country recognises it. Name the one that verifies: --country NL",
-    "未检查：是否有国家承认该单证。请用 --country 指定核验国，例如 --country NL",
-)
-
-
-def _without_recognition(body: dict[str, Any]) -> bool:
-    """Whether the right to issue was judged, and its recognition elsewhere was not (CRED-11)."""
-    asked = {check["id"] for check in body["checks"]}
-    return "CRED-06" in asked and "CRED-11" not in asked
 
 
 def challenge(
@@ -222,9 +216,9 @@ def _by_node(
         else:
             data = read_capped(file, MAX_BUNDLE)
         if is_bundle(data):
-            if country is not None or asked:
+            if asked:
                 raise bundle_question()
-            return _bundle(data, client.request("GET", "/v1/trust/export").body, moment)
+            return _bundle(data, client, moment, country)
         question["file"] = base64.b64encode(data).decode()
         stamp = file.with_suffix(".tsr")
         if stamp.is_file():
@@ -232,13 +226,19 @@ def _by_node(
         return client.post("/v1/verify", question)
 
 
-def _bundle(data: bytes, lists: bytes, at: Any) -> Any:
-    """An evidence bundle under the member lists that the node holds; nothing else is asked."""
+def _bundle(data: bytes, client: OperatorClient, at: datetime | None, country: str | None) -> Any:
+    """An evidence bundle under the member lists that the node holds, for its country by default."""
     from datetime import UTC, datetime
 
     from protocols import member_list
     from protocols.evidence.verification import verify_bundle
 
     now = datetime.now(UTC)
+    lists = client.request("GET", "/v1/trust/export").body
     *earlier, newest = member_list.open_versions(lists, now=now)
-    return verify_bundle(data, newest, now=now, earlier=earlier, at=at).to_json(output.lang())
+    if country is None:
+        node = client.get("/v1/status")
+        entry = newest.node(node["did"])
+        country = entry.country if entry else node["country"] or None
+    report = verify_bundle(data, newest, now=now, earlier=earlier, at=at, country=country)
+    return report.to_json(output.lang())

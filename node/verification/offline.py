@@ -100,9 +100,9 @@ def verify_file(
     newest = versions[-1]
     data = read_capped(path, MAX_BUNDLE)
     if is_bundle(data):
-        if country or challenge or contexts or receipt or blocks:
+        if challenge or contexts or receipt or blocks:
             raise bundle_question()
-        return verify_bundle(data, newest, now=now, earlier=versions[:-1], at=at)
+        return verify_bundle(data, newest, now=now, earlier=versions[:-1], at=at, country=country)
     historical = at is not None
     members = newest if at is None else history.in_force(versions, at)
     report, _ = verify_document(
@@ -129,8 +129,9 @@ def is_bundle(data: bytes) -> bool:
 
 
 def bundle_question() -> MalformedError:
-    """A bundle answers for the moment of its export, with what it holds and nothing beside it."""
-    return MalformedError("bundle_question", "of the options, a bundle is verified with --at only")
+    """A bundle answers with what it holds and nothing beside it."""
+    told = "of the options, a bundle is verified with --at and --country only"
+    return MalformedError("bundle_question", told)
 
 
 def _rdf(case: Case, folder: Path | None) -> Rdf | None:

@@ -41,8 +41,18 @@ def _show_judged_by(checks: Sequence[Mapping[str, Any]]) -> None:
     if "version" in members:
         since = f"issued {members['issued']}, {members['digest'][:16]}…"
         output.line(f"  member list version {members['version']} ({since})")
+    agreed = next((one for one in map(_recognition, checks) if "version" in one), None)
+    if agreed is not None:
+        by = f"member list version {agreed['version']} ({agreed['digest'][:16]}…)"
+        output.line(f"  recognition by the agreements of {by}")
     if "signedAt" in status:
         output.line(f"  status list signed {status['signedAt']} ({status['digest'][:16]}…)")
+
+
+def _recognition(check: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What decided about the recognition of one of a bundle's documents."""
+    evidence: Mapping[str, Any] = check.get("evidence", {}) if check["id"] == "CRED-11" else {}
+    return evidence
 
 
 def _show_disclosed(checks: Sequence[Mapping[str, Any]]) -> None:
@@ -107,7 +117,8 @@ def _show_unreached(checks: Sequence[Mapping[str, Any]]) -> None:
     """Steps that an earlier one kept from being taken say the same: told once."""
     entry = explain(NOT_REACHED)
     if checks and entry is not None:
-        ids = ", ".join(check["id"] for check in checks)
+        # Of a bundle's documents each has its own; then the reason names it.
+        ids = ", ".join(f"{check['id']} {check.get('reason', '')}".strip() for check in checks)
         output.line(f"{MARKS['INDETERMINATE']} {ids}: {entry.sentence(output.lang())}\n")
 
 
@@ -119,6 +130,19 @@ def _told(check: Mapping[str, Any]) -> str:
     parts = [title, sentence, check.get("reason", "")]
     code = f"[{check['code']}]" if check.get("code") else ""
     return "\n".join(part for part in (*parts, code) if part)
+
+
+_NO_COUNTRY = (
+    "not asked: recognition by a country. Name the one that verifies: --country NL",
+    "未检查：是否获一国承认。请用 --country 指定核验国，例如 --country NL",
+)
+
+
+def show_unasked(body: Mapping[str, Any]) -> None:
+    """Say so when documents were judged, and their recognition by a country was not (CRED-11)."""
+    asked = {check["id"] for check in body["checks"]}
+    if "CRED-11" not in asked and asked & {"CRED-06", "EVI-08"}:
+        output.line(_NO_COUNTRY[output.lang() == "zh"])
 
 
 def exit_code(body: Mapping[str, Any]) -> output.ExitCode:

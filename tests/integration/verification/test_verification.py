@@ -312,12 +312,23 @@ async def test_the_command_asks_a_running_node_and_says_what_is_missing(
     unknown = [item for item in report["checks"] if item["outcome"] == "INDETERMINATE"]
     assert unknown[0]["id"] == "EVI-07"
     assert unknown[0]["code"] == "unwitnessed"
-    # The node says the same of it, under the lists that it holds.
+    assert "CRED-11" not in {item["id"] for item in report["checks"]}
+    # The node says the same of it, under the lists that it holds, and asks for its own country.
     await port.store.write(trust_rows.put_list, port.members.current, 1)
     answer = await asyncio.to_thread(cli, "verify", str(bundle), "--home", home, "--json")
-    assert json.loads(answer[1])["checks"] == report["checks"], answer
+    by_node = json.loads(answer[1])["checks"]
+    given = ("--trust", str(trust), "--country", "NL", "--json")
+    for words in (("verify", str(bundle)), ("evidence", "verify", str(bundle))):
+        answer = await asyncio.to_thread(cli, *words, *given)
+        assert answer[0] == 1
+        assert json.loads(answer[1])["checks"] == by_node, answer
+    named = [item for item in by_node if item["id"] == "CRED-11"]
+    assert by_node == report["checks"] + named
+    # No witness, no moment: what was agreed at it is not known.
+    assert {item["outcome"] for item in named} == {"INDETERMINATE"}
+    assert named[0]["reason"].startswith("documents/001-")
     for place in (("--trust", str(trust)), ("--home", home)):
-        words = ("verify", str(bundle), "--country", "SG", *place)
+        words = ("verify", str(bundle), "--audience", "me", "--nonce", "n-1", *place)
         answer = await asyncio.to_thread(cli, *words)
         assert answer[0] == 2
         assert "bundle_question" in answer[2]
