@@ -255,6 +255,20 @@ async def _evidence(port: Node, folder: Path) -> None:
         _cli, "evidence", "verify", str(bundle), "--trust", str(trust), "--json"
     )
     assert (code, told["verdict"]) == (0, "PASSED")
+    # NL has an agreement with the issuers' country and is asked by its own node; KZ has none.
+    at_node = await asyncio.to_thread(
+        _cli, "verify", str(bundle), "--home", str(port.home.path), "--json"
+    )
+    for verdict, country in ((0, "NL"), (1, "KZ")):
+        code, judged = await asyncio.to_thread(
+            _cli,
+            *("evidence", "verify", str(bundle), "--trust", str(trust), "--json"),
+            *("--country", country),
+        )
+        recognised = [item for item in judged["checks"] if item["id"] == "CRED-11"]
+        assert (code, any(item["outcome"] == "FAILED" for item in recognised)) == (verdict, verdict)
+        assert len(recognised) > 1
+        assert (at_node == (code, judged)) == (country == "NL")
     status = next(item for item in told["checks"] if item["id"] == "EVI-09")
     assert len(status["evidence"]["revoked"]) >= 1
     broken = folder / "B.zip"
