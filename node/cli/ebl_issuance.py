@@ -131,6 +131,8 @@ def _answer(item: Mapping[str, Any]) -> str:
         parts = [said.get("issuanceResponseCode"), said.get("action"), said.get("reason")]
         parts += [said.get("comments")]
         parts += [f"{one.get('errorCode')}: {one.get('reason')}" for one in said.get("errors", ())]
+        if "titleRefused" in item:
+            parts.append(f"its arbiter refused the title: {item['titleRefused']}")
         return "\n".join(str(part) for part in parts if part)
     call = item.get("call")
     return f"{call['state']}, {call['tries']} tries: {call['why'] or 'no answer'}" if call else ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from node.ebl import rows
-from node.ebl.rows import CARRIER, ISSUED, PENDING, PLATFORM, VOID
+from node.ebl.rows import CARRIER, ISSUED, PENDING, PLATFORM, TITLE_REFUSED, VOID
 from node.pint import building
 from node.pint import rows as pint_rows
 from node.title import rows as title_rows
@@ -85,11 +85,11 @@ def _bills(conn: Connection, node: Node, reference: str, caller: str | None) -> 
     known = [
         one
         for one in rows.of_reference(conn, reference, counterpart=caller)
-        if one.state in (ISSUED, PENDING, VOID)
+        if one.state in (ISSUED, PENDING, TITLE_REFUSED, VOID)
     ]
     # Re-issued under one reference: every issuance is a bill of its own. Both sides may be here.
     for held in sorted(known, key=lambda one: (one.side == PLATFORM, -one.number)):
-        if held.state == PENDING:
+        if held.state in (PENDING, TITLE_REFUSED):
             continue
         relation = TransportDocumentRelation(held.reference, held.sub_reference)
         document = issuance.read_request(held.body).document

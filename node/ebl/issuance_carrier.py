@@ -2,7 +2,8 @@
 
 The manifest is signed first, so the title's id is known to both before there is a title (R19); the
 title is issued at its arbiter when the platform has answered ISSU, and never otherwise. Everything
-is kept before the call goes out: an answer that arrives before the 204 finds its request.
+is kept before the call goes out: an answer that arrives before the 204 finds its request. A title
+that its arbiter refuses for good is said to the platform, and the bill may be put up again.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import exists, select
+
 from node.documents import documents, signing
 from node.ebl import notices, rows
-from node.ebl.rows import CARRIER, ISSUED, PENDING, VOID, Issuance
+from node.ebl.rows import CARRIER, ISSUED, PENDING, TITLE_REFUSED, VOID, Issuance
+from node.ebl.tables import issuances
 from node.store import events
 from node.title import making
 from node.title.making import IssueOrder
 from node.title.partners import members_of
+from node.title.tables import submissions, titles
 from protocols.digest import sha256
 from protocols.pint import issuance
 from protocols.pint.chain import issuance_manifest
@@ -28,11 +33,12 @@ from protocols.pint.issuance import (
     TransportDocumentRelation,
     Visualisation,
 )
-from protocols.pint.notification import Status
+from protocols.pint.notification import Feedback, Status
 from protocols.pint.parties import document_party, is_did
 from protocols.pint.reading import checksum_of
 from protocols.pint.words import IssuanceCode
 from protocols.title import operation as title_operation
+from protocols.title.machine import Kind
 from schemas import strict_json
 from schemas.errors import ConflictError, NotFoundError, RefusedError, TradeError
 
@@ -51,6 +57,8 @@ STATES = {
     IssuanceCode.BREQ: "content-error",
     IssuanceCode.REFU: "refused",
 }
+#: A submission to the arbiter in one of these is decided, and the title was not issued by it.
+LOST = ("refused", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,9 +308,58 @@ async def give_title(node: Node, held: Issuance) -> None:
         fault = None if ours else error.code
 
     def done(conn: Connection) -> None:
-        now = node.clock.now_ms()
-        rows.change_issuance(conn, held.number, {"titled_at": now})
+        rows.change_issuance(conn, held.number, {"titled_at": node.clock.now_ms()})
         if fault is not None:
-            tell(conn, node, held, "alarm", {"area": "ebl", "code": fault})
+            let_fall(conn, node, held, fault)
 
     await node.store.write(done)
+
+
+# -- titles that their arbiter refused ---------------------------------------------------------
+
+
+def refused_titles(conn: Connection) -> list[tuple[int, str]]:
+    """Bills that are called issued though their ISSUE was refused for good: number, and the code.
+
+    What was handed in may be refused long after the platform's answer: the arbiter was cut off,
+    and meanwhile the carrier's key was retired or the operation's deadline passed.
+    """
+    issue = submissions.c.kind == Kind.ISSUE.value
+    lives = exists().where(titles.c.title == issuances.c.title)
+    tried = submissions.alias()
+    open_ = exists().where(
+        tried.c.title == issuances.c.title,
+        tried.c.kind == Kind.ISSUE.value,
+        tried.c.status.not_in(LOST),
+    )
+    query = (
+        select(issuances.c.number, submissions.c.code)
+        .join(submissions, submissions.c.title == issuances.c.title)
+        .where(issue, submissions.c.status.in_(LOST), ~lives, ~open_)
+        .where(issuances.c.side == CARRIER, issuances.c.state == ISSUED)
+        .order_by(issuances.c.number, submissions.c.created_at)
+        .limit(rows.MAX_PAGE)
+    )
+    found = {number: code or "title_refused" for number, code in conn.execute(query)}
+    return list(found.items())
+
+
+def let_refused_fall(conn: Connection, node: Node) -> None:
+    """Every one of `refused_titles`."""
+    for number, why in refused_titles(conn):
+        let_fall(conn, node, rows.issuance(conn, number), why)
+
+
+def let_fall(conn: Connection, node: Node, held: Issuance, why: str) -> None:
+    """The bill is not in force: say so here, to the operator and to the platform that issued it.
+
+    ISS 3.0.4 has no word for a carrier that takes back what a platform has issued; the notification
+    of EBL 3.0.4 has VOIDED.
+    """
+    values = {"state": TITLE_REFUSED, "fault": why}
+    if not rows.change_issuance(conn, held.number, values, only=(ISSUED,)):
+        return
+    tell(conn, node, held, "ebl-title-refused", {"why": why})
+    tell(conn, node, held, "alarm", {"area": "ebl", "code": "ebl_title_refused", "why": why})
+    said = Feedback("ERROR", notices.TITLE_REFUSED, why)
+    notices.send(conn, node, held, Status.VOIDED, said)

@@ -10,14 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from node.ebl import rows
+from node.ebl import notices, rows
 from node.ebl.counterparts import CARRIER_ROLE
 from node.ebl.issuance_carrier import STATES, tell
-from node.ebl.rows import ISSUED, PENDING, PLATFORM, Issuance
+from node.ebl.rows import ISSUED, PENDING, PLATFORM, TITLE_REFUSED, Issuance
 from node.pint import keys as platform_keys
 from node.pint import outgoing, platforms
 from node.pint import rows as pint_rows
 from node.title import law
+from node.title import rows as title_rows
 from node.title.partners import members_of
 from protocols.digest import sha256
 from protocols.pint import issuance
@@ -29,6 +30,7 @@ from protocols.pint.issuance import (
     IssuanceResponse,
     TransportDocumentRelation,
 )
+from protocols.pint.notification import Status
 from protocols.pint.reading import TRIMMED, checksum_of
 from protocols.pint.registries import uri_of
 from protocols.pint.words import IssuanceCode
@@ -251,3 +253,34 @@ def _title_place(node: Node, request: IssuanceRequest, held: Issuance) -> str | 
         return None
     _, manifest = read_manifest(request.manifest)
     return uri_of(members_of(node), manifest.arbiter)
+
+
+# -- what the carrier says afterwards ----------------------------------------------------------
+
+
+def hear(conn: Connection, node: Node, carrier: Counterpart, body: bytes) -> None:
+    """Keep what a carrier tells of a bill; one whose title was refused is not in force here."""
+    event = notices.receive(conn, node, carrier, body)
+    if event is None or event.status != Status.VOIDED.value:
+        return
+    fault = next((one for one in event.feedback if one.code == notices.TITLE_REFUSED), None)
+    reference, sub = event.relation.reference, event.relation.sub_reference
+    found = rows.of_reference(conn, reference, side=PLATFORM, counterpart=carrier.name)
+    living = [one for one in found if one.state == ISSUED and one.sub_reference == sub]
+    if fault is None or not living:
+        return
+    _let_fall(conn, node, living[0], fault.message[:100])
+
+
+def _let_fall(conn: Connection, node: Node, held: Issuance, why: str) -> None:
+    """Its carrier says so, and must: it signed the ISSUE. A title that is final here stands."""
+    if held.title is None or title_rows.find(conn, held.title) is not None:
+        return
+    values = {"state": TITLE_REFUSED, "fault": why}
+    rows.change_issuance(conn, held.number, values, only=(ISSUED,))
+    bill = pint_rows.bill(conn, held.checksum)
+    if bill is not None and bill.title == held.title:
+        now = node.clock.now_ms()
+        pint_rows.put_bill(conn, held.checksum, now, status=pint_rows.ENDED)
+    tell(conn, node, held, "ebl-title-refused", {"why": why})
+    tell(conn, node, held, "alarm", {"area": "ebl", "code": "ebl_title_refused", "why": why})

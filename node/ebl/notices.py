@@ -2,7 +2,7 @@
 
 A carrier tells the platform that holds the bill, where that platform subscribed: a member always,
 another when the operator wrote down the reference of its subscription. They inform; no state hangs
-on them.
+on them, but for one: a bill whose title was refused was never in force (`TITLE_REFUSED`).
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from protocols.pint.notification import Status
 
 MAX_SUBSCRIPTION = 100
+#: Feedback to VOIDED, our own word: the bill never came to life, its arbiter refused the title.
+TITLE_REFUSED = "TITLE_REFUSED"
 
 
 def send(
@@ -55,10 +57,10 @@ def send(
     rows.put_call(conn, draft, node.clock.now_ms())
 
 
-def receive(conn: Connection, node: Node, sender: Counterpart, body: bytes) -> bool:
-    """Keep an event that was told to us; False when it was heard before."""
+def receive(conn: Connection, node: Node, sender: Counterpart, body: bytes) -> Notification | None:
+    """Keep an event that was told to us; None when it was heard before."""
     event = notification.read_notification(body)
-    return _keep(conn, node, "received", sender.name, event, body)
+    return event if _keep(conn, node, "received", sender.name, event, body) else None
 
 
 def _keep(

@@ -9,7 +9,6 @@ from node.ebl import (
     chains,
     issuance_carrier,
     issuance_platform,
-    notices,
     retrieval,
     surrender_carrier,
     surrender_platform,
@@ -122,7 +121,7 @@ class StandardRoutes:
     async def _notify(self, request: web.Request) -> web.Response:
         sender = await self._node.ebl.counterparts.admit(request)
         body = await request.read()
-        await self._node.store.write(notices.receive, self._node, sender, body)
+        await self._node.store.write(issuance_platform.hear, self._node, sender, body)
         return self._taken()
 
     def _taken(self) -> web.Response:

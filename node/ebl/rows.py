@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CARRIER, PLATFORM = "carrier", "platform"
 PENDING, ISSUED, VOID = "pending", "issued", "void"
+TITLE_REFUSED = "title-refused"
 #: The reference is in use: the bill lives or may come to live.
 TAKEN = (PENDING, ISSUED)
 #: A surrender that is not decided yet.
@@ -41,6 +42,7 @@ class Issuance:
     answer: str | None
     created_at: int
     answered_at: int | None
+    fault: str | None
 
 
 @dataclass(frozen=True, slots=True)

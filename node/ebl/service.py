@@ -120,6 +120,8 @@ class EblService:
         await asyncio.gather(*(outbox.make(node, call) for call in due))
         for bill in await store.read(rows.untitled):
             await self._tried(issuance_carrier.give_title(node, bill))
+        if await store.read(issuance_carrier.refused_titles):
+            await store.write(issuance_carrier.let_refused_fall, node)
         decided = (surrender_carrier.ACCEPTING, surrender_carrier.REJECTING)
         for one in await store.read(rows.surrenders_in, rows.CARRIER, *decided):
             await self._tried(surrender_carrier.settle(node, one.number))

@@ -25,6 +25,7 @@ from node.store.metadata import AutoInteger, metadata
 __all__ = ["calls", "issuances", "metadata", "notifications", "surrenders"]
 
 # state: pending (asked), issued, content-error (BREQ), refused (REFU), rejected (an error),
+#        title-refused (answered ISSU, but its arbiter did not take the title, for good),
 #        void (given back and ended: delivered, amended or on paper)
 issuances = Table(
     "ebl_issuances",
@@ -43,6 +44,7 @@ issuances = Table(
     Column("answer", Text),  # canonical JSON
     Column("created_at", BigInteger, nullable=False),
     Column("answered_at", BigInteger),
+    Column("fault", String(100)),  # title-refused: the code that says why
     Index("ix_ebl_issuances_reference", "reference"),
     Index("ix_ebl_issuances_state", "side", "state"),
     Index("ix_ebl_issuances_title", "title"),

@@ -39,6 +39,8 @@ def issuance_json(held: Issuance, calls: Sequence[Call] = ()) -> dict[str, Any]:
         body["title"] = held.title.hex()
     if held.answer is not None:
         body["answer"] = strict_json.loads(held.answer.encode())
+    if held.fault is not None:
+        body["titleRefused"] = held.fault
     return body | _calls(calls)
 
 

@@ -13,7 +13,7 @@ from ledger import registry_freezes
 from node.documents.tables import documents
 from node.ebl import counterparts, rows, tables
 from node.ebl.issuance_carrier import STATES
-from node.ebl.rows import CARRIER, ISSUED, PENDING, PLATFORM, VOID, Issuance
+from node.ebl.rows import CARRIER, ISSUED, PENDING, PLATFORM, TITLE_REFUSED, VOID, Issuance
 from node.fsck.stored import each, there
 from node.pint.tables import bills as pint_bills
 from node.settings import load
@@ -43,7 +43,7 @@ _ALWAYS = datetime.min.replace(tzinfo=UTC)
 _REJECTED = "rejected"
 #: What was answered, by state; nothing in the two states that are not named.
 _ANSWERS = {state: code for code, state in STATES.items()}
-_ANSWERS[VOID] = _ANSWERS[ISSUED]
+_ANSWERS[VOID] = _ANSWERS[TITLE_REFUSED] = _ANSWERS[ISSUED]
 _WITHOUT = frozenset({PENDING, _REJECTED})
 
 
@@ -204,6 +204,8 @@ def _bill(conn: Connection, held: Issuance) -> Iterator[str]:
     accepted = {"issuance": held.number, "state": "accepted"}
     if given_back and not there(conn, tables.surrenders, **accepted):
         yield "it was given back, but no surrender of it was accepted"
+    if (held.fault is not None) != (held.state == TITLE_REFUSED):
+        yield f"why its title was refused does not go with the state {held.state}"
     taken = held.side == PLATFORM and held.state in {ISSUED, VOID}
     if taken and not there(conn, pint_bills, document=held.checksum):
         yield "the bill that was taken over is not here"

@@ -34,6 +34,7 @@ def _issuances() -> None:
         text("answer", null=True),
         big("created_at"),
         big("answered_at", null=True),
+        text("fault", 100, null=True),
         primary("pk_ebl_issuances", "number"),
         sqlite_autoincrement=True,
     )
