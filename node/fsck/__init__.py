@@ -87,6 +87,7 @@ class AreaResult:
 def areas() -> dict[str, Area]:
     """Every area by its check id, in order."""
     from node.fsck import (
+        admissions,
         approvals,
         balances,
         bills,
@@ -95,20 +96,23 @@ def areas() -> dict[str, Area]:
         kept,
         logs,
         registries,
+        remembered,
         stored,
+        streams,
         surrenders,
         titles,
+        told,
         tracking,
     )
 
     return {
         "FSCK-09": stored.database,
-        "FSCK-06": stored.member_lists,
+        "FSCK-06": admissions.lists_and_admissions,
         "FSCK-01": logs.entries,
         "FSCK-02": logs.checkpoints_and_tree,
         "FSCK-03": logs.tiles,
         "FSCK-04": stored.documents,
-        "FSCK-05": stored.receipts,
+        "FSCK-05": streams.messages_and_streams,
         "FSCK-07": titles.titles,
         "FSCK-08": logs.witness_states,
         "FSCK-10": logs.chains,
@@ -125,6 +129,8 @@ def areas() -> dict[str, Area]:
         "FSCK-21": calls.notifications,
         "FSCK-22": approvals.approvals,
         "FSCK-23": balances.balances,
+        "FSCK-24": remembered.remembered,
+        "FSCK-25": told.told,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from ledger import anchors
 from ledger.chain_tables import anchors as anchor_table
@@ -41,10 +41,11 @@ def lists(conn: Connection, context: Context) -> Iterator[str]:
             yield from _version(context, row)
         except TradeError as error:
             yield f"status list {row.url} of {row.valid_from}: {error.code}"
-    query = select(status_lists.c.list, status_lists.c.bits)
-    for name, bits in pages(conn, query.order_by(status_lists.c.list)):
+    for row in pages(conn, select(status_lists).order_by(status_lists.c.list)):
         context.examined += 1
-        yield from _own(conn, name, bytes(bits))
+        yield from _own(conn, row.list, bytes(row.bits))
+        yield from _entries(conn, row)
+        yield from (f"own status list {row.list}: {each}" for each in _shown(conn, context, row))
 
 
 def _version(context: Context, row: Any) -> Iterator[str]:
@@ -71,6 +72,43 @@ def _own(conn: Connection, name: str, bits: bytes) -> Iterator[str]:
     standing = int.from_bytes(bits, "big").bit_count()
     if standing > count:
         yield f"own status list {name}: {standing} bits are set, for {count} entries"
+
+
+def _entries(conn: Connection, row: Any) -> Iterator[str]:
+    """Each entry that was given is here and is the document's that names it."""
+    c = status_entries.c
+    given = conn.execute(select(func.count()).where(c.list == row.list)).scalar_one()
+    if given != row.used:
+        yield f"own status list {row.list}: {row.used} entries were given, {given} are here"
+    suspends = row.purpose == status_list.SUSPENSION
+    place = document_table.c.suspension_index if suspends else document_table.c.status_index
+    query = (
+        select(c.entry, place)
+        .outerjoin_from(status_entries, document_table, document_table.c.digest == c.digest)
+        .where(c.list == row.list, c.digest.is_not(None))
+    )
+    for entry, named in pages(conn, query):
+        if entry != named:
+            yield f"own status list {row.list}: entry {entry} is of no document that names it"
+
+
+def _shown(conn: Connection, context: Context, row: Any) -> Iterator[str]:
+    """What is given to whoever asks is the newest version signed, with the bits as they stand."""
+    url = status_list.list_url(context.keys.did, row.list)
+    version = status_versions.c
+    mine = (version.url == url, version.issuer == context.keys.did)
+    newest = conn.execute(
+        select(version.valid_from, version.signed).where(*mine).order_by(version.valid_from.desc())
+    ).first()
+    if row.signed_at != (newest.valid_from if newest else 0):
+        yield "it was signed last at another time than its newest version"
+    if row.signed is None:
+        return  # a bit was changed; it is signed anew when it is asked for
+    if newest is None or newest.signed != row.signed:
+        yield "what is shown of it is not its newest version"
+        return
+    if status_list.parse_list(row.signed)[1].bits != bytes(row.bits):
+        yield "what is shown of it has other bits"
 
 
 def chain_anchors(conn: Connection, context: Context) -> Iterator[str]:

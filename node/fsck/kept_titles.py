@@ -12,24 +12,29 @@ from sqlalchemy import Connection, select
 
 from ledger import registry_freezes
 from node.documents import documents
-from node.fsck.stored import has, pages
+from node.fsck.stored import has, pages, there
 from node.title import rows
 from node.title.following import checksum_of
+from node.title.forms import read_signed
 from node.title.news import CODE, check_news
-from node.title.tables import bills, history, titles
+from node.title.refusals import refusal_code, refused
+from node.title.tables import bills, history, submissions, titles
 from protocols import jws
+from protocols.evm.title_text import is_text
 from protocols.fields import Fields
 from protocols.title.json_forms import read_state_bytes
 from protocols.title.operation import read_manifest, read_operation
 from protocols.title.registry_freeze import arbiter_of
 from schemas import strict_json
-from schemas.errors import TradeError
+from schemas.errors import RefusedError, TradeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from node.fsck import Context
     from protocols.member_list import MemberList
+    from protocols.title.machine import Operation
+    from protocols.title.operation import SignedOperation
     from protocols.title.registry_freeze import Freezes
 
 
@@ -46,6 +51,71 @@ def kept_titles(conn: Connection, context: Context) -> Iterator[str]:
         if why:
             yield f"title {bytes(row.title).hex()}: {why}"
     yield from _bills(conn, context)
+    for row in pages(conn, select(submissions).order_by(submissions.c.created_at)):
+        context.examined += 1
+        try:
+            why = _submission_fault(conn, context, row)
+        except TradeError as error:
+            why = str(error)
+        if why:
+            yield f"operation {bytes(row.digest).hex()} handed in: {why}"
+
+
+def _submission_fault(conn: Connection, context: Context, row: Any) -> str:
+    """What waits here is handed in as it stands; what became of it, its holder is told."""
+    if is_text(row.text):
+        operation = _of_chain(context, row.text)
+    else:
+        signed = read_operation(row.text)
+        operation = signed.operation
+        # What was never taken may have been signed by anybody.
+        if row.status in ("accepted", "final") and not _is_signed(signed, context):
+            return "its signature does not verify"
+    said = (operation.digest, operation.title, operation.seq, operation.kind.value)
+    if said != (bytes(row.digest), bytes(row.title), row.seq, row.kind):
+        return "its row is not what was signed"
+    if row.refusal is not None:
+        told = refused(row.refusal)
+        about = (told.context.get("operation"), told.context.get("title"))
+        if about != (bytes(row.digest).hex(), bytes(row.title).hex()):
+            return "its refusal is of another operation"
+        if row.status != "refused" or refusal_code(row.refusal) != row.code:
+            return "its row is not what the refusal says"
+    elif row.status not in ("pending", "accepted", "final", "failed"):
+        return "it has no state that there is, or its refusal is not here"
+    if row.status == "final" and not may_be_forgotten(conn):
+        final = {"title": row.title, "seq": row.seq, "digest": row.digest}
+        return "" if there(conn, history, **final) else "it is final and not in the history"
+    return ""
+
+
+def may_be_forgotten(conn: Connection) -> bool:
+    """Whether a final state may be gone: of an arbiter that ended, or that contradicted itself."""
+    return bool(registry_freezes.held(conn)) or bool(registry_freezes.disputes_of(conn))
+
+
+def _of_chain(context: Context, text: str) -> Operation:
+    """A chain's operation, under the newest list here that names its chain."""
+    last: TradeError = RefusedError("title_arbiter_unknown", "no list here names a chain")
+    for members in sorted(context.lists.values(), key=lambda one: -one.version):
+        try:
+            return read_signed(text, members)
+        except RefusedError as error:
+            last = error
+    raise last
+
+
+def _is_signed(signed: SignedOperation, context: Context) -> bool:
+    """Whether the listed keys verify it; what no list names any more cannot be told here."""
+    assert context.members is not None
+    for one in signed.signatures:
+        key = context.members.key_as_listed(one.kid)
+        if key is not None:
+            try:
+                jws.verify(one, key.public)
+            except TradeError:
+                return False
+    return True
 
 
 def _fault(conn: Connection, context: Context, row: Any, ended: Freezes) -> str:

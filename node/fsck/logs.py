@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from ledger import checkpoints, log, tables, witness
 from ledger.tiles import TileFolder, tiles_between
-from node.fsck.stored import pages
+from node.fsck.stored import pages, there
 from protocols.log import checkpoint, leaf, note
 from protocols.log import proof as log_proof
 from protocols.log.merkle import Tree, leaf_hash
@@ -75,6 +75,7 @@ def tree_of(conn: Connection, name: str) -> Tree:
 
 def checkpoints_and_tree(conn: Connection, context: Context) -> Iterator[str]:
     """FSCK-02: every intended, signed and cosigned checkpoint follows from the leaves."""
+    yield from _columns_of_cosignatures(conn, context)
     for name in log_names(conn):
         tree = tree_of(conn, name)
         for stored in checkpoints.all_of(conn, log=name):
@@ -86,6 +87,24 @@ def checkpoints_and_tree(conn: Connection, context: Context) -> Iterator[str]:
                 yield f"{where} has another root than the leaves give"
             if stored.note is not None:
                 yield from _signatures(conn, context, name, stored, where)
+
+
+def _columns_of_cosignatures(conn: Connection, context: Context) -> Iterator[str]:
+    """By these columns a witness's newest line is found, and who has confirmed what."""
+    for row in pages(conn, select(tables.cosignatures)):
+        context.examined += 1
+        where = f"log {row.log}: the cosignature of {row.name} under checkpoint {row.size}"
+        try:
+            line = note.parse_signature(row.line.removesuffix("\n"))
+        except TradeError as error:
+            yield f"{where}: {error}"
+            continue
+        said = (line.name, line.key_id, int.from_bytes(line.value[:8], "big"))
+        if said != (row.name, bytes(row.key_id), row.time):
+            yield f"{where} is not what its row says"
+        kept = {"log": row.log, "size": row.size}
+        if not there(conn, tables.checkpoints, **kept):
+            yield f"{where}: there is no such checkpoint"
 
 
 def _signatures(

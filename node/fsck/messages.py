@@ -12,11 +12,12 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from ledger.tables import leaves
+from node.exchange import identity
 from node.exchange.inbox_rows import proof_of
-from node.exchange.tables import inbox, outbox, receipts_issued
+from node.exchange.tables import inbox, outbox, receipts_issued, receipts_received
 from protocols.digest import sha256
-from protocols.exchange import manifest, receipt
-from protocols.exchange.manifest import Manifest, SignedManifest
+from protocols.exchange import control, manifest, receipt
+from protocols.exchange.manifest import DOCUMENT, VOID, Manifest, SignedManifest
 from protocols.log.merkle import HASH_SIZE, Tree
 from schemas import strict_json
 from schemas.errors import TradeError
@@ -25,6 +26,8 @@ NEEDED = (
     "n", "id", "peer", "digest", "type", "stream", "seq", "prev", "receipt_seq", "item_index",
     "item", "media_type", "size", "manifest", "body",
 )  # fmt: skip
+OWN = {inbox.name: ("leaf", "link", "document"), outbox.name: ("path", "document")}
+"""Columns that only the inbox or only the outbox has, or that each gets its own way."""
 
 
 def faults(conn: Connection, table: Table, row: Any) -> Iterator[str]:
@@ -38,6 +41,8 @@ def faults(conn: Connection, table: Table, row: Any) -> Iterator[str]:
         yield "the manifest has another digest"
     if row.body is not None and sha256(bytes(row.body)) != signed.manifest.body.sha256:
         yield "the body is not the one that was signed"
+    if row.body is not None:
+        yield from _of_body(signed, table, row)
     other = _other(signed.manifest, table, row)
     if other:
         yield f"its row is not what the manifest says: {', '.join(other)}"
@@ -46,6 +51,18 @@ def faults(conn: Connection, table: Table, row: Any) -> Iterator[str]:
             yield from _item_faults(conn, table, row, signed)
         except TradeError as error:
             yield f"its receipt item: {error.code}"
+
+
+def _of_body(signed: SignedManifest, table: Table, row: Any) -> Iterator[str]:
+    """The columns that follow from the body: which document it is, which message it voids."""
+    type_, body = signed.manifest.type, bytes(row.body)
+    document = identity.document_digest(body) if type_.startswith(DOCUMENT) else None
+    if _plain(row.document) != document:
+        yield "its row names another document than its body is"
+    if table is inbox:
+        link = control.read_void(body).digest if type_ == VOID else signed.digest
+        if bytes(row.link) != link:
+            yield "its row says that the next one names another"
 
 
 def _other(said: Manifest, table: Table, row: Any) -> list[str]:
@@ -69,6 +86,8 @@ def _item_faults(conn: Connection, table: Table, row: Any, signed: SignedManifes
         yield "its receipt item is of another message"
     if table is inbox:
         yield from _receipted(conn, row, item)
+    else:
+        yield from _answered(conn, row, item)
 
 
 def _receipted(conn: Connection, row: Any, item: receipt.ReceiptItem) -> Iterator[str]:
@@ -90,6 +109,21 @@ def _receipted(conn: Connection, row: Any, item: receipt.ReceiptItem) -> Iterato
     held = select(leaves.c.leaf_index).where(leaves.c.leaf_hash == leaf).limit(1)
     if item.leaf != leaf or conn.execute(held).first() is None:
         yield "its leaf is not in the log, or is another than was receipted"
+
+
+def _answered(conn: Connection, row: Any, item: receipt.ReceiptItem) -> Iterator[str]:
+    """What we can show that the peer has it: its receipt, and the path of our item in there."""
+    found = conn.execute(
+        select(receipts_received.c.receipt).where(
+            receipts_received.c.peer == row.peer, receipts_received.c.seq == row.receipt_seq
+        )
+    ).scalar()
+    if found is None:
+        yield f"receipt {row.receipt_seq} that it got is missing"
+        return
+    path = bytes(row.path)
+    steps = [path[at : at + HASH_SIZE] for at in range(0, len(path), HASH_SIZE)]
+    receipt.verify_item(receipt.read(found), item, row.item_index, steps)
 
 
 def tree_of(joined: bytes) -> Tree:

@@ -176,9 +176,7 @@ def receipts(conn: Connection, context: Context) -> Iterator[str]:
 
 
 def _messages(conn: Connection, context: Context, table: Table) -> Iterator[str]:
-    columns = [table.c[name] for name in messages.NEEDED]
-    if table is inbox:
-        columns.append(table.c.leaf)
+    columns = [table.c[name] for name in (*messages.NEEDED, *messages.OWN[table.name])]
     for row in pages(conn, select(*columns).order_by(table.c.n)):
         context.examined += 1
         yield from (f"message {row.id}: {fault}" for fault in messages.faults(conn, table, row))

@@ -1,4 +1,4 @@
-"""Entries as a node writes them."""
+"""Entries as a node writes them, of a kind that names no row of its store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from protocols.log.leaf import Leaf, LeafKind
 def some_entries(count: int) -> list[bytes]:
     return [
         leaf.encode(
-            Leaf(LeafKind.ISSUE, sha256(b"s%d" % number), sha256(b"c%d" % number), None, number)
+            Leaf(LeafKind.ACCESS, sha256(b"s%d" % number), sha256(b"c%d" % number), None, number)
         )
         for number in range(count)
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import rlp
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 from ledger import log, tables
 from ledger.chain_tables import anchors as anchor_table
@@ -25,8 +25,10 @@ from node.exchange.service import ExchangeService
 from node.fsck import repairs
 from node.log.comparing import Comparer
 from node.runtime import Node
+from node.store import events
 from node.trust import rows
 from node.trust.tables import lists
+from protocols import times
 from protocols.credentials import credential, status_list
 from protocols.credentials.credential import CredentialClaims, DocumentFile, PayloadInfo
 from protocols.credentials.status_list import StatusEntry
@@ -51,6 +53,7 @@ from tests.support.process import pratique
 pytestmark = pytest.mark.timeout(120)
 WITH_EXCHANGE = (("exchange", ExchangeService), *SERVICES)
 CHAINED = sha256(b"a subject with three leaves")
+STREAM = "UCR-1"
 LATER = datetime.now(UTC) + timedelta(days=30)
 
 
@@ -81,23 +84,29 @@ async def fill(nodes: dict[str, Node]) -> None:
     subject = claims.subject_digest()
     issued = await rail.store.write(log.remember, LeafKind.ISSUE, subject, sha256(b"file"), 1)
     await rail.store.write(documents.put_issued, claims, file, leaf=issued.hash, now_ms=1)
-    for kind in (LeafKind.ISSUE, LeafKind.STATUS, LeafKind.ACCESS):
+    await rail.store.write(tell_issued, rail, file.digest, issued.hash)
+    for kind in (LeafKind.ACCESS, LeafKind.EXPORT, LeafKind.TOMBSTONE):
         await rail.store.write(log.remember, kind, CHAINED, sha256(b"commit"), 1)
     for count in (1, 2):  # one after the other, so that there is a chain of two receipts
         await rail.store.write(
-            rail.exchange.enqueue, w1.did, fork_evidence.TYPE, b"{}", "application/json", None
+            rail.exchange.enqueue, w1.did, fork_evidence.TYPE, b"{}", "application/json", STREAM
         )
         end = time.monotonic() + 10
         while (await rail.store.read(_receipts), await w1.store.read(_issued)) != (count, count):
             assert time.monotonic() < end
             await asyncio.sleep(0.05)
     await rail.log.wait_for(await append(rail, *some_entries(300)), 10.0)
-    await rail.store.write(keep_a_list, rail)
+    await rail.store.write(keep_a_list, rail, file.digest)
     await rail.store.write(keep_an_anchor, rail.log.publisher.tree)
 
 
-def keep_a_list(conn: Connection, node: Node) -> None:
-    """An own status list with one bit set, and its signed version."""
+def tell_issued(conn: Connection, node: Node, digest: bytes, leaf: bytes) -> None:
+    """The event of the document's issue."""
+    events.record(conn, kind="issued", at=1, document=digest, actor=node.did, leaf=leaf)
+
+
+def keep_a_list(conn: Connection, node: Node, document: bytes) -> None:
+    """An own status list with two entries, one bit set, and its signed version."""
     bits = status_list.set_bit(bytes(status_list.MIN_ENTRIES // 8), 4711)
     url = status_list.list_url(node.did, "1")
     now = datetime.now(UTC).replace(microsecond=0)
@@ -112,10 +121,10 @@ def keep_a_list(conn: Connection, node: Node) -> None:
         signer=node.keys.signer("credential"),
     )
     status.keep(conn, status_list.parse_list(text)[1], 1)
-    conn.execute(
-        insert(status_lists).values(list="1", purpose="revocation", bits=bits, used=1, signed_at=1)
-    )
+    row = {"list": "1", "purpose": "revocation", "bits": bits, "used": 2}
+    conn.execute(insert(status_lists).values(**row, signed=text, signed_at=times.to_ms(now)))
     conn.execute(insert(status_entries).values(list="1", entry=4711, set_at=1))
+    conn.execute(insert(status_entries).values(list="1", entry=7, digest=document))
 
 
 def keep_an_anchor(conn: Connection, tree: Tree) -> None:
@@ -157,6 +166,20 @@ def remove(table: Table, column: str, value: object) -> Callable[[Connection], N
         conn.execute(delete(table).where(table.c[column] == value))
 
     return change
+
+
+def lost(table: Table, number: str) -> Callable[[Connection], None]:
+    """The last row is gone."""
+
+    def change(conn: Connection) -> None:
+        last = conn.execute(select(func.max(table.c[number]))).scalar()
+        conn.execute(delete(table).where(table.c[number] == last))
+
+    return change
+
+
+def moved_entry(conn: Connection) -> None:
+    conn.execute(update(status_entries).where(status_entries.c.entry == 7).values(entry=8))
 
 
 def left_out(conn: Connection) -> None:
@@ -218,6 +241,44 @@ DAMAGES = [
     ("FSCK-10", "rail", left_out),
     ("FSCK-10", "rail", every(tables.leaves, subject=bytes(32))),
     ("FSCK-08", "w1", every(tables.witness_states, note="x")),
+    # What is gone as a whole.
+    ("FSCK-24", "rail", every(document_table, leaf=None)),
+    ("FSCK-24", "rail", lost(document_table, "n")),
+    ("FSCK-24", "rail", lost(lists, "version")),
+    ("FSCK-24", "w1", lost(exchange_tables.inbox, "n")),
+    ("FSCK-24", "rail", remove(events.events, "kind", "issued")),
+    ("FSCK-25", "rail", lost(events.events, "number")),
+    ("FSCK-25", "rail", lost(document_table, "n")),
+    ("FSCK-25", "rail", every(document_table, consignment="UCR-2")),
+    ("FSCK-25", "rail", every(events.events, leaf=bytes(32))),
+    ("FSCK-25", "rail", every(events.events, detail="x")),
+    ("FSCK-25", "rail", every(events.events, document=bytes(32))),
+    ("FSCK-05", "w1", lost(exchange_tables.inbox, "n")),
+    ("FSCK-05", "w1", every(exchange_tables.inbox, link=bytes(32))),
+    ("FSCK-05", "w1", every(exchange_tables.inbox, document=bytes(32))),
+    ("FSCK-05", "rail", lost(exchange_tables.outbox, "n")),
+    ("FSCK-05", "rail", every(exchange_tables.outbox, path=bytes(32))),
+    ("FSCK-05", "rail", every(exchange_tables.outbox, document=bytes(32))),
+    ("FSCK-05", "rail", remove(exchange_tables.receipts_received, "seq", 2)),
+    ("FSCK-05", "w1", remove(exchange_tables.receipts_issued, "seq", 2)),
+    ("FSCK-05", "w1", every(exchange_tables.peers, receipt_seq=1)),
+    ("FSCK-05", "w1", every(exchange_tables.peers, receipt_head=bytes(32))),
+    ("FSCK-05", "w1", every(exchange_tables.streams_in, last=1)),
+    ("FSCK-05", "w1", every(exchange_tables.streams_in, last=3)),
+    ("FSCK-05", "w1", every(exchange_tables.streams_in, head=bytes(32))),
+    ("FSCK-05", "w1", every(exchange_tables.streams_in, since=1)),
+    ("FSCK-05", "w1", every(exchange_tables.streams_in, stream="UCR-2")),
+    ("FSCK-05", "rail", every(exchange_tables.streams_out, seq=1)),
+    ("FSCK-05", "rail", every(exchange_tables.streams_out, head=bytes(32))),
+    ("FSCK-05", "rail", remove(exchange_tables.streams_out, "stream", STREAM)),
+    ("FSCK-13", "rail", every(status_lists, signed="x")),
+    ("FSCK-13", "rail", every(status_lists, signed_at=1)),
+    ("FSCK-13", "rail", every(status_lists, used=3)),
+    ("FSCK-13", "rail", remove(status_entries, "entry", 7)),
+    ("FSCK-13", "rail", moved_entry),
+    ("FSCK-02", "rail", every(tables.cosignatures, name="other.example/witness")),
+    ("FSCK-02", "rail", every(tables.cosignatures, key_id=bytes(4))),
+    ("FSCK-02", "rail", every(tables.cosignatures, time=1)),
 ]
 
 
@@ -237,7 +298,7 @@ async def test_fsck_passes_what_is_whole_and_finds_each_damage(tmp_path: Path):
                               nodes["rail"].clock)  # fmt: skip
         examined = {check.id: int(check.reason.split()[0]) for check in rail.checks}
         used = ("FSCK-01", "FSCK-02", "FSCK-03", "FSCK-04", "FSCK-05", "FSCK-06", "FSCK-09",
-                "FSCK-10", "FSCK-13", "FSCK-14")  # fmt: skip
+                "FSCK-10", "FSCK-13", "FSCK-14", "FSCK-24", "FSCK-25")  # fmt: skip
         assert all(examined[check] for check in used)
         for check, name, damage in DAMAGES:
             await try_damage(nodes[name], check, damage)
