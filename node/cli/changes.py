@@ -128,6 +128,13 @@ Edited = Annotated[
     Path | None,
     typer.Option("--list", help="A whole list, edited as JSON (trust show --list)."),
 ]
+Anyway = Annotated[
+    bool,
+    typer.Option(
+        "--anyway",
+        help="Even if a log or registry can then not reach its quorum: for emergencies.",
+    ),
+]
 Days = Annotated[int, typer.Option("--days", help="Days until the new list expires.")]
 Expires = Annotated[
     str | None, typer.Option("--expires", help="When it expires, instead of --days.")
@@ -141,6 +148,7 @@ def wish(**given: Any) -> dict[str, Any]:
         "all": given.get("everything", False),
         "issuers": [read_right(text) for text in given.get("issuer") or []],
         "grantWanted": given.get("grant_wanted", False),
+        "anyway": given.get("anyway", False),
         "agreements": [_agreement(text) for text in given.get("agreement") or []],
         "ends": _ends(given),
         "compromised": [_pair(text, "kid", "since") for text in given.get("compromised") or []],

@@ -209,6 +209,7 @@ def propose(
     remove_root: changes.RemoveRoot = None,
     threshold: changes.Threshold = None,
     edited: changes.Edited = None,
+    anyway: changes.Anyway = False,
     days: changes.Days = changes.TERM_DAYS,
     expires: changes.Expires = None,
     as_json: JsonOption = False,
@@ -280,6 +281,7 @@ def sign(
     known_key: changes.Known = None,
     quorum: changes.Quorum = None,
     registry: changes.Registry = "",
+    anyway: changes.Anyway = False,
     days: changes.Days = changes.TERM_DAYS,
     root: Annotated[
         str, typer.Option("--root", help="Sign a file with this root key only, by its id.")
@@ -298,7 +300,8 @@ def sign(
     given = {name: value for name, value in locals().items() if name not in _NO_WISH}
     with operator(home, lang=output.lang()) as client:
         if files:
-            answers = [_sign_file(client, file, root, dry_run) for file in files]
+            more = {**({"root": root} if root else {}), **({"anyway": True} if anyway else {})}
+            answers = [_sign_file(client, file, more, dry_run) for file in files]
         else:
             body = {**changes.wish(**given), "dryRun": dry_run}
             answers = client.post("/v1/trust/sign", body)["signed"]
@@ -319,13 +322,15 @@ _REQUEST = re.compile(r"[0-9a-f]{64}")
 _NO_WISH = frozenset({"what", "home", "root", "dry_run", "as_json", "files", "operator"})
 
 
-def _sign_file(client: OperatorClient, file: Path, root: str, dry_run: bool) -> dict[str, Any]:
+def _sign_file(
+    client: OperatorClient, file: Path, more: Mapping[str, Any], dry_run: bool
+) -> dict[str, Any]:
     """One file signed by the node, and written back with what it now has."""
     proposal = changes.read_json_file(file)
     if dry_run:
         answer: dict[str, Any] = client.post("/v1/trust/diff", proposal)
         return answer
-    body = {"proposal": proposal, **({"root": root} if root else {})}
+    body = {"proposal": proposal, **more}
     signed: dict[str, Any] = client.post("/v1/trust/sign", body)["signed"][0]
     _write(file, signed["proposal"])
     return signed

@@ -172,7 +172,8 @@ class TrustHandlers:
             signed = await self._trust.signing.sign(views.read_wish(body))
         else:
             data = strict_json.canonical(cast("strict_json.JsonValue", dict(given.members)))
-            signed = [await self._trust.signing.sign_file(data, kid)]
+            anyway = fields.has("anyway") and fields.boolean("anyway")
+            signed = [await self._trust.signing.sign_file(data, kid, anyway=anyway)]
         told = [views.signed(one, lang(request)) for one in signed]
         return json_response({"signed": told})
 

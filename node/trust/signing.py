@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from node.trust import rows, wishes
 from node.trust.founding import purpose_of
 from protocols import joining, jws
-from protocols.members import proposal
+from protocols.members import proposal, quorums
 from protocols.members.changes import says_the_same
 from schemas.errors import ConflictError, NotFoundError, RefusedError, TradeError
 
@@ -71,7 +71,8 @@ class Signing:
         """The next version as wished, unsigned and kept nowhere; no wish at all renews the list.
 
         Raises NotFoundError `join_request_unknown`, `key_not_on_list` …, ConflictError
-        `nothing_would_change`, RefusedError, and whatever a list itself refuses.
+        `nothing_would_change`, RefusedError `witness_quorum_lost` …, and whatever a list itself
+        refuses.
         """
         current, now = self._current(), self._node.clock.now()
         requests = await self._chosen(current, wish)
@@ -81,6 +82,8 @@ class Signing:
         if not wish.renews(current) and says_the_same(current, opened.members):
             told = f"version {current.version} says all of it"
             raise ConflictError("nothing_would_change", told, version=current.version)
+        if not wish.anyway:
+            quorums.require_kept(current, opened.members)
         return opened
 
     def examine(self, data: bytes) -> Signed:
@@ -106,7 +109,7 @@ class Signing:
                 raise NotFoundError("nothing_to_sign", "no request and no proposal waits")
             if wish.dry_run:
                 return [self.examine(one.to_bytes()) for one in waiting]
-            return [await self._sign(one) for one in waiting]
+            return [await self._sign(one, anyway=wish.anyway) for one in waiting]
 
     async def _wanted(self, wish: Wish) -> Proposal:
         """As `propose`; requests that ask for nothing new wait no longer."""
@@ -125,28 +128,34 @@ class Signing:
         done = [one.digest for one in requests if wishes.asks_nothing(one, current, now)]
         await self._node.store.write(rows.settle_requests, done, "admitted")
 
-    async def sign_file(self, data: bytes, kid: str | None = None) -> Signed:
+    async def sign_file(
+        self, data: bytes, kid: str | None = None, *, anyway: bool = False
+    ) -> Signed:
         """Add the signatures of the root keys held here, or of the one named, to a proposal's file.
 
         Raises ConflictError `proposal_outdated` when it does not follow the list held, RefusedError
-        `not_a_root`.
+        `not_a_root`, and unless `anyway` `witness_quorum_lost`.
         """
         async with self._lock:
             opened = proposal.read(data)
             proposal.require_next(opened, self._current())
-            return await self._sign(opened, kid)
+            return await self._sign(opened, kid, anyway=anyway)
 
     async def _open(self, current: MemberList) -> list[Proposal]:
         waiting = await self._node.store.read(rows.open_proposals)
         opened = [proposal.read(one) for one in waiting]
         return [one for one in opened if one.members.previous == current.digest]
 
-    async def _sign(self, opened: Proposal, kid: str | None = None) -> Signed:
+    async def _sign(
+        self, opened: Proposal, kid: str | None = None, *, anyway: bool = False
+    ) -> Signed:
         signers: Sequence[SoftwareSigner] = self.roots(opened.members)
         if kid is not None:
             signers = [one for one in signers if one.kid == kid]
         if not signers:
             raise RefusedError("not_a_root", _NO_ROOT)
+        if not anyway:
+            quorums.require_kept(self._current(), opened.members)
         signed = await self._take(opened.signed_by(signers))
         if not signed.published:
             self._follower.in_background(self._pass_on(signed))

@@ -107,6 +107,7 @@ _WISH = {
     "list": _OBJECT,
     "days": {"type": "integer", "minimum": 1, "maximum": 3650},
     "expires": _WHEN,
+    "anyway": {"type": "boolean"},
 }
 PROPOSE = {"type": "object", "properties": _WISH}
 SIGN = {
@@ -251,6 +252,7 @@ def read_wish(body: Mapping[str, JsonValue]) -> Wish:
         days=fields.integer("days", 1, 3650) if fields.has("days") else 365,
         expires=fields.optional_time("expires"),
         dry_run=_flag(fields, "dryRun"),
+        anyway=_flag(fields, "anyway"),
     )
 
 

@@ -99,6 +99,7 @@ class Wish:
     registry: who sequences titles
     edited: a whole list, edited as JSON, that the other wishes change further
     expires: when the list expires, else `days` after it is drafted
+    anyway: even if a log or registry could not reach its quorum any more
     """
 
     requests: tuple[bytes, ...] = ()
@@ -121,11 +122,12 @@ class Wish:
     days: int = 365
     expires: datetime | None = None
     dry_run: bool = False
+    anyway: bool = False
 
     @property
     def changes_nothing(self) -> bool:
         """Whether it only signs what others proposed."""
-        plain = Wish(days=self.days, dry_run=self.dry_run, quorum=self.quorum)
+        plain = Wish(days=self.days, dry_run=self.dry_run, anyway=self.anyway, quorum=self.quorum)
         return self == plain
 
     def renews(self, current: MemberList) -> bool:

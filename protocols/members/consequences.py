@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from protocols import rights, times
+from protocols.members import quorums
 from protocols.members.entries import Agreement, IssuerEntry, ListedKey, NodeEntry
 from protocols.members.trust import MemberList
 from schemas import registry
@@ -42,6 +43,28 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "witness": (
             "{did} has no {purpose} key in force and still stands in the policy of {count} logs",
             "{did}没有有效的{purpose}密钥，但仍列于{count}个日志的见证策略",
+        ),
+        "log-stops": (
+            (
+                "the log {origin} has no quorum from {at} on: {left} of {count} witnesses are left "
+                "and {needed} must cosign; its receipts then prove no time, and it goes over to "
+                "other witnesses only if the ended ones cosign that"
+            ),
+            (
+                "自{at}起日志{origin}达不到法定见证数：{count}个见证方仅余{left}个，须{needed}个联署；"
+                "此后其回执不能证明时间，且须已终止的见证方联署方可移交给其他见证方"
+            ),
+        ),
+        "registry-stops": (
+            (
+                "the title registry {origin} has no quorum from {at} on: {left} of {count} "
+                "witnesses are left and {needed} must cosign; no title operation there becomes "
+                "final unless the ended ones go on"
+            ),
+            (
+                "自{at}起物权登记簿{origin}达不到法定见证数：{count}个见证方仅余{left}个，"
+                "须{needed}个联署；除非已终止的见证方继续联署，否则该处的物权操作均不能生效"
+            ),
         ),
         "all-roots": (
             "all {count} roots must sign: the loss of one key ends every later change",
@@ -192,6 +215,10 @@ def _grouped(at: datetime, found: frozenset[tuple[str, Accepted]]) -> Iterator[C
 
 def _warnings(old: MemberList, new: MemberList) -> Iterator[Consequence]:
     yield from _silenced(old, new)
+    for lost in quorums.newly_lost(old, new):
+        at = times.to_text(max(lost.at, new.issued_at))
+        numbers = {"left": lost.left, "count": lost.count, "needed": lost.needed}
+        yield Consequence(f"{lost.purpose}-stops", {"origin": lost.origin, "at": at, **numbers})
     roots = new.roots
     if roots != old.roots and len(roots.keys) > 1:
         if roots.threshold == len(roots.keys):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from node.home import Home
     from node.runtime import Node
 
 pytestmark = pytest.mark.timeout(90)
@@ -109,3 +110,42 @@ async def test_r16_a_member_makes_itself_a_witness_and_cosigns_from_the_next_epo
     await eventually(lambda: gamma.members.current.registries)
     # Raises for an answer that another key signed, and when nobody answers.
     await title_partners.ask_state(alpha, named, arbiter_of(entry))
+
+
+def commands(home: Home, capsys: pytest.CaptureFixture[str]) -> Any:
+    from node.cli.main import build
+
+    def call(*arguments: str) -> str:
+        whole = [*arguments, "--home", str(home.path)]
+        build(whole)(whole, standalone_mode=False)
+        return capsys.readouterr().out
+
+    return lambda *arguments: asyncio.to_thread(call, *arguments)
+
+
+async def test_r16_the_last_witness_of_a_log_ends_only_with_another_named_or_in_an_emergency(
+    nodes: tuple[Node, Node, Node], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alpha, beta, gamma = nodes
+    here = founded_homes.client(alpha)
+    ends = [{"node": beta.did}]
+    for path in ("/v1/trust/propose", "/v1/trust/sign"):
+        assert await code_of(here.apost(path, {"ends": ends})) == "witness_quorum_lost"
+
+    # With others named in the same change it is proposed, and nothing is told to stop.
+    await founded_homes.client(gamma).apost("/v1/keys", {"purpose": "witness"})
+    asked = await founded_homes.client(gamma).apost("/v1/trust/ask")
+    await sign(alpha, requests=[asked["id"]])
+    moved = await here.apost("/v1/trust/propose", {"ends": ends, "witnesses": [gamma.did]})
+    assert "log-stops" not in {one["kind"] for one in moved["consequences"]}
+
+    # Who signs a file of somebody else decides it as knowingly as who drafted it.
+    call, file = commands(alpha.home, capsys), str(tmp_path / "next.json")
+    told = await call("trust", "propose", "-o", file, "--end-node", beta.did, "--anyway")
+    assert f"the log {ORIGIN} has no quorum" in told
+    assert await code_of(call("trust", "sign", file)) == "witness_quorum_lost"
+    assert f"the log {ORIGIN} has no quorum" in await call("trust", "diff", file)
+    assert "in force" in await call("trust", "sign", file, "--anyway")
+    assert alpha.members.current.node(beta.did).key_for("witness", alpha.clock.now()) is None
+    # The decision was taken: the next change is not asked for it again.
+    assert (await sign(alpha, expires="2040-01-01T00:00:00Z"))["published"]
