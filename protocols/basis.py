@@ -44,23 +44,49 @@ DECISIONS = frozenset({"customs-decision"})
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One reference to a proof: its digest, and what else the document says of it.
+
+    type, number, issuer: "" where the document does not say
+    pointer: where the digest stands
+    """
+
+    digest: bytes
+    type: str
+    number: str
+    issuer: str
+    pointer: str
+
+
+def pins(document_type: str, payload: Mapping[str, JsonValue]) -> tuple[Pin, ...]:
+    """The proofs a document stands on, as it names them; () for other types."""
+    document = dict(payload)
+    if document_type in PROOFS:
+        original = document.get("backToBack")
+        named = [*objects(document, "inputs"), ("/backToBack", original)]
+    elif document_type == EVALUATION:
+        named = [*objects(document, "evaluation", "standsOn")]
+    elif document_type in DECISIONS:
+        subjects = objects(document, "subjects")
+        named = [(at, each) for at, each in subjects if text(each, "type") in PROOFS]
+    else:
+        named = []
+    found = (_pin(at, each) for at, each in named)
+    return tuple(each for each in found if each is not None)
+
+
+def _pin(at: str, named: JsonValue) -> Pin | None:
+    digest = text(named, "digest")
+    if digest is None or not _DIGEST.fullmatch(digest):
+        return None
+    kind, number, issuer = (text(named, name) or "" for name in ("type", "number", "issuer"))
+    return Pin(bytes.fromhex(digest), kind, number, issuer, f"{at}/digest")
+
+
 def stands_on(document_type: str, payload: Mapping[str, JsonValue]) -> tuple[bytes, ...]:
     """Digests of the proofs a document stands on, each once; () for other types."""
-    document = dict(payload)
-    found: list[str | None] = []
-    if document_type in PROOFS:
-        found += [text(each, "digest") for _, each in objects(document, "inputs")]
-        found.append(text(document, "backToBack", "digest"))
-    elif document_type == EVALUATION:
-        found += [text(each, "digest") for _, each in objects(document, "evaluation", "standsOn")]
-    elif document_type in DECISIONS:
-        found += [
-            text(each, "digest")
-            for _, each in objects(document, "subjects")
-            if text(each, "type") in PROOFS
-        ]
-    told = (each for each in found if each is not None and _DIGEST.fullmatch(each))
-    return tuple(bytes.fromhex(each) for each in dict.fromkeys(told))
+    return tuple(dict.fromkeys(each.digest for each in pins(document_type, payload)))
 
 
 @dataclass(frozen=True, slots=True)

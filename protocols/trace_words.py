@@ -98,6 +98,7 @@ WORDS: Mapping[str, Word] = MappingProxyType(
         "origin-answered": Word("answered", "答复", Shape.CIRCLE, "act"),
         "origin-determined": Word("determined", "认定", Shape.CIRCLE, "act"),
         "basis-lost": Word("basis lost", "依据丧失", Shape.DIAMOND, "bad", loud=True),
+        "basis-unknown": Word("basis not here", "依据未在此", Shape.RING, "wait", loud=True),
         "basis-feedback": Word("told how much stood on it", "反馈依据情况", Shape.RING, "quiet"),
         "balance-reserved": Word("reserved", "预留", Shape.RING, "quiet"),
         "balance-written-off": Word("written off", "核销", Shape.CIRCLE, "act"),

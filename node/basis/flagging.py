@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from node.balance import rows as balance_rows
-from node.basis import rows
+from node.basis import pinned, rows
 from node.basis.rows import Flag
 from node.documents import documents, status
 from node.documents.documents import ISSUED
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 TYPE = "urn:pratique:basis"
 MEDIA_TYPE = "application/json"
+MAX_TOLD = 20
 _LINKED = PROOFS | DECISIONS | {basis.EVALUATION}
 
 
@@ -44,6 +45,8 @@ def note(conn: Connection, node: Node, stored: StoredDocument) -> None:
     if stored.type not in _LINKED:
         return
     found = basis.stands_on(stored.type, strict_json.loads_object(stored.payload))
+    if found and not rows.bases(conn, stored.digest):  # told once, when it is new here
+        _tell_unsure(conn, node, stored)
     rows.link(conn, stored.digest, found)
     for digest in found:
         below = documents.get(conn, digest)
@@ -53,6 +56,27 @@ def note(conn: Connection, node: Node, stored: StoredDocument) -> None:
             _revoked(conn, node, below, [stored.digest])
         for flag in flags_of(conn, node, below):
             _pass_on(conn, node, flag, [stored.digest])
+
+
+def _tell_unsure(conn: Connection, node: Node, stored: StoredDocument) -> None:
+    """The event that a proof it stands on is not here, or is here as another one."""
+    found = pinned.findings(conn, stored.type, stored.payload)
+    if not found:
+        return
+    events.record(
+        conn,
+        kind="basis-unknown",
+        at=node.clock.now_ms(),
+        document=stored.digest,
+        consignment=stored.consignment,
+        actor=node.did,
+        detail={
+            "type": stored.type,
+            "number": stored.number,
+            "findings": [each.to_json() for each in found[:MAX_TOLD]],
+            "more": max(0, len(found) - MAX_TOLD),
+        },
+    )
 
 
 def revoked(conn: Connection, node: Node, document: StoredDocument) -> None:
@@ -247,12 +271,15 @@ def feed_back(conn: Connection, node: Node, stored: StoredDocument, lost: bytes,
 
 
 def with_findings(conn: Connection, node: Node, judged: Judged) -> Judged:
-    """A report with a warning for each thing lost; the verdict stays what it is."""
-    stored = documents.get(conn, judged.document.digest) if judged.document else None
-    found = flags_of(conn, node, stored) if stored else []
-    if not found:
+    """A report with what is lost or unknown below the document; the verdict stays what it is."""
+    if judged.document is None:
         return judged
-    findings = [
+    stored = documents.get(conn, judged.document.digest)
+    found = flags_of(conn, node, stored) if stored else []
+    unsure = pinned.findings(
+        conn, judged.document.claims.document_type, judged.document.file.payload
+    )
+    lost = [
         Finding(
             "BAS-001",
             Severity.WARNING,
@@ -262,5 +289,7 @@ def with_findings(conn: Connection, node: Node, judged: Judged) -> Judged:
         )
         for flag in found
     ]
-    report = replace(judged.report, findings=(*judged.report.findings, *findings))
+    if not (lost or unsure):
+        return judged
+    report = replace(judged.report, findings=(*judged.report.findings, *lost, *unsure))
     return replace(judged, report=report)

@@ -9,6 +9,7 @@ import orjson
 from aiohttp import web
 
 from node.basis import flagging as basis
+from node.basis import pinned
 from node.documents import documents, orders, status
 from node.documents.documents import MAX_PAGE, StoredDocument
 from node.http.helpers import hex_digest, json_response, query_int, query_text, read_json
@@ -140,6 +141,10 @@ class DocumentHandlers:
         lost = await self._node.store.read(basis.flags_of, self._node, document)
         if lost:
             body["basisLost"] = [flag.to_json() for flag in lost]
+        read = self._node.store.read
+        unsure = await read(pinned.findings, document.type, document.payload)
+        if unsure:
+            body["basisUnknown"] = [finding.to_json() for finding in unsure]
         to = await self._node.store.read(documents.recipients_of, document.digest)
         return json_response(body | {"recipients": to})
 

@@ -18,6 +18,7 @@ from ledger import log
 from node.aeo import rows as aeo_rows
 from node.balance.drawing import require_drawn
 from node.basis import flagging as basis
+from node.basis import pinned
 from node.documents import documents, status
 from node.documents.documents import ISSUED, StoredDocument
 from node.documents.signing import Signing, signing
@@ -153,8 +154,9 @@ def _require_agreement(order: IssueOrder, view: View) -> None:
 def issue(conn: Connection, examined: Examined, node: Node, members: MemberList) -> Issued:
     """Sign and keep it in the caller's transaction; ConflictError `document_number_used`.
 
-    Raises RefusedError `back_to_back_not_drawn` when its original's quantity was not reserved, and
-    as `approving.for_issue`.
+    Raises RefusedError `document_has_errors` when it pins a proof by another digest than it has
+    (BAS-003), `back_to_back_not_drawn` when its original's quantity was not reserved, and as
+    `approving.for_issue`.
     """
     order = examined.order
     data = order.data
@@ -169,6 +171,7 @@ def issue(conn: Connection, examined: Examined, node: Node, members: MemberList)
                 "another document with this type and number is in force",
                 document=one.digest.hex(),
             )
+    unsure = _require_basis(conn, examined)
     approved = approving.for_issue(conn, node, examined)
     require_drawn(conn, examined)
     replaces = earlier[-1].digest if earlier else None
@@ -196,7 +199,15 @@ def issue(conn: Connection, examined: Examined, node: Node, members: MemberList)
     aeo_rows.note(conn, stored, now_ms)
     basis.note(conn, node, stored)
     ship_rows.note(conn, stored)
-    return Issued(stored, fresh=True, warnings=examined.warnings)
+    return Issued(stored, fresh=True, warnings=(*examined.warnings, *unsure))
+
+
+def _require_basis(conn: Connection, examined: Examined) -> tuple[Finding, ...]:
+    """What is not known of the proofs that it stands on, to be shown; a wrong digest is refused."""
+    found = pinned.findings(conn, examined.type.key, examined.order.payload)
+    if pinned.errors(found):
+        raise RefusedError("document_has_errors", "a proof it stands on is another", findings=found)
+    return found
 
 
 def _is_same(one: StoredDocument, payload: PayloadInfo, order: IssueOrder) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from node.basis import pinned
 from node.consistency.papers import paper_of
 from node.documents import documents
 from node.review import rows
@@ -51,7 +52,13 @@ def across(conn: Connection, examined: Examined) -> tuple[Finding, ...]:
 def across_papers(
     conn: Connection, key: str, payload: bytes, consignment: str | None
 ) -> tuple[Finding, ...]:
-    """Against the leading papers of the same consignment that are here."""
+    """What it stands on, and what the leading papers of its consignment say, as far as here."""
+    return (*pinned.findings(conn, key, payload), *_against(conn, key, payload, consignment))
+
+
+def _against(
+    conn: Connection, key: str, payload: bytes, consignment: str | None
+) -> tuple[Finding, ...]:
     if consignment is None or key in SILENT:
         return ()
     held = documents.find(conn, consignment=consignment, limit=MAX_PAPERS)

@@ -99,3 +99,16 @@ def test_r11_the_statement_alone_flags_nothing() -> None:
         with pytest.raises(RefusedError) as refused:
             basis.require_revoked(made, opened)
         assert refused.value.code == "basis_not_lost"
+
+
+def test_r25_a_pin_tells_where_it_stands_and_what_else_is_said_of_it() -> None:
+    document: dict[str, Any] = {
+        "inputs": [{"number": "N"}, pinned(ONE)],
+        "backToBack": {"number": "M", "digest": TWO.hex()},
+    }
+    first, second = basis.pins(COO, document)
+    assert first == basis.Pin(ONE, COO, "N", "", "/inputs/1/digest")
+    assert second == basis.Pin(TWO, "", "M", "", "/backToBack/digest")
+    cited = {"digest": THREE.hex(), "issuer": B, "number": "N"}
+    (third,) = basis.pins("origin-evaluation", {"evaluation": {"standsOn": [cited]}})
+    assert third == basis.Pin(THREE, "", "N", B, "/evaluation/standsOn/0/digest")
