@@ -35,8 +35,9 @@ from node.pint.building import (
 from node.pint.keys import platform_code, platform_signer
 from node.pint.outgoing import BUILDING, SENDING, Outgoing
 from node.pint.tables import bills as bills_table
-from node.title import partners
+from node.title import making, partners
 from node.title.following import host_of
+from node.title.making import Order
 from node.title.tables import titles as titles_table
 from node.tracking.policy import keeper_of
 from protocols.pint import rules
@@ -49,7 +50,7 @@ from protocols.pint.envelope import (
 )
 from protocols.pint.registries import offered_entry
 from protocols.pint.transactions import Transaction
-from protocols.pint.words import ENDORSEMENTS, SURRENDERS, Action
+from protocols.pint.words import ENDORSEMENTS, SURRENDERS, TO_TITLE, Action
 from protocols.title.machine import Kind, State
 from schemas import strict_json
 from schemas.errors import ConflictError, NotFoundError, RefusedError
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
 
     from node.pint.rows import StoredBill
     from node.runtime import Node
-    from node.title.making import Order
     from node.title.rows import StoredTitle
     from protocols.pint.chain import ChainEntry
     from protocols.pint.parties import TransactionParty
@@ -115,8 +115,9 @@ def _place(conn: Connection, node: Node, held: StoredTitle) -> _Place:
 def prepare(conn: Connection, node: Node, held: StoredTitle, move: Move) -> Outgoing:
     """Sign and keep what a deed needs; the same deed under way is given again.
 
-    Raises ConflictError `pint_transfer_active`, `pint_chain_contradicts_title`; RefusedError of
-    `rules.apply`; and as `ensure_bill`, `Parties.of` and `keys.platform_signer`.
+    Raises ConflictError `pint_transfer_active`, `pint_chain_contradicts_title`,
+    `title_surrendered`; RefusedError of `rules.apply`; and as `ensure_bill`, `Parties.of` and
+    `keys.platform_signer`.
     """
     place = _place(conn, node, held)
     deed = _deed(held, move)
@@ -125,6 +126,7 @@ def prepare(conn: Connection, node: Node, held: StoredTitle, move: Move) -> Outg
         if _same(busy, deed):
             return busy
         raise ConflictError("pint_transfer_active", busy.entry.hex(), transfer=busy.entry.hex())
+    _require_not_surrendered(held, move)
     made = transactions_of((*place.left, deed), place.parties, node.clock.now())
     return _keep(conn, node, place, made, BUILDING, move.supporting)
 
@@ -194,12 +196,19 @@ def require_possible(conn: Connection, node: Node, held: StoredTitle, move: Move
     The arbiter does not know who is a bank, so it lets a straight bill pass to anybody. Nothing is
     said where no chain of the bill is here.
     """
+    _require_not_surrendered(held, move)
     try:
         place = _place(conn, node, held)
     except NotFoundError:
         return
     made = transactions_of((*place.left, _deed(held, move)), place.parties, node.clock.now())
     _require_rules(node, place, _entry(node, place, made))
+
+
+def _require_not_surrendered(held: StoredTitle, move: Move) -> None:
+    kind = TO_TITLE[move.action]
+    if kind is not None:
+        making.require_not_surrendered(held.state, Order(kind))
 
 
 def require_envelope(node: Node, order: Order) -> None:
@@ -232,7 +241,7 @@ def untitled_deed(conn: Connection, node: Node, document: bytes, move: Move) -> 
     """The deed with a bill under no arbiter, by what its chain says; `move.title` is not looked at.
 
     Raises NotFoundError `pint_bill_unknown`, MalformedError `pint_message_malformed` without a
-    recipient, and as `Parties.of`.
+    recipient, ConflictError `title_surrendered`, and as `Parties.of`.
     """
     bill, known = rows.bill(conn, document), rows.known_chain(conn, document)
     if bill is None or known is None or not known.texts:
@@ -240,6 +249,8 @@ def untitled_deed(conn: Connection, node: Node, document: bytes, move: Move) -> 
     value = strict_json.loads_object(bill.body.encode())
     entries = [open_entry(text).entry for text in known.texts]
     state = rules.replay(entries, terms(node, value, bill.registry))
+    if state.surrender is not None and state.ended is None and move.action not in ANSWERS:
+        raise ConflictError("title_surrendered", f"{state.carrier.name} has not answered")
     parties = Parties(partners.members_of(node), value, transactions_in(known.texts))
     actor = state.possessor if move.by is None else parties.of(move.by)
     recipient = move.party or (None if move.to is None else parties.of(move.to))

@@ -99,10 +99,12 @@ async def operate(
 ) -> tuple[str, Statements]:
     """The signed operation on top of a final state, and the recipient's statement if it has one.
 
-    Raises ForbiddenError `title_key_not_held`, RefusedError `title_recipient_not_listed`,
-    UnavailableError `title_recipient_unreachable`, MalformedError `title_request_malformed`.
+    Raises ForbiddenError `title_key_not_held`, ConflictError `title_surrendered`, RefusedError
+    `title_recipient_not_listed`, UnavailableError `title_recipient_unreachable`, MalformedError
+    `title_request_malformed`.
     """
     making.require_recipient(order)
+    making.require_not_surrendered(state, order)
     signer, said = _actor(node, entry, state, order)
     statements = list(said)
     recipient = None

@@ -11,7 +11,7 @@ from node.documents import documents
 from node.title import law, partners, rows
 from node.title.following import checksum_of
 from protocols.digest import sha256
-from protocols.title.machine import Bill, Ending, Issuance, Kind, Operation, Party
+from protocols.title.machine import Bill, Ending, Issuance, Kind, Operation, Party, State
 from protocols.title.operation import (
     SALT_BYTES,
     IssuanceManifest,
@@ -299,9 +299,10 @@ def _next(conn: Connection, held: rows.StoredTitle) -> bytes | None:
 def make_operation(node: Node, arbiter: bytes, state: TitleState, order: Order) -> str:
     """The signed operation on top of a final state.
 
-    Raises ForbiddenError `title_key_not_held`, RefusedError `title_recipient_not_listed`,
-    `title_request_malformed`.
+    Raises ForbiddenError `title_key_not_held`, ConflictError `title_surrendered`, RefusedError
+    `title_recipient_not_listed`, `title_request_malformed`.
     """
+    require_not_surrendered(state, order)
     members, now = partners.members_of(node), node.clock.now()
     sender = _sender(node, members, state, order, now)
     named = _recipient(members, state, order, now)
@@ -319,6 +320,17 @@ def make_operation(node: Node, arbiter: bytes, state: TitleState, order: Order) 
         ending=ending_of(state, order),
     )
     return sign_operation(operation, signer_for(node, sender))
+
+
+def require_not_surrendered(state: TitleState, order: Order) -> None:
+    """Said before a key is looked for: by surrender the carrier possesses the bill, and its key is
+    elsewhere. Raises ConflictError `title_surrendered`."""
+    if state.state not in (State.SURRENDERED, State.ACCEPTED) or order.kind in CARRIER:
+        return
+    waits = "which has not answered" if state.state is State.SURRENDERED else "which accepted it"
+    raise ConflictError(
+        "title_surrendered", f"it was surrendered to {state.issuer.did}, {waits}", seq=state.seq
+    )
 
 
 def _recipient(members: MemberList, state: TitleState, order: Order, now: datetime) -> Party | None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from node.operator import OperatorClient
 from node.pint import rows
 from node.title.making import IssueOrder, Order
 from protocols.pint.words import Action
 from protocols.title.machine import Ending, Kind
-from schemas.errors import TradeError
+from schemas.errors import ConflictError, TradeError
 from testnet.story.documents import build, load_story
 from tests.integration.pint.sending_network import (
     CARRIER,
@@ -70,6 +71,22 @@ async def test_a_straight_bill_goes_to_its_consignee_only_and_is_never_endorsed(
             await move(maas, title, Action.TRANSFER, "bank")
         given = await move(maas, title, Action.SURRENDER_FOR_DELIVERY)
         assert (given["outcome"], given["platform"]) == ("final", "NHLX")
+        await _waits_for_its_carrier(maas, title)
+
+
+async def _waits_for_its_carrier(maas: Node, title: bytes) -> None:
+    """Each door says that the bill is surrendered, and not that a key of the carrier's is amiss."""
+    path, body = f"/v1/titles/{title.hex()}/operations", {"to": did_of("imp-a")}
+    client = OperatorClient(maas.local_url, maas.token)
+    for by in ({}, {"by": did_of("imp-a")}):
+        for kind in ({"kind": "TRANSFER"} | body, {"kind": "SURRENDER_FOR_DELIVERY"}):
+            with pytest.raises(ConflictError, match="title_surrendered"):
+                await client.apost(path, kind | by)
+    told = await ebl(maas, "transfer", "NHLSTRAIGHT", "--to", did_of("imp-a"))
+    assert told.exit_code != 0
+    assert "title_surrendered" in (told.stdout + repr(told.exception))
+    with pytest.raises(TradeError, match="title_surrendered"):
+        await move(maas, title, Action.TRANSFER, "bank")
 
 
 async def test_an_amended_bill_is_issued_anew_and_both_are_linked(tmp_path: Path) -> None:

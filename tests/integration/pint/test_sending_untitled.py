@@ -68,3 +68,5 @@ async def test_a_bill_without_a_registry_moves_on_the_receipt_alone(tmp_path: Pa
         assert given["moves"][0]["platform"] == "NHLX"
         held = await nhl.store.read(rows.bill, checksum)
         assert (held.status, held.title, held.registry) == (rows.SURRENDERED, None, None)
+        again = await ebl(maas, "transfer", "NHLFREE", "--to", did_of("imp-a"))
+        assert "title_surrendered" in repr(again.exception)
