@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from ledger.registry_tables import mirrors
 from node import fsck
 from node.title.making import Order
-from node.title.tables import bills, history, titles
+from node.title.tables import bills, history, submissions, titles
 from protocols.log import leaf
 from protocols.log.entry_bundle import unbundle
 from protocols.log.leaf import LeafKind
@@ -101,6 +101,7 @@ async def test_the_road_of_bill_a(tmp_path: Path) -> None:
         with pytest.raises(TradeError, match="title_ended"):
             await nhl.title.operate(title, Order(Kind.TRANSFER, did_of("bank"), did_of("exp-a")))
         await _fsck_proves_again_what_is_kept_of_a_title(rotterdam)
+        await _fsck_misses_rows_of_a_title_and_reads_what_was_handed_in(nhl)
         await _fsck_holds_registry_and_mirrors_against_their_logs(nodes)
 
 
@@ -169,6 +170,46 @@ async def _fsck_proves_again_what_is_kept_of_a_title(node: Node) -> None:
         assert await damages(), column
         await node.store.write(_put_back, column, value, before)
     assert await damages() == []
+
+
+async def _fsck_misses_rows_of_a_title_and_reads_what_was_handed_in(node: Node) -> None:
+    """The events tell what was final; an operation waits as it was signed, with its answer."""
+
+    class UndoneError(Exception):
+        pass
+
+    async def damages(check: str, change: Any = None) -> list[str]:
+        members = node.members.current
+        assert members is not None
+        context = fsck.Context(node.home, node.keys, members, {members.digest: members})
+        found: list[list[str]] = []
+
+        def examine(conn: Connection) -> None:
+            if change is not None:
+                assert conn.execute(change).rowcount
+            found.append(fsck.examine(conn, context, check).damages)
+            raise UndoneError
+
+        with pytest.raises(UndoneError):
+            await node.store.write(examine)
+        return found[0]
+
+    c = submissions.c
+    for check, change in (
+        ("FSCK-25", delete(titles)),
+        ("FSCK-25", delete(history).where(history.c.seq == 2)),
+        ("FSCK-25", delete(history).where(history.c.seq == 5)),
+        ("FSCK-25", update(titles).values(seq=1)),
+        ("FSCK-07", update(submissions).values(seq=7)),
+        ("FSCK-07", update(submissions).values(kind="END")),
+        ("FSCK-07", update(submissions).values(title=b"x" * 32)),
+        ("FSCK-07", update(submissions).values(text="eyJhbGciOiJub25lIn0.e30.")),
+        ("FSCK-07", update(submissions).where(c.status == "final").values(text=c.text + "A")),
+        ("FSCK-07", update(submissions).where(c.refusal.is_(None)).values(status="refused")),
+        ("FSCK-07", delete(history).where(history.c.seq == 5)),
+    ):
+        assert await damages(check, change), (check, str(change))
+    assert not await damages("FSCK-07") + await damages("FSCK-24") + await damages("FSCK-25")
 
 
 def _put_back(conn: Connection, column: Column[Any], value: object, before: object) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from node import fsck
 from node.documents.service import DocumentService
 from node.store import events
-from node.trust import founding, rows
+from node.trust import founding, rows, tables
 from node.trust.service import TrustService
 from protocols import joining, member_list, times
 from protocols.digest import sha256
@@ -19,6 +21,8 @@ from protocols.joining import Right
 from protocols.member_list import KeyStanding
 from schemas import strict_json
 from schemas.errors import ConflictError, TradeError
+from schemas.findings import Outcome
+from tests.integration.log.test_fsck import every, remove, try_damage
 from tests.support import founded_homes
 from tests.support.postgres import create_database
 from tests.support.running import running_node
@@ -26,6 +30,8 @@ from tests.support.running import running_node
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+    from sqlalchemy import Connection, Table
 
     from node.home import Home
     from node.runtime import Node
@@ -104,6 +110,55 @@ async def test_a_joiner_is_admitted_by_the_threshold_and_follows_the_list(
         told = await beta.store.read(events.after, 0, 100)
         assert [one.kind for one in told] == ["member-list"] * 3
         assert all(one.leaf for one in told)
+
+
+@on_both_stores
+async def test_fsck_finds_requests_proposals_and_forks_that_are_not_what_was_signed(
+    homes: tuple[Home, Home],
+) -> None:
+    async with run(homes[0]) as alpha, run(homes[1]) as beta:
+        await admit(alpha, beta)
+        await alpha.store.write(_another_list_is_seen, beta.did)
+        (proposed,) = await alpha.store.read(_every, tables.proposals)
+        (asked,) = await alpha.store.read(_every, tables.requests)
+        for node in (alpha, beta):
+            report = await fsck.run(node.store, node.home, node.keys, node.clock)
+            assert report.verdict is Outcome.PASSED, report.to_json()
+        for table, values in (
+            (tables.proposals, {"version": 7}),
+            (tables.proposals, {"digest": bytes(32)}),
+            (tables.proposals, {"state": "done"}),
+            (tables.proposals, {"signed": b"{}"}),
+            (tables.proposals, {"signed": _signed_by_nobody(proposed.signed)}),
+            (tables.requests, {"did": "did:web:other.example"}),
+            (tables.requests, {"id": bytes(32)}),
+            (tables.requests, {"state": "done"}),
+            (tables.requests, {"signed": _signed_by_nobody(asked.signed)}),
+            (tables.forks, {"digest": bytes(32)}),
+            (tables.forks, {"signed": b"{}"}),
+        ):
+            await try_damage(alpha, "FSCK-06", every(table, **values))
+        await try_damage(alpha, "FSCK-24", remove(events.events, "kind", "member-list"))
+        await try_damage(alpha, "FSCK-24", remove(tables.lists, "version", 2))
+
+
+def _every(conn: Connection, table: Table) -> list[Any]:
+    return list(conn.execute(table.select()).all())
+
+
+def _another_list_is_seen(conn: Connection, did: str) -> None:
+    """The second version again, as evidence."""
+    second = rows.signed_lists(conn, 2)[0]
+    digest = rows.digests(conn)[2]
+    named = {"version": 2, "digest": digest, "did": did, "signed": second}
+    rows.put_fork(conn, **named, detail={}, now_ms=1)
+
+
+def _signed_by_nobody(signed: bytes) -> bytes:
+    body = json.loads(bytes(signed))
+    for one in body["signatures"]:
+        one["signature"] = "A" * 86
+    return strict_json.canonical(body)
 
 
 async def test_a_stored_list_is_there_after_a_restart(homes: tuple[Home, Home]) -> None:
