@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 
 from ledger.tables import leaves
-from node.exchange import identity
-from node.exchange.inbox_rows import proof_of
+from node.exchange import identity, outbox_rows
+from node.exchange.inbox_rows import DELIVERED, HELD, READY, REFUSED, VOIDED, proof_of
 from node.exchange.tables import inbox, outbox, receipts_issued, receipts_received
 from protocols.digest import sha256
 from protocols.exchange import control, manifest, receipt
@@ -23,9 +23,14 @@ from schemas import strict_json
 from schemas.errors import TradeError
 
 NEEDED = (
-    "n", "id", "peer", "digest", "type", "stream", "seq", "prev", "receipt_seq", "item_index",
-    "item", "media_type", "size", "manifest", "body",
+    "n", "id", "peer", "digest", "state", "type", "stream", "seq", "prev", "receipt_seq",
+    "item_index", "item", "media_type", "size", "manifest", "body",
 )  # fmt: skip
+_ANSWERED = {outbox_rows.RECEIPTED: True, outbox_rows.REJECTED: False}
+_STATES = {
+    inbox.name: frozenset((HELD, READY, VOIDED, DELIVERED, REFUSED)),
+    outbox.name: frozenset((outbox_rows.QUEUED, *_ANSWERED, outbox_rows.EXPIRED)),
+}
 OWN = {inbox.name: ("leaf", "link", "document"), outbox.name: ("path", "document")}
 """Columns that only the inbox or only the outbox has, or that each gets its own way."""
 
@@ -43,6 +48,10 @@ def faults(conn: Connection, table: Table, row: Any) -> Iterator[str]:
         yield "the body is not the one that was signed"
     if row.body is not None:
         yield from _of_body(signed, table, row)
+    if row.state not in _STATES[table.name]:
+        yield f"it has the state {row.state}, which there is not"
+    if table is outbox and row.state in _ANSWERED and row.item is None:
+        yield "it was answered and the answer is not here"
     other = _other(signed.manifest, table, row)
     if other:
         yield f"its row is not what the manifest says: {', '.join(other)}"
@@ -121,6 +130,8 @@ def _answered(conn: Connection, row: Any, item: receipt.ReceiptItem) -> Iterator
     if found is None:
         yield f"receipt {row.receipt_seq} that it got is missing"
         return
+    if _ANSWERED.get(row.state, item.accepted) != item.accepted:
+        yield "the peer answered otherwise than its state says"
     path = bytes(row.path)
     steps = [path[at : at + HASH_SIZE] for at in range(0, len(path), HASH_SIZE)]
     receipt.verify_item(receipt.read(found), item, row.item_index, steps)
