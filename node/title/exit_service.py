@@ -145,9 +145,25 @@ class ExitService:
         return json_response(await self.hand_key(fields.digest("title"), party))
 
     async def _reliability(self, request: web.Request) -> web.Response:
-        data, report = await self.export(query_text(request, "ref") or "")
-        members = members_of(self.node)
-        return json_response(reliability.report(exit_file.read(data), report, members))
+        return json_response(await self.reliability(query_text(request, "ref") or ""))
+
+    async def reliability(self, reference: str) -> dict[str, Any]:
+        """What the laws ask of a title, see `reliability.report`; raises as `export`."""
+        data, report = await self.export(reference)
+        file, members = exit_file.read(data), members_of(self.node)
+        former = await self._former(bytes.fromhex(report.subject)) if report.subject else None
+        return reliability.report(file, report, members, former)
+
+    async def _former(self, title: bytes) -> reliability.Former | None:
+        """The title that this one replaces, as far as it is held here."""
+        held = await self.node.store.read(rows.find, title)
+        if held is None or held.state.replaces is None:
+            return None
+        try:
+            data, report = await self.export(held.state.replaces.hex())
+        except NotFoundError:
+            return None
+        return reliability.Former(exit_file.read(data), report, members_of(self.node))
 
 
 def title_of(conn: Connection, reference: str) -> bytes:

@@ -4,7 +4,8 @@ The lines are data (`schemas/data/reliability.json`): UK ETDA 2023 s.2 and s.4, 
 15–18, Singapore's ETA Part 2A and China's Maritime Code ch. 4 s. 5. Each names the property that
 answers it. A property is answered from this very title's exit file, verified again, and from what
 the member list says of its arbiter; T1–T8 name the tests that hold the system to it. What the file
-does not show is said so (`not shown`), never assumed. It is evidence for counsel, no legal advice.
+does not show is said so (`not shown`), never assumed. How the title ended that this one replaces,
+the other's exit file shows, if it can be made here. It is evidence for counsel, no legal advice.
 """
 
 from __future__ import annotations
@@ -31,12 +32,31 @@ if TYPE_CHECKING:
     from node.title.exit_file import ExitFile
     from node.title.news import TitleNews
     from protocols.member_list import MemberList
+    from protocols.title.machine import TitleState
     from schemas.findings import Report
 
 MET, NOT_MET, NOT_SHOWN = "met", "not met", "not shown"
 STANDARDS = ("DCSA PINT 3.0.0", "C2SP tlog-tiles, tlog-witness, tlog-proof", "RFC 6962", "RFC 7515",
              "RFC 8785", "W3C VC Data Model 2.0")  # fmt: skip
 _ENDORSING = frozenset({Kind.ENDORSE, Kind.ENDORSE_TO_ORDER, Kind.BLANK_ENDORSE})
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """The title that this one replaces: its own exit file, and the report on it."""
+
+    file: ExitFile
+    report: Report
+    members: MemberList
+
+    @property
+    def state(self) -> TitleState | None:
+        """Its final state, if its file proves it."""
+        found = [self.report.check(name) for name in ("EXIT-03", "EXIT-04")]
+        if any(one is None or one.outcome is not Outcome.PASSED for one in found):
+            return None
+        title = _title(self.file, self.members)
+        return None if title is None else title.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +67,18 @@ class Facts:
     report: Report
     members: MemberList
     title: TitleNews | None
+    former: Former | None = None
+
+    def replaced(self) -> tuple[Ending | None, dict[str, Any]]:
+        """How the title that this one replaces ended, where that is proven, with the evidence."""
+        state = self.title.state if self.title is not None else None
+        if state is None or state.replaces is None:
+            return None, {}
+        evidence: dict[str, Any] = {"replaces": state.replaces.hex()}
+        ended = self.former.state if self.former is not None else None
+        if ended is None or ended.title != state.replaces or ended.ending is None:
+            return None, evidence
+        return ended.ending, evidence | {"endedAs": ended.ending.value, "endedAt": ended.seq}
 
     def passed(self, *checks: str) -> str:
         """Met when all these steps passed, not met when one failed."""
@@ -72,10 +104,15 @@ def lines() -> tuple[Mapping[str, Any], ...]:
     return tuple(json.loads(file.read_text(encoding="utf-8")))
 
 
-def report(file: ExitFile, verified: Report, members: MemberList) -> dict[str, Any]:
-    """The report as JSON: the title, its law, and every line with its answer and evidence."""
+def report(
+    file: ExitFile, verified: Report, members: MemberList, former: Former | None = None
+) -> dict[str, Any]:
+    """The report as JSON: the title, its law, and every line with its answer and evidence.
+
+    former: the title that this one replaces, where its exit file can be made here
+    """
     title = _title(file, members)
-    facts = Facts(file, verified, members, title)
+    facts = Facts(file, verified, members, title, former)
     law = title.manifest.law if title is not None and title.manifest is not None else None
     rules = title.manifest.rulebook if title is not None and title.manifest is not None else None
     answers = {name: answer(facts) for name, answer in PROPERTIES.items()}
@@ -259,24 +296,38 @@ def _endorsed(facts: Facts) -> Answer:
 
 
 def _amended(facts: Facts) -> Answer:
+    """Shown by an end as amended, of this title or of the one that it replaces, and by no other.
+
+    A bill that came back from paper replaces one too, and nothing in it was amended.
+    """
     state = facts.title.state if facts.title is not None else None
     if state is None:
         return facts.passed("EXIT-03"), {}
-    replaces = state.replaces.hex() if state.replaces is not None else None
-    if state.ending is not Ending.AMENDED and replaces is None:
-        return NOT_SHOWN, {"why": "it was not amended; an amendment ends it, and the new names it"}
-    ending = state.ending.value if state.ending else None
-    return facts.passed("EXIT-03", "EXIT-04"), {"ending": ending, "replaces": replaces}
+    before, evidence = facts.replaced()
+    if state.ending is not None:
+        evidence |= {"ending": state.ending.value}
+    if Ending.AMENDED in (state.ending, before):
+        return facts.passed("EXIT-03", "EXIT-04"), evidence
+    why = "it was not amended; an amendment ends it, and the new names it"
+    if before is Ending.PAPER:
+        why = "what it replaces went to paper and was not amended"
+    elif evidence.get("replaces"):
+        why = "it replaces a title of which no file here shows whether it ended as amended"
+    return NOT_SHOWN, {**evidence, "why": why}
 
 
 def _medium(facts: Facts) -> Answer:
     state = facts.title.state if facts.title is not None else None
     if state is None:
         return facts.passed("EXIT-03"), {}
-    if state.ending is not Ending.PAPER:
-        why = "it was not switched to paper; that ends it for good, and nothing brings it back"
-        return NOT_SHOWN, {"why": why}
-    return facts.passed("EXIT-03", "EXIT-04"), {"ending": "paper", "seq": state.seq}
+    if state.ending is Ending.PAPER:
+        return facts.passed("EXIT-03", "EXIT-04"), {"ending": "paper", "seq": state.seq}
+    before, evidence = facts.replaced()
+    why = "it was not switched to paper; that ends it for good, and nothing brings it back"
+    if before is Ending.PAPER:
+        why = "it came back from paper; that the paper was given up, no file shows"
+        return NOT_SHOWN, {**evidence, "why": why}
+    return NOT_SHOWN, {"why": why}
 
 
 def _delivered(facts: Facts) -> Answer:

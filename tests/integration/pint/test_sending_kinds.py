@@ -9,6 +9,7 @@ import pytest
 
 from node.operator import OperatorClient
 from node.pint import rows
+from node.title.exit_service import ExitService
 from node.title.making import IssueOrder, Order
 from protocols.pint.words import Action
 from protocols.title.machine import Ending, Kind
@@ -121,6 +122,19 @@ async def test_an_amended_bill_is_issued_anew_and_both_are_linked(tmp_path: Path
         assert (await ebl_json(nhl, "show", new.hex()))["replaces"] == old.hex()
         with pytest.raises(TradeError, match="pint_after_sacc"):
             await move(maas, old, Action.TRANSFER, "imp-b", by=did_of("bank"))
+        for title, shown in ((old, {"ending": "amended"}), (new, {"endedAs": "amended"})):
+            for answer, evidence in await answers(nhl, title, "art. 16"):
+                assert answer == "met"
+                assert shown.items() <= evidence.items()
+
+
+async def answers(node: Node, title: bytes, clause: str) -> list[tuple[str, dict[str, Any]]]:
+    """What the reliability report says under MLETR and under Singapore's law, which follows it."""
+    told = await ExitService(node).reliability(title.hex())
+    named = {("MLETR", clause), ("SG-ETA-2021", f"Part 2A (MLETR {clause})")}
+    lines = [one for one in told["lines"] if (one["law"], one["clause"]) in named]
+    assert len(lines) == len(named)
+    return [(one["answer"], one["evidence"]) for one in lines]
 
 
 async def test_a_bill_switched_to_paper_is_visibly_dead(tmp_path: Path) -> None:
@@ -139,6 +153,21 @@ async def test_a_bill_switched_to_paper_is_visibly_dead(tmp_path: Path) -> None:
             assert "ended" in (await ebl(node, "list")).stdout
         with pytest.raises(TradeError):
             await move(maas, title, Action.SURRENDER_FOR_DELIVERY, by=did_of("bank"))
+        await _back_from_paper_is_no_amendment(nhl, title)
+
+
+async def _back_from_paper_is_no_amendment(nhl: Node, old: bytes) -> None:
+    ended = (await nhl.title.show(old))["document"]
+    await nhl.documents.revoke(bytes.fromhex(ended), "on paper")
+    document = await bill(nhl, "NHLPAPER", termsAndConditions="Back from paper.")
+    order = IssueOrder(document, did_of("exp-a"), did_of("bank"), replaces=old)
+    new = bytes.fromhex((await nhl.title.issue(order))["title"])
+    assert [answer for answer, _ in await answers(nhl, old, "art. 17, 18")] == ["met", "met"]
+    for clause in ("art. 15", "art. 16", "art. 17, 18"):
+        assert [answer for answer, _ in await answers(nhl, new, clause)] == ["not shown"] * 2
+    for _, evidence in await answers(nhl, new, "art. 16"):
+        assert evidence["endedAs"] == "paper"
+        assert "not amended" in evidence["why"]
 
 
 @pytest.mark.slow
