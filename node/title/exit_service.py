@@ -145,9 +145,9 @@ class ExitService:
         return json_response(await self.hand_key(fields.digest("title"), party))
 
     async def _reliability(self, request: web.Request) -> web.Response:
-        return json_response(await self.reliability(query_text(request, "ref") or ""))
+        return json_response(await self.judge(query_text(request, "ref") or ""))
 
-    async def reliability(self, reference: str) -> dict[str, Any]:
+    async def judge(self, reference: str) -> dict[str, Any]:
         """What the laws ask of a title, see `reliability.report`; raises as `export`."""
         data, report = await self.export(reference)
         file, members = exit_file.read(data), members_of(self.node)

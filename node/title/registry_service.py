@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ledger import registry_freezes
 from node.http.helpers import hex_digest, json_response, query_int, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
-from node.title import freezing
+from node.title import freezing, straight
 from node.title.disputing import (
     REGISTRY_FORK,
     RegistryForkHandler,
@@ -26,7 +26,13 @@ from protocols.title import fork as title_fork
 from protocols.title import registry_freeze
 from protocols.title.operation import MAX_TEXT, read_operation
 from protocols.title.registry_freeze import Arbiter, Freezes, Lineage, arbiter_of
-from schemas.errors import MalformedError, NotFoundError, TradeError, UnavailableError
+from schemas.errors import (
+    MalformedError,
+    NotFoundError,
+    RefusedError,
+    TradeError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -271,6 +277,7 @@ class RegistryService:
         sequencing = self.require()
         operation = read_operation(text).operation
         await self._require_still(sequencing, operation)
+        await self._require_no_stranger(sequencing, operation)
         outcome: Outcome = await sequencing.hand_in(text, operation.digest)
         body: dict[str, Any] = {"digest": operation.digest.hex()}
         if outcome.error is not None:
@@ -295,6 +302,16 @@ class RegistryService:
             return
         if await sequencing.known(operation.digest) is None:
             tracking.require_still(operation.title)
+
+    async def _require_no_stranger(self, sequencing: Sequencing, operation: Operation) -> None:
+        """A straight bill goes to no stranger by an operation that is new here."""
+        if operation.kind not in straight.MOVES:
+            return
+        try:
+            await self.node.store.read(straight.require_admissible, self.node, operation)
+        except RefusedError:
+            if await sequencing.known(operation.digest) is None:
+                raise
 
     async def _operations(self, request: web.Request) -> web.Response:
         fields = Fields(await read_json(request), "title_request_malformed")

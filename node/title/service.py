@@ -125,7 +125,9 @@ class TitleService:
         for check in self._guards:
             check(order)
         held = await self.require(title)
-        await self.node.store.read(straight.require_no_stranger, self.node, held, order)
+        await self.node.store.read(
+            straight.require_no_stranger, self.node, held, order.kind, order.to
+        )
         return await self.operate(title, order)
 
     async def operate(self, title: bytes, order: Order) -> dict[str, Any]:
@@ -153,9 +155,14 @@ class TitleService:
         operation = self.submitter.read(text)
         if title is not None and operation.title != title:
             raise RefusedError("title_request_malformed", "the operation is about another title")
-        held = await self.node.store.read(rows.find, operation.title)
+        moves = operation.kind in straight.MOVES
+        if moves and operation.network == partners.members_of(self.node).network:
+            held = await self.find(operation.title)
+        else:
+            held = await self.node.store.read(rows.find, operation.title)
         if held is not None:
             await self.node.store.read(disputing.require_undisputed, held)
+            await self.node.store.read(straight.require_signed, self.node, text, operation.title)
         self._require_still(operation.title)
         return await self._submit(text)
 

@@ -130,7 +130,7 @@ async def test_an_amended_bill_is_issued_anew_and_both_are_linked(tmp_path: Path
 
 async def answers(node: Node, title: bytes, clause: str) -> list[tuple[str, dict[str, Any]]]:
     """What the reliability report says under MLETR and under Singapore's law, which follows it."""
-    told = await ExitService(node).reliability(title.hex())
+    told = await ExitService(node).judge(title.hex())
     named = {("MLETR", clause), ("SG-ETA-2021", f"Part 2A (MLETR {clause})")}
     lines = [one for one in told["lines"] if (one["law"], one["clause"]) in named]
     assert len(lines) == len(named)

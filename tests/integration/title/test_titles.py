@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import delete, select, update
 
 from ledger.registry_tables import mirrors
 from node import fsck
+from node.title import rows
 from node.title.making import Order
 from node.title.tables import bills, history, submissions, titles
 from protocols.log import leaf
@@ -266,8 +268,6 @@ async def test_who_was_sent_the_bill_learns_who_holds_it(tmp_path: Path) -> None
         await nhl.store.write(documents.add_recipient, bytes.fromhex(document), almaty.did, now)
 
         async def told() -> bool:
-            from node.title import rows
-
             return await almaty.store.read(rows.find, title) is not None
 
         await eventually(told)
@@ -335,6 +335,7 @@ async def test_a_straight_bill_names_its_consignee_and_refuses_endorsement(tmp_p
             with pytest.raises(TradeError, match="title_straight_stranger"):
                 await client.apost(path, {"kind": kind, "to": did_of(to)})
         title = bytes.fromhex(issued["title"])
+        await _to_no_stranger_by_signed_operations(nodes, title)
         await client.apost(path, {"kind": "TRANSFER", "to": did_of("imp-a")})
         assert await possessor(nhl, title) == did_of("imp-a")
         maas = nodes["nl-port"]
@@ -342,6 +343,22 @@ async def test_a_straight_bill_names_its_consignee_and_refuses_endorsement(tmp_p
         back = {"kind": "TRANSFER", "by": did_of("imp-a"), "to": did_of("exp-a")}
         await operator(maas).apost(path, back)
         assert await possessor(maas, title) == did_of("exp-a")
+
+
+async def _to_no_stranger_by_signed_operations(nodes: dict[str, Node], title: bytes) -> None:
+    """Neither by the door of a node that never heard of the title, nor at the registry itself."""
+    nhl, almaty = nodes[CARRIER], nodes["kz-rail"]
+    state = (await nhl.title.require(title)).state
+    path, answered = f"/v1/titles/{title.hex()}/operations", "title_straight_stranger"
+    hour = datetime.now(UTC) + timedelta(hours=1)
+    for kind, expires in ((Kind.TRANSFER, None), (Kind.OFFER, hour)):
+        text = operation(nhl, state, kind, "exp-a", "financier-2", expires=expires)
+        with pytest.raises(TradeError, match=answered):
+            await operator(almaty).apost(path, {"operation": text})
+        assert await almaty.store.read(rows.submissions_of, title) == []
+        told = await nhl.registry.hand_in(text, 0)
+        assert (told["outcome"], told["problem"]["code"]) == ("error", answered)
+    assert await possessor(nhl, title) == did_of("exp-a")
 
 
 async def test_a_relayed_operation_is_about_the_title_in_the_path(tmp_path: Path) -> None:
