@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, union
 
 from ledger import checkpoints, log, tables, witness
 from ledger.tiles import TileFolder, tiles_between
@@ -23,8 +23,9 @@ STEP = 4096
 
 
 def log_names(conn: Connection) -> list[str]:
-    """Every log of this store."""
-    return list(conn.execute(select(tables.heads.c.log).order_by(tables.heads.c.log)).scalars())
+    """Every log of this store, also one whose head is gone."""
+    named = (tables.heads.c.log, tables.leaves.c.log, tables.checkpoints.c.log)
+    return sorted(conn.execute(union(*map(select, named))).scalars())
 
 
 def entries(conn: Connection, context: Context) -> Iterator[str]:

@@ -201,6 +201,7 @@ DAMAGES = [
     ("FSCK-01", "rail", every(tables.leaves, entry=b"x")),
     ("FSCK-01", "rail", remove(tables.leaves, "leaf_index", 3)),
     ("FSCK-01", "rail", every(tables.heads, size=9999)),
+    ("FSCK-01", "rail", remove(tables.heads, "log", tables.NODE_LOG)),
     ("FSCK-02", "rail", every(tables.leaves, leaf_hash=bytes(32))),
     ("FSCK-02", "rail", every(tables.checkpoints, root=bytes(32))),
     ("FSCK-02", "rail", every(tables.checkpoints, note="x")),
