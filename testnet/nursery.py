@@ -7,6 +7,7 @@ Requests are JSON lines over a socket pair, one answer to each:
 Beside the nodes it starts one other program, before it imports anything: the chain.
 
 ``{"do": "start", "name": str, "home": path, "log": path}`` → ``{"pid": int}``
+``{"do": "forward", "port": int, "target": int, "log": path}`` → ``{"pid": int}``
 ``{"do": "signal", "pid": int, "signal": int}`` → ``{"gone": bool}``
 ``{"do": "status", "pid": int}`` → ``{"exit": int | null}``
 ``{"do": "beside"}`` → ``{"pid": int}``
@@ -78,6 +79,11 @@ class Nursery:
             self._ask({"do": "start", "name": name, "home": str(home), "log": str(log)})["pid"]
         )
 
+    def forward(self, port: int, target: int, log: Path) -> int:
+        """Starts a relay from `port` to `target`, which ends with the nodes; its process id."""
+        asked = {"do": "forward", "port": port, "target": target, "log": str(log)}
+        return int(self._ask(asked)["pid"])
+
     def beside(self) -> int:
         """The process id of the program beside the nodes."""
         return int(self._ask({"do": "beside"})["pid"])
@@ -143,6 +149,9 @@ class _Parent:
             case "start":
                 home = Path(request["home"])
                 return {"pid": self._fork(lambda: self._serve(home), Path(request["log"]))}
+            case "forward":
+                port, target = int(request["port"]), int(request["target"])
+                return {"pid": self._fork(lambda: _forward(port, target), Path(request["log"]))}
             case "beside":
                 return {"pid": self._beside}
             case "signal":
@@ -207,6 +216,12 @@ class _Parent:
 def _become(command: Sequence[str]) -> int:
     """Turns this process into another program; the kernel still ends it with its parent."""
     os.execv(command[0], list(command))  # noqa: S606 no shell is wanted
+
+
+def _forward(port: int, target: int) -> int:
+    from testnet.relay import serve
+
+    return serve(port, target)
 
 
 def _child(work: Callable[[], int], log: Path) -> int:

@@ -4,10 +4,14 @@ Untouched, it forwards every request byte for byte to the node behind it. Armed,
 message batch in which the tamper finds what it looks for, as somebody who owns the line could: the
 signed document is changed and the transport digest (RFC 9530) is made to fit. It can alter the
 answer to a batch, with the receipts in it, in the same way.
+
+The one that attacks lives in the demo and ends with it. `serve` runs one that only forwards, beside
+the nodes and as long as they: the node behind it is listed at the relay's address.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from typing import TYPE_CHECKING
@@ -20,6 +24,20 @@ if TYPE_CHECKING:
 DEADLINE = 20.0
 MAX_BODY = 16 * 1024 * 1024
 _HOP_HEADERS = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
+
+
+def serve(port: int, target_port: int) -> int:
+    """Forwards from `port` to `target_port` until this process is ended."""
+    asyncio.run(_forward_on(Relay(port, target_port)))
+    return 0
+
+
+async def _forward_on(relay: Relay) -> None:
+    await relay.start()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await relay.stop()
 
 
 class Relay:

@@ -16,7 +16,7 @@ import aiohttp
 from node.daemon import factories
 from node.runtime import Node
 from node.settings import ChainSettings, load
-from testnet import accounts, bill_expectations, chain_expectations, consignments
+from testnet import accounts, bill_expectations, chain_expectations, consignments, listed
 from testnet.bill_accounts import BillAccounts
 from testnet.chain import LOG_FILE, ChainFailedError, StoryChain
 from testnet.expectations import ExpectationError, Expectations
@@ -132,6 +132,8 @@ class Run:
                     await self._close()
             finally:
                 await self._relay.stop()
+            if self.pids:
+                await self._attempt("listed nodes are asked", self._hand_over())
 
     async def _start_all(self) -> None:
         self.screen.say("starting", count=len(self.world.actors))
@@ -222,6 +224,13 @@ class Run:
     def _attacks(self) -> tuple[int, int]:
         return self.relay.altered_requests, self.relay.altered_answers
 
+    async def _hand_over(self) -> None:
+        """The line to the node behind the relay outlives this process, as the nodes may."""
+        hidden = self.world.actors[BEHIND_RELAY]
+        self.nursery.forward(hidden.public_port, hidden.port, self.out / "relay.log")
+        away = await listed.silent(self.members)
+        self.expectations.expect("every listed node answers at its address", not away, away)
+
     async def _trace(self, consignment: str) -> None:
         ucr = self.stage.ucr(consignment)
         answers = await asyncio.gather(
@@ -298,7 +307,8 @@ class Run:
 
     def urls(self) -> Mapping[str, str]:
         """Where the nodes and the chain answer, for ``--keep``."""
-        nodes = {name: f"http://127.0.0.1:{a.port}" for name, a in self.world.actors.items()}
+        actors = self.world.actors.items()
+        nodes = {name: f"http://127.0.0.1:{actor.public_port}" for name, actor in actors}
         return nodes | {self.world.chain.engine: self.world.chain.url}
 
 
