@@ -275,6 +275,11 @@ class PintSettings:
     max_active: int = _setting(
         1000, "Unfinished transfers of one platform at most.", low=1, high=100_000
     )
+    validation_open: bool = _setting(
+        True,
+        "Tell anybody who knows its code a receiver's name, as PINT platforms expect; else only "
+        "members and counterparts (R12).",
+    )
 
 
 @dataclass(frozen=True, slots=True)

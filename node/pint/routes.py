@@ -2,6 +2,8 @@
 
 PINT leaves it to the platforms how calls are authenticated. Here every word that counts is signed
 by its platform, so anybody may call; a transfer is known by a reference that cannot be guessed.
+Receiver validation alone tells something to whoever asks: `pint.validation_open = false` closes it
+to all but members and the counterparts that the operator wrote down.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from node.ebl.counterparts import Counterparts
 from node.http.helpers import hex_digest, json_response, query_int, query_text, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
 from node.pint import platforms, replies, rows, views
@@ -61,8 +64,10 @@ class PintRoutes:
     """Reads paths and bodies; the work is the service's."""
 
     def __init__(self, service: PintService) -> None:
-        """Belongs to `service`."""
+        """Belongs to `service`; raises SettingsError as `Counterparts`."""
         self._service = service
+        is_open = self._node.settings.pint.validation_open
+        self._callers = None if is_open else Counterparts(self._node)
 
     @property
     def _node(self) -> Node:
@@ -98,7 +103,8 @@ class PintRoutes:
             Route("POST", documents.RECEIVER_VALIDATION, self._validate, Auth.OPEN,
                   "Whom an identifying code names at this platform", tag,
                   request={JSON: {"type": "object"}}, max_body=MAX_QUESTION,
-                  responses={200: "The party's name", 404: "No active account by that code"},
+                  responses={200: "The party's name", 404: "No active account by that code",
+                             401: "With `pint.validation_open = false`: nobody known here asks"},
                   refusal=refusal),
         )  # fmt: skip
 
@@ -147,6 +153,8 @@ class PintRoutes:
 
     async def _validate(self, request: web.Request) -> web.Response:
         asked = documents.read_validation_request(await _body(request))
+        if self._callers is not None:
+            await self._callers.admit(request)
         account = await self._node.store.read(self._find, asked.code)
         if account is None:
             # One answer for whatever is the matter: it must tell nothing about who is here.

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from node.pint import rows
 from node.pint.beginning import Supporting
 from node.pint.building import transactions_in
+from protocols.pint import documents
 from protocols.pint.answers import open_finished
+from protocols.pint.parties import IdentifyingCode
 from protocols.pint.words import Action, Response
+from schemas import strict_json
 from tests.integration.pint.sending_network import (
     CARRIER,
     did_of,
@@ -78,3 +81,19 @@ async def test_a_bill_moves_over_three_platforms_and_back_to_its_carrier(tmp_pat
             "SURRENDER_FOR_DELIVERY", "SREJ", "SURRENDER_FOR_DELIVERY", "SACC",
         ]  # fmt: skip
         assert transactions_in(chain)[-3].comments == "charges are unpaid"
+
+
+async def test_r12_receivers_are_named_to_known_callers_only_where_the_operator_says_so(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, pint={"validation_open": False}) as nodes:
+        nhl, maas = nodes[CARRIER], nodes["nl-port"]
+        code = IdentifyingCode("W3C", did_of("bank"), "DID")
+        body = strict_json.canonical(code.to_json())
+        headers = {"Content-Type": "application/json", "API-Version": "3"}
+        url = maas.local_url + documents.RECEIVER_VALIDATION
+        stranger = await nhl.client.open_call("POST", url, body, headers=headers)
+        assert stranger.status == 401
+        assert b"bank" not in stranger.body
+        # A member's platform signs its calls.
+        assert await nhl.sending.client.validate("MDPX", code) == "bank"
