@@ -113,6 +113,8 @@ def _post(home: Path, ucr: str, order: dict[str, Any], *, as_json: bool) -> None
         output.print_json(body)
     else:
         output.line(f"{body['digest']}  {body['number']}")
+        for one in body.get("warnings", ()):
+            output.progress(f"  warning: {one['rule']} {one['message']} ({one['pointer']})")
 
 
 def milestones(
@@ -134,6 +136,7 @@ def milestones(
                 for step in one["steps"]
             ]  # fmt: skip
             columns = ("", "event", "place", "planned", "happened", "said by")
-            output.table(one["container"], columns, lines)
+            strange = "" if one.get("named", True) else " (no paper names it)"
+            output.table(one["container"] + strange, columns, lines)
     if any(one["silent"] for one in body["containers"]):
         raise typer.Exit(output.ExitCode.FAILED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from node.documents import documents
+from node.trace import boxes as papers
 from protocols import times
 from protocols.release.milestones import Milestone, Planned, Progress, steps
 from protocols.release.reading import EVENT, TRANSPORT_TYPES
@@ -25,20 +26,26 @@ MAX_CONTAINERS = 1_000
 
 
 def read(conn: Connection, ucr: str, now: datetime) -> list[dict[str, Any]]:
-    """Per container of the consignment its steps, and how many are silent past the plan."""
+    """Per container of the consignment its steps, and how many are silent past the plan.
+
+    `named` is false for one that is only told of, though the papers here name all there are.
+    """
     stored = documents.find_all(conn, consignment=ucr)
     told = [one for each in stored if (one := _milestone(each)) is not None]
     boxes: dict[str, None] = {}
     for each in stored:
         if each.type in TRANSPORT_TYPES:
             boxes |= dict.fromkeys(registry.examine(each.type, each.payload).view.containers)
+    named, whole = papers.of_papers(stored)
     for milestone in told:
         boxes |= dict.fromkeys(milestone.containers)
     ways = []
     for box in list(boxes)[:MAX_CONTAINERS]:
         way = steps(told, box, now)
         silent = [step.event for step in way if step.progress is Progress.SILENT]
-        ways.append({"container": box, "steps": [step.to_json() for step in way], "silent": silent})
+        strange = {"named": False} if whole and box not in named else {}
+        shown = [step.to_json() for step in way]
+        ways.append({"container": box, "steps": shown, "silent": silent, **strange})
     return ways
 
 

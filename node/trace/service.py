@@ -90,9 +90,12 @@ class TraceService:
     async def _tell(self, request: web.Request) -> web.Response:
         ucr = request.match_info["ucr"][:100]
         order = await telling.read_telling(request)
-        issued = await self._node.store.write(telling.tell, self._node, ucr, order)
+        issued, unsure = await self._node.store.write(telling.tell, self._node, ucr, order)
         where = {"Location": f"/v1/documents/{issued.digest.hex()}"}
-        return json_response(issued.to_json(), 201, headers=where)
+        body = issued.to_json()
+        if unsure:
+            body["warnings"] = [finding.to_json() for finding in unsure]
+        return json_response(body, 201, headers=where)
 
     async def _answer(
         self,

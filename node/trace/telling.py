@@ -13,13 +13,15 @@ from node.documents import documents, issuing
 from node.documents.orders import IssueOrder
 from node.exchange import sending
 from node.http.helpers import read_json
+from node.trace import boxes
 from node.verification import judging
 from protocols import times
 from protocols.fields import DID, Fields
 from protocols.release.reading import EVENT
 from schemas import registry, strict_json
 from schemas.documents.logistics_event import MILESTONES
-from schemas.errors import NotFoundError
+from schemas.errors import ConflictError, NotFoundError
+from schemas.findings import Outcome
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from node.documents.documents import StoredDocument
     from node.runtime import Node
+    from schemas.findings import Finding
     from schemas.strict_json import JsonValue
 
 CODE = "logistics_event_malformed"
@@ -63,6 +66,7 @@ class Telling:
     lifts: bytes | None
     members: dict[str, JsonValue]
     send: tuple[str, ...]
+    containers: tuple[str, ...] = ()
 
 
 async def read_telling(request: web.Request) -> Telling:
@@ -72,9 +76,9 @@ async def read_telling(request: web.Request) -> Telling:
     if event not in KINDS:
         raise fields.fault("event", ", ".join(KINDS))
     members: dict[str, JsonValue] = {}
-    boxes = fields.texts("containers", max_length=20, max_items=1000)
-    if boxes:
-        members["containers"] = [{"number": box} for box in boxes]
+    named = fields.texts("containers", max_length=20, max_items=1000)
+    if named:
+        members["containers"] = [{"number": box} for box in named]
     if fields.has("reason"):
         members["reason"] = {"text": fields.text("reason", max_length=500)}
     if fields.has("place"):
@@ -93,6 +97,7 @@ async def read_telling(request: web.Request) -> Telling:
         lifts=fields.optional_digest("lifts"),
         members=members,
         send=fields.texts("send", pattern=DID),
+        containers=tuple(named),
     )
 
 
@@ -106,11 +111,16 @@ def _planned(fields: Fields) -> JsonValue:
     return body
 
 
-def tell(conn: Connection, node: Node, ucr: str, telling: Telling) -> StoredDocument:
+def tell(
+    conn: Connection, node: Node, ucr: str, telling: Telling
+) -> tuple[StoredDocument, tuple[Finding, ...]]:
     """Issue the event and send it; what it changes about releases here is decided at once.
 
-    Raises NotFoundError `hold_unknown` for a lifting of no hold here, and what issuing raises.
+    The second part warns of containers that nobody here can know of. Raises NotFoundError
+    `hold_unknown` for a lifting of no hold here, ConflictError `hold_lifted`, RefusedError
+    `container_not_of_consignment`, and what issuing raises.
     """
+    unsure = boxes.require_named(conn, ucr, telling.containers)
     members, now = judging.members_of(node), node.clock.now()
     entry = members.node(node.did)
     payload: dict[str, JsonValue] = {
@@ -128,29 +138,44 @@ def tell(conn: Connection, node: Node, ucr: str, telling: Telling) -> StoredDocu
         **telling.members,
     }
     if telling.lifts is not None:
-        payload |= _lifting(conn, telling.lifts, payload)
+        payload |= _lifting(conn, node.did, telling.lifts, payload)
     order = IssueOrder(strict_json.canonical(payload), EVENT, ucr)
     examined = issuing.examine(order, node)
     issued = issuing.issue(conn, examined, node, issuing.require_fresh(node)).document
     if telling.send:
         sending.send(conn, node, issued.digest, sending.SendOrder(list(telling.send)))
     node.release.reconsider(conn, ucr)
-    return issued
+    return issued, unsure
 
 
-def _lifting(conn: Connection, digest: bytes, payload: dict[str, Any]) -> dict[str, JsonValue]:
+def _lifting(
+    conn: Connection, did: str, digest: bytes, payload: dict[str, Any]
+) -> dict[str, JsonValue]:
     """The reference to the hold that is lifted, and its containers."""
     hold = documents.get(conn, digest)
     facts = registry.examine(EVENT, hold.payload).view if hold and hold.type == EVENT else None
     if hold is None or facts is None or facts.facts.get("event") != "HOLD":
         raise NotFoundError("hold_unknown", digest.hex()[:16])
+    _require_open(conn, did, hold)
     reference: dict[str, JsonValue] = {
         "type": EVENT,
         "number": hold.number,
         "digest": digest.hex(),
     }
-    boxes: list[JsonValue] = [{"number": box} for box in facts.containers]
+    held: list[JsonValue] = [{"number": box} for box in facts.containers]
     return {
         "lifts": reference,
-        **({"containers": boxes} if boxes and "containers" not in payload else {}),
+        **({"containers": held} if held and "containers" not in payload else {}),
     }
+
+
+def _require_open(conn: Connection, did: str, hold: StoredDocument) -> None:
+    """No lifting of this hold by `did` counts already; ConflictError `hold_lifted` names it."""
+    for each in documents.find_all(conn, type=EVENT, consignment=hold.consignment):
+        good = each.verdict in (None, Outcome.PASSED.value) and each.revoked_at is None
+        if not good or each.issuer != did:
+            continue
+        facts = registry.examine(EVENT, each.payload).view.facts
+        if facts.get("event") == "LIFT" and facts.get("lifts") == hold.digest.hex():
+            lifting = each.digest.hex()
+            raise ConflictError("hold_lifted", f"{each.number} lifted it", document=lifting)

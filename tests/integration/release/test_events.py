@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from protocols import times
-from schemas.errors import NotFoundError
+from schemas.errors import ConflictError, NotFoundError, RefusedError
 from testnet.story.documents import load_story
 from tests.support.network import did_of
 
@@ -85,10 +85,34 @@ async def test_milestones_travel_silence_is_shown_and_holds_are_of_containers(
         assert found["silent"] == []
         assert int(found["TRANSHIPPED"]["lateMinutes"]) >= 1199
         assert found["DISCHARGED"]["progress"] == "due"
+        await _strange_boxes(nodes)
         trace = await road.operator(port).aget(f"/v1/trace/consignments/{road.UCR}")
         events = [one for one in trace["events"] if one.get("type") == "logistics-event"]
         assert any(one.get("leaf") for one in events)
         await _hold(nodes)
+
+
+async def _strange_boxes(nodes: dict[str, Node]) -> None:
+    """A container of no paper: refused where the papers are, a warning where there are none."""
+    path, strange = f"/v1/consignments/{road.UCR}/events", "MSKU0000006"
+    told_of = {"event": "GATE_IN", "containers": [strange], "place": "NLRTM"}
+    for event in (told_of, told_of | {"event": "HOLD", "reason": "x"}):
+        with pytest.raises(RefusedError) as refused:
+            await road.operator(nodes["nl-port"]).apost(path, event)
+        assert (refused.value.code, refused.value.detail) == (
+            "container_not_of_consignment", strange,
+        )  # fmt: skip
+    elsewhere = nodes["nl-customs"]  # It got no paper of the consignment.
+    send = {"send": [did_of("nl-port")]}
+    made = await road.operator(elsewhere).apost(path, told_of | send)
+    assert [one["rule"] for one in made["warnings"]] == ["TEL-001"]
+
+    async def shown() -> list[dict[str, Any]]:
+        found = await road.operator(nodes["nl-port"]).aget(path.replace("events", "milestones"))
+        return [one for one in found["containers"] if one["container"] == strange]
+
+    (one,) = await road.eventually(shown)
+    assert one["named"] is False
 
 
 async def _hold(nodes: dict[str, Node]) -> None:
@@ -111,5 +135,9 @@ async def _hold(nodes: dict[str, Node]) -> None:
     await road.operator(port).apost(
         f"{path}/events", {"event": "LIFT", "lifts": hold["digest"], "reason": "door replaced"}
     )
+    again = {"event": "LIFT", "lifts": hold["digest"], "reason": "door replaced"}
+    with pytest.raises(ConflictError) as twice:
+        await road.operator(port).apost(f"{path}/events", again)
+    assert twice.value.code == "hold_lifted"
     made = await road.decision(port)
     assert next(one for one in made["conditions"] if one["id"] == "REL-045")["state"] == "met"
