@@ -201,8 +201,11 @@ class AnchorService:
 
     def _add(
         self, conn: Connection, place: Place, head: StoredCheckpoint, opened: bool
-    ) -> StoredAnchor:
+    ) -> StoredAnchor | None:
         _, relayer = self.node.chain.require()
+        last = anchors.newest(conn, place, self.node.log.origin)
+        if last is not None and head.size <= last.size:
+            return None  # the operator and the loop looked in the same moment
         origin, now = self.node.log.origin, self.node.clock.now_ms()
         named = origin_hash(origin)
         if not opened and not _opening(conn, named, relayer.account, place):

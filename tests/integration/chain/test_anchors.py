@@ -130,6 +130,23 @@ async def test_the_log_is_anchored_and_its_proof_convinces_without_network(tmp_p
         assert "pratique_chain_transactions_open" in exposed
 
 
+async def test_who_looks_in_the_same_moment_anchors_once(tmp_path: Path) -> None:
+    async with devchain() as chain:
+        home = home_of(tmp_path / "home", chain, anchor_interval=3600, anchor_leaves=100)
+        async with running(home) as node:
+            await grow(node)
+            await anchored(node, 3)
+            await grow(node)
+
+            async def signed() -> bool:
+                head = await node.anchor._head()
+                return head is not None and head.size == 6
+
+            await until(signed)
+            made = await asyncio.gather(*(node.anchor.look(now=True) for _ in range(4)))
+            assert [one.size for one in made if one is not None] == [6]
+
+
 async def test_the_operator_sees_asks_for_and_exports_anchors(tmp_path: Path) -> None:
     async with devchain() as chain:
         home = home_of(tmp_path / "home", chain, anchor_interval=3600, anchor_leaves=100)
