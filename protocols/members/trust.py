@@ -25,6 +25,7 @@ from protocols.members import reading
 from protocols.members.anchor_contracts import AnchorContractEntry, read_anchor_contract
 from protocols.members.anchors import AnchorEntry, read_anchor
 from protocols.members.arbiters import ArbiterEntry, read_arbiter
+from protocols.members.consistency import require_consistent
 from protocols.members.entries import (
     Agreement,
     AlgorithmEntry,
@@ -300,7 +301,7 @@ def require_next(current: MemberList, following: MemberList) -> None:
         )
     if following.issued_at < current.issued_at:
         raise RefusedError("member_list_not_next", "it was issued before the version it follows")
-    _require_consistent(following)
+    require_consistent(following)
     _require_history(current, following)
 
 
@@ -424,7 +425,7 @@ def _fields(payload: bytes) -> Fields:
 
 def _read(envelope: jws.MultiJws, signed: bytes) -> MemberList:
     opened = read_payload(envelope.payload, signed)
-    _require_consistent(opened)
+    require_consistent(opened)
     return opened
 
 
@@ -459,53 +460,3 @@ def read_payload(payload: bytes, signed: bytes) -> MemberList:
         arbiters=tuple(map(read_arbiter, fields.children("arbiters", 100))),
         anchor_contracts=tuple(map(read_anchor_contract, fields.children("anchorContracts", 100))),
     )
-
-
-def _require_one_log(logs: tuple[LogEntry, ...]) -> None:
-    """The epochs of one origin are of one node and key: an origin never gets another (R16)."""
-    first: dict[str, LogEntry] = {}
-    for entry in logs:
-        known = first.setdefault(entry.origin, entry)
-        if (known.did, known.vkey) != (entry.did, entry.vkey):
-            raise MalformedError(reading.CODE, f"{entry.origin} has two keys", pointer="/logs")
-
-
-def _require_consistent(opened: MemberList) -> None:
-    """One DID, platform, key id, key and origin each; keys serve one purpose (R1)."""
-    owners: tuple[NodeEntry | PartyEntry, ...] = (*opened.nodes, *opened.parties)
-    keys = [key for owner in owners for key in owner.keys]
-    different = reading.require_different
-    different((owner.did for owner in owners), "a member", "/nodes")
-    different((node.platform for node in opened.nodes if node.platform), "a platform", "/nodes")
-    different((key.kid for key in keys), "a key id", "/nodes")
-    roots = [key.thumbprint() for key in opened.roots.keys]
-    different((*(key.public.thumbprint() for key in keys), *roots), "a key", "/nodes")
-    different((f"{log.origin} {log.epoch}" for log in opened.logs), "a log", "/logs")
-    _require_one_log(opened.logs)
-    different((entry.origin for entry in opened.registries), "a registry", "/registries")
-    different((entry.id for entry in opened.algorithms), "an algorithm", "/algorithms")
-    different((entry.name for entry in opened.arbiters), "an arbiter", "/arbiters")
-    different((entry.id.hex() for entry in opened.arbiters), "an arbiter", "/arbiters")
-    contracts = opened.anchor_contracts
-    different((entry.name for entry in contracts), "a contract", "/anchorContracts")
-    different((entry.place.id.hex() for entry in contracts), "a contract", "/anchorContracts")
-    members = {node.did for node in opened.nodes}
-    named = (
-        *((party.host, "/parties") for party in opened.parties),
-        *((entry.did, "/issuers") for entry in opened.issuers),
-        *((log.did, "/logs") for log in opened.logs),
-        *((entry.did, "/registries") for entry in opened.registries),
-    )
-    for did, pointer in named:
-        if did not in members:
-            raise MalformedError(reading.CODE, f"{did} is not a member", pointer=pointer)
-    for key in keys:
-        _require_compromise(key, opened.issued_at)
-
-
-def _require_compromise(key: ListedKey, issued_at: datetime) -> None:
-    since, announced = key.compromised_from, key.compromise_announced
-    if since is not None and announced is not None and not since <= announced <= issued_at:
-        raise MalformedError(
-            reading.CODE, f"{key.kid}: a compromise is announced after it began and by the list"
-        )
