@@ -51,10 +51,10 @@ class Held:
         async def nothing() -> int:
             return 0
 
-        self._service._issue_some = nothing  # type: ignore[method-assign]
+        self._service._issue_some = nothing  # type: ignore[method-assign] # held still
 
     def let_go(self) -> None:
-        self._service._issue_some = self._issue_some  # type: ignore[method-assign]
+        self._service._issue_some = self._issue_some  # type: ignore[method-assign] # goes on
         self._service.wake()
 
 
