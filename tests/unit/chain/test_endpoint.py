@@ -25,20 +25,22 @@ from protocols.evm.keys import SoftwareEvmSigner, keccak256
 from protocols.evm.title import padded, word
 from protocols.evm.transaction import FREE, Transaction, sign
 from schemas.errors import UnavailableError
-from testnet.devchain import DEFAULT_CHAIN_ID, DevChain
+from testnet.devchain import DEFAULT_CHAIN_ID, DevChain, DevChainSettings
 from testnet.devchain_evm import MAX_LEAD, DevEvm
 
 SIGNER = SoftwareEvmSigner(keccak256(b"relayer"))
 ORIGIN = b"o" * 32
+#: It mines when it is told to: what is sent together stands in one block, however slow we are.
+ON_DEMAND = DevChainSettings(block_time=86_400.0)
 
 
 def endpoint(url: str, **changes: Any) -> Endpoint:
-    return Endpoint(url, **({"deadline": 5.0, "max_answer": 1_000_000} | changes))
+    return Endpoint(url, **({"deadline": 60.0, "max_answer": 1_000_000} | changes))
 
 
 @asynccontextmanager
 async def devchain() -> AsyncIterator[tuple[DevChain, Endpoint]]:
-    chain = DevChain()
+    chain = DevChain(ON_DEMAND)
     await chain.start()
     rpc = endpoint(chain.url)
     try:
@@ -53,6 +55,7 @@ def raw(nonce: int, to: bytes, data: bytes) -> bytes:
 
 
 async def test_everything_that_is_asked_of_a_chain_is_answered() -> None:
+    begin = int(time.time())
     async with devchain() as (chain, rpc):
         code = contracts.load(ANCHORS)
         assert await rpc.chain_id() == DEFAULT_CHAIN_ID
@@ -88,7 +91,7 @@ async def test_everything_that_is_asked_of_a_chain_is_answered() -> None:
         assert await rpc.gas_price() == 0
         with pytest.raises(UnavailableError):
             await rpc.call(chain.anchors, b"\xff\xff\xff\xff", "latest")
-        assert abs(block.time - time.time()) <= MAX_LEAD + 1
+        assert begin <= block.time <= time.time() + MAX_LEAD
 
 
 async def test_a_client_connects_by_itself_and_asserts_the_contract() -> None:
@@ -159,7 +162,7 @@ def test_block_times_never_run_far_ahead_of_the_clock() -> None:
 
 def test_the_chains_libraries_do_not_raise_the_recursion_limit_for_the_process() -> None:
     code = "import sys, ledger.chain, testnet.devchain; sys.exit(sys.getrecursionlimit() != 1000)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from node.verification.canonicaliser import OfflineCanonicaliser
+from tests.unit.data_integrity.rdf_world import UNHURRIED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,5 +15,5 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[OfflineCanonicaliser]:
-    with OfflineCanonicaliser() as found:
+    with OfflineCanonicaliser(UNHURRIED) as found:
         yield found

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner
 
 from node.cli.main import build
+from node.verification import offline
 from node.verification.canonicaliser import OfflineCanonicaliser
 from node.verification.contexts import ContextStore
 from protocols import base64url, jws, member_list
@@ -23,6 +24,7 @@ from schemas.findings import Outcome
 from tests.shared import shared_path
 from tests.support import evidence_world as world
 from tests.support.title_world import NOW, ecdsa
+from tests.unit.data_integrity.rdf_world import UNHURRIED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +54,7 @@ def members(**changes: object) -> dict:
 
 def proven(document: dict | None = None) -> bytes:
     made = data_integrity.draft(document or members(), OWN, created=world.ISSUED, rdf=True)
-    with OfflineCanonicaliser() as machine:
+    with OfflineCanonicaliser(UNHURRIED) as machine:
         forms = machine.forms(made.inputs, contexts())
     return json.dumps(data_integrity.complete(made, OWN, forms)).encode()
 
@@ -60,7 +62,7 @@ def proven(document: dict | None = None) -> bytes:
 def verify(file: bytes, store: ContextStore | None) -> Report:
     rdf = None
     if store is not None:
-        with OfflineCanonicaliser() as machine:
+        with OfflineCanonicaliser(UNHURRIED) as machine:
             inputs = foreign_steps.rdf_inputs(Case(file, world.MEMBERS, NOW))
             rdf = Rdf(store.bodies, machine.forms(inputs, store), store.resources)
     report, verified = verify_document(
@@ -139,7 +141,11 @@ def test_a_file_that_cannot_be_read_needs_no_canonical_form() -> None:
         assert foreign_steps.rdf_inputs(Case(file, world.MEMBERS, NOW)) == ()
 
 
-def test_it_is_verified_offline_with_a_folder_of_contexts(tmp_path: Path) -> None:
+def test_it_is_verified_offline_with_a_folder_of_contexts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unhurried = partial(OfflineCanonicaliser, UNHURRIED)
+    monkeypatch.setattr(offline, "OfflineCanonicaliser", unhurried)
     file, trust, folder = tmp_path / "vc.json", tmp_path / "trust", tmp_path / "contexts"
     signed = member_list.sign_list(world.draft().payload(), [ecdsa("founder", "root")])
     trust.write_bytes(member_list.write_export([signed]))

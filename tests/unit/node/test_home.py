@@ -47,7 +47,9 @@ def test_a_killed_owner_leaves_no_lock_behind(tmp_path: Path) -> None:
         "lock = Home(Path(sys.argv[1])).lock(); lock.__enter__(); os.kill(os.getpid(), 9)"
     )
     root = Path(__file__).parents[3]
-    killed = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=root, check=False)
+    killed = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], cwd=root, check=False, timeout=120
+    )
     assert killed.returncode == -9
     with Home(tmp_path).lock():
         pass

@@ -35,7 +35,7 @@ def test_another_process_does_not_find_it_before_its_node_listens() -> None:
         "except OSError as error: print(error)\n"
     )
     told = subprocess.run(
-        [sys.executable, "-c", search], capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", search], capture_output=True, text=True, timeout=120, check=True
     )
     assert told.stdout == "no free loopback port among 1 that were tried\n", told.stderr
 
@@ -52,6 +52,8 @@ def test_its_node_may_listen_there_stop_and_listen_again() -> None:
 def test_preferred_ports_are_taken_together_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     block = ports.free_port()
     monkeypatch.setattr(ports, "PREFERRED", block - 1)  # its second is kept already
+    low, high = range(20_000, block - 1), range(block + 2, 32_000)  # nor are they found by chance
+    monkeypatch.setattr(ports, "OTHERS", max(low, high, key=len))
     others = ports.free_ports(3)
     assert len(set(others)) == 3
     assert not {block - 1, block, block + 1} & set(others)
