@@ -173,7 +173,11 @@ class SwitchedKeyring(Keyring):
 
 def _with(signatory: Signatory, certificates: Iterable[bytes]) -> Signatory:
     anchors = tuple(AnchorEntry(PLATFORM, signatory.name, der, _ALWAYS) for der in certificates)
-    return replace(signatory, keys=(*signatory.keys, *certified(anchors)))
+    return replace(
+        signatory,
+        keys=(*signatory.keys, *certified(anchors)),
+        anchors=(*signatory.anchors, *anchors),
+    )
 
 
 def read_certificate(pem: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
@@ -136,9 +137,9 @@ def _verify(context: Context, held: Issuance, parsed: Signed) -> None:
     Raises as `Signatory.verify`. What neither a list nor the operator names cannot be told here.
     """
     at, first = times.from_ms(held.created_at), None
-    for signatory in _signatories(context, held):
+    for signatory, read in _signatories(context, held, parsed):
         try:
-            signatory.verify(parsed, at)
+            signatory.verify(read, at)
         except TradeError as error:
             first = first or error
         else:
@@ -147,18 +148,21 @@ def _verify(context: Context, held: Issuance, parsed: Signed) -> None:
         raise first
 
 
-def _signatories(context: Context, held: Issuance) -> Iterator[Signatory]:
+def _signatories(
+    context: Context, held: Issuance, parsed: Signed
+) -> Iterator[tuple[Signatory, Signed]]:
     who = _carrier(context, held)
     if DID.fullmatch(who) is None:
         name = load(context.home.settings_file).ebl.counterparts
         outside = counterparts.read(context.home.path, name).get(who)
         if outside is not None and outside.certificates:
-            yield counterparts.foreign_carrier(outside)
+            yield counterparts.foreign_carrier(outside), parsed
         return
     if held.side == CARRIER and held.title is None:
-        yield _plain(context)
+        # Our own key needs no certificate to speak for us.
+        yield _plain(context), replace(parsed, x5c=())
     for members in reversed(context.lists.values()):
-        yield counterparts.member_carrier(members, who)
+        yield counterparts.member_carrier(members, who), parsed
 
 
 def _plain(context: Context) -> Signatory:

@@ -23,7 +23,7 @@ from protocols.pint.envelope import EblEnvelope, open_envelope_manifest, read_en
 from protocols.pint.history import Relation
 from protocols.pint.judgement import BILL, Judgement, Outcome
 from protocols.pint.receiver import Receiver
-from protocols.pint.refusal import EnvelopeRefusedError
+from protocols.pint.refusal import EnvelopeRefusedError, bad_signature
 from protocols.pint.tracking import parse_registry_uri
 from protocols.pint.words import Response
 from protocols.title import operation as title_operation
@@ -144,10 +144,6 @@ def _judgement(case: _Case) -> Judgement:
     )
 
 
-def _bad_signature(code: str, detail: str) -> EnvelopeRefusedError:
-    return EnvelopeRefusedError(Response.BSIG, code, detail)
-
-
 @lru_cache(maxsize=1024)
 def _passed(step_id: str, reason: str = "", code: str = "") -> Check:
     """Made once: nearly all envelopes pass nearly all steps, with the same few words."""
@@ -210,7 +206,7 @@ def pint_04_platforms(case: _Case) -> Check:
     """PINT-04: every platform anywhere in the chain is listed (R7)."""
     for item in case.entries:
         if case.platform(item.entry.platform) is None:
-            raise _bad_signature("pint_platform_unknown", "a platform in the chain is not listed")
+            raise bad_signature("pint_platform_unknown", "a platform in the chain is not listed")
         for transaction in item.entry.transactions:
             for party in (transaction.actor, transaction.recipient):
                 if party is not None and case.platform(party.platform) is None:
@@ -254,7 +250,7 @@ def pint_06_issuance(case: _Case) -> Check:
     issue = first.transactions[0]
     carrier = case.receiver.keyring.carrier(issue.actor)
     if carrier is None:
-        raise _bad_signature("pint_carrier_unknown", "the carrier that issued is not listed")
+        raise bad_signature("pint_carrier_unknown", "the carrier that issued is not listed")
     if case.entries[0].jws.checksum not in case.receiver.verified:
         carrier.verify(case.issuance[0], min(issue.at, case.receiver.now))
     return _passed("PINT-06")
@@ -301,7 +297,7 @@ def pint_09_history(case: _Case) -> Check:
 def pint_10_last_entry(case: _Case) -> Check:
     """PINT-10: the manifest was signed for this last entry."""
     if case.signed_manifest[1].last != case.entries[-1].jws.checksum:
-        raise _bad_signature("pint_manifest_stale", "the manifest is for another last entry")
+        raise bad_signature("pint_manifest_stale", "the manifest is for another last entry")
     return _passed("PINT-10")
 
 
@@ -311,9 +307,9 @@ def pint_11_document(case: _Case) -> Check:
     case.document = strict_json.canonical(case.read.document)
     checksum = sha256(case.document)
     if case.signed_manifest[1].document != checksum:
-        raise _bad_signature("pint_document_altered", "the manifest is for another document")
+        raise bad_signature("pint_document_altered", "the manifest is for another document")
     if case.entries[-1].entry.document != checksum:
-        raise _bad_signature("pint_document_altered", "the chain is for another document")
+        raise bad_signature("pint_document_altered", "the chain is for another document")
     if case.issuance[1].document != checksum:
         raise rules.refused("pint_not_as_issued", "the carrier issued another document")
     return _passed("PINT-11")

@@ -2,15 +2,15 @@
 
 PINT 3.0.0 leaves keys to the parties. Here the member list names them: a platform is a member with
 that code, whose keys of purpose `platform` count, or a code for which certificates are listed as
-anchors. A certificate counts for the code that it is listed for and for no other. An anchor may be
-the very certificate a platform signs with, exchanged out of band as most platforms do. A carrier is
-known by the identifier it has as the actor of ISSUE.
+anchors. An anchor may be the very certificate a platform signs with, exchanged out of band as most
+platforms do. Certificates that come with a signature are judged in `protocols.pint.certificates`. A
+carrier is known by the identifier it has as the actor of ISSUE.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from typing_extensions import override
@@ -19,12 +19,12 @@ from protocols.digest import sha256
 from protocols.keys import ALGORITHMS
 from protocols.members.anchors import CREDENTIAL, PLATFORM
 from protocols.members.entries import within
+from protocols.pint import certificates
+from protocols.pint.certificates import Bounds
 from protocols.pint.chain import ISSUANCE_TYPES
-from protocols.pint.refusal import EnvelopeRefusedError
+from protocols.pint.refusal import bad_signature
 from protocols.pint.signed import Check, check_of
-from protocols.pint.words import Response
 from protocols.x509 import path as x509_path
-from protocols.x509.path import Purpose
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from protocols.pint.signed import Signed
 
 MAX_TRIED = 16
-_ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +60,15 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class Signatory:
-    """A platform or carrier with the keys and anchors that are listed for it."""
+    """A platform or carrier with the keys and anchors that are listed for it.
+
+    bounds: what else the list says of who may be certified for it, and until when
+    """
 
     name: str
     keys: tuple[SigningKey, ...] = ()
     anchors: tuple[AnchorEntry, ...] = ()
+    bounds: Bounds = field(default_factory=Bounds)
 
     def verify(self, signed: Signed, at: datetime) -> None:
         """Check that this signatory signed, by a key that stood at the moment `at`.
@@ -73,12 +76,13 @@ class Signatory:
         Raises EnvelopeRefusedError BSIG `pint_key_unknown`, `pint_key_not_valid`,
         `pint_certificate_refused`, `bad_signature`.
         """
+        self.bounds.require_algorithm(signed.alg, at)
         named = [key for key in self.keys if signed.kid is not None and key.kid == signed.kid]
         if named:
             self._try(named, signed, at)
-        elif signed.x5c:
-            self._by_certificate(signed, at)
-        else:
+        if signed.x5c:
+            self._by_certificate(signed, at, named=bool(named))
+        elif not named:
             # A kid that names no listed key is the signer's own word for a certificate's key.
             keys = [key for key in self.keys if signed.kid is None or key.kid is None]
             self._try(keys, signed, at)
@@ -86,37 +90,31 @@ class Signatory:
     def _try(self, keys: list[SigningKey], signed: Signed, at: datetime) -> None:
         fitting = [key for key in keys if key.fits(signed)]
         if not fitting:
-            raise _bad("pint_key_unknown", f"no key is listed for {self.name} by this name")
+            raise bad_signature(
+                "pint_key_unknown", f"no key is listed for {self.name} by this name"
+            )
         valid = [key for key in fitting if within(at, key.valid_from, key.valid_until)]
         if not valid:
-            raise _bad("pint_key_not_valid", f"the key of {self.name} did not stand at that time")
+            detail = f"the key of {self.name} did not stand at that time"
+            raise bad_signature("pint_key_not_valid", detail)
         tried = valid[:MAX_TRIED]
         if not any(key.check(signed.alg, signed.signature, signed.signing_input) for key in tried):
-            raise _bad("bad_signature", "the signature does not fit the key and the bytes")
+            detail = "the signature does not fit the key and the bytes"
+            raise bad_signature("bad_signature", detail)
 
-    def _by_certificate(self, signed: Signed, at: datetime) -> None:
-        anchors = [anchor for anchor in self.anchors if anchor.valid_at(at)]
-        if not anchors:
-            raise _bad("pint_key_unknown", f"no certificate is listed for {self.name}")
-        # Without a witness nobody knows whether it was before the revocation (R17).
-        revoked = {one.sha256: _ALWAYS for anchor in self.anchors for one in anchor.revoked}
-        try:
-            path = x509_path.validate(
-                signed.x5c,
-                [anchor.certificate for anchor in anchors],
-                at,
-                purpose=Purpose.PLATFORM,
-                revoked=revoked,
-            )
-        except TradeError as error:
-            raise _bad("pint_certificate_refused", error.detail) from None
-        check = check_of(path.leaf.public_key())
+    def _by_certificate(self, signed: Signed, at: datetime, *, named: bool) -> None:
+        """`x5c` is never passed over, not even beside a key that the list names (R7)."""
+        if not any(anchor.valid_at(at) for anchor in self.anchors):
+            code = "pint_certificate_refused" if named else "pint_key_unknown"
+            raise bad_signature(code, f"no certificate is listed for {self.name}")
+        leaf = certificates.leaf_of(signed.x5c, self.anchors, self.bounds, at)
+        check = check_of(leaf.public_key())
         if check is None or not check(signed.alg, signed.signature, signed.signing_input):
-            raise _bad("bad_signature", "the signature does not fit the certificate's key")
-
-
-def _bad(code: str, detail: str) -> EnvelopeRefusedError:
-    return EnvelopeRefusedError(Response.BSIG, code, detail)
+            if named:
+                detail = "kid names another key than the certificate's"
+                raise bad_signature("pint_certificate_refused", detail)
+            detail = "the signature does not fit the certificate's key"
+            raise bad_signature("bad_signature", detail)
 
 
 class Keyring(Protocol):
@@ -147,7 +145,18 @@ class MemberKeyring(Keyring):
         # As the look-ups give it: keys end with their algorithms.
         owner = None if node is None else self.members.node(node.did)
         keys = () if owner is None else tuple(listed(owner.keys, "platform", None))
-        return Signatory(code, (*keys, *certified(anchors)), anchors)
+        bounds = Bounds(
+            PLATFORM,
+            did=None if owner is None else owner.did,
+            keys=() if owner is None else owner.keys,
+            others=tuple(
+                anchor
+                for anchor in self.members.anchors
+                if anchor.purpose == PLATFORM and anchor.subject != code
+            ),
+            algorithms=certificates.algorithm_ends(self.members),
+        )
+        return Signatory(code, (*keys, *certified(anchors)), anchors, bounds)
 
     @override
     def carrier(self, issuer: TransactionParty) -> Signatory | None:
@@ -160,7 +169,9 @@ class MemberKeyring(Keyring):
         anchors = self._anchors(CREDENTIAL, did)
         # A title key signs objects of our own typ only (R1); a certified one what DCSA shows.
         keys = tuple(listed(owner.keys, "title", typ))
-        return Signatory(did, (*keys, *certified(anchors)), anchors)
+        ends = certificates.algorithm_ends(self.members)
+        bounds = Bounds(CREDENTIAL, did, owner.keys, algorithms=ends)
+        return Signatory(did, (*keys, *certified(anchors)), anchors, bounds)
 
     def _anchors(self, purpose: str, subject: str) -> tuple[AnchorEntry, ...]:
         return tuple(

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from protocols.pint.words import Response
 from schemas.errors import RefusedError
-
-if TYPE_CHECKING:
-    from protocols.pint.words import Response
 
 
 class EnvelopeRefusedError(RefusedError):
@@ -19,3 +15,8 @@ class EnvelopeRefusedError(RefusedError):
     def __init__(self, response: Response, code: str, detail: str, *, pointer: str = "") -> None:
         super().__init__(code, detail, pointer=pointer)
         self.response = response
+
+
+def bad_signature(code: str, detail: str) -> EnvelopeRefusedError:
+    """BSIG: it cannot be told who signed; that says nothing of the content (PINT 3.0.0)."""
+    return EnvelopeRefusedError(Response.BSIG, code, detail)

@@ -7,7 +7,8 @@ time-stamp proves until when a document was signed, as witnesses do (R17).
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from protocols import times, timestamp
@@ -65,14 +66,29 @@ def examine_path(case: Case) -> None:
 
 
 def _certified_key(case: Case, leaf: Certificate, kid: str) -> ListedKey:
+    """What the leaf certifies; a key that the list names by another id stands as it is listed."""
+    public, owner = x509_path.key_of(leaf, kid), case.members.node(did_of(kid))
+    mark = public.thumbprint()
+    for key in _gravest_first(owner.keys if owner else ()):
+        if key.public.thumbprint() == mark:
+            return replace(key, public=public)
     key = ListedKey(
-        x509_path.key_of(leaf, kid),
-        "credential",
-        did_of(kid),
-        leaf.not_valid_before_utc,
-        leaf.not_valid_after_utc,
+        public, "credential", did_of(kid), leaf.not_valid_before_utc, leaf.not_valid_after_utc
     )
     return case.members.within_algorithm(key)
+
+
+def _gravest_first(keys: Iterable[ListedKey]) -> list[ListedKey]:
+    """Compromised ones, then those of other purposes (R1), then the ones that last longest."""
+    ends = datetime.max.replace(tzinfo=UTC)
+    return sorted(
+        keys,
+        key=lambda key: (
+            key.compromised_from is None,
+            key.purpose == "credential",
+            -(key.valid_until or ends).timestamp(),
+        ),
+    )
 
 
 def cred_15_certificates(case: Case) -> Check:

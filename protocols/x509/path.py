@@ -139,7 +139,7 @@ def validate(
     for number, certificate in enumerate(path, start=1):
         last = number == len(path)
         _require_link(certificate, above)
-        _require_time(certificate, at, revoked or {})
+        require_time(certificate, at, revoked or {})
         self_issued = same(certificate.subject, certificate.issuer)
         if last or not self_issued:
             names.check(certificate)
@@ -227,10 +227,11 @@ def _signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     return True
 
 
-def _require_time(
+def require_time(
     certificate: x509.Certificate, at: datetime, revoked: Mapping[bytes, datetime]
 ) -> None:
-    """§6.1.3 (a) (2), (3)."""
+    """§6.1.3 (a) (2), (3): raises RefusedError `certificate_not_yet_valid`, `certificate_expired`,
+    `certificate_path_revoked`."""
     if at < certificate.not_valid_before_utc:
         raise RefusedError("certificate_not_yet_valid", "a certificate was not valid yet")
     if at > certificate.not_valid_after_utc:

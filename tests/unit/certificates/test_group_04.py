@@ -197,6 +197,37 @@ def test_group_04_a_listed_key_with_its_own_certificate_passes() -> None:
     assert verify([own.der, MIDDLE.der], signer=signer).verdict is Outcome.PASSED
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"compromised": NOW - timedelta(days=1)}, "key_compromised"),
+        ({"key_ends": NOW - timedelta(minutes=30)}, "key_not_current"),
+    ],
+)
+def test_r17_a_lost_or_ended_key_does_not_come_back_under_another_id_by_its_certificate(
+    changes: dict[str, datetime], expected: str
+) -> None:
+    listed = members(**changes)
+    number = int.from_bytes(pki.sha256(b"cn-cert credential"), "big") >> 1
+    key = ec.derive_private_key(number, ec.SECP256R1())
+    own = pki.leaf(MIDDLE, ISSUER, key)
+    renamed = SoftwareSigner(f"{ISSUER}#nobody-knows-it", key)
+    check = verify([own.der, MIDDLE.der], signer=renamed, listed=listed).check("CRED-02")
+    assert check is not None
+    assert (check.outcome, check.code) == (Outcome.FAILED, expected)
+
+
+def test_r1_a_certificate_makes_no_credential_key_of_one_listed_for_something_else() -> None:
+    number = int.from_bytes(pki.sha256(b"cn-cert exchange"), "big") >> 1
+    key = ec.derive_private_key(number, ec.SECP256R1())
+    own = pki.leaf(MIDDLE, ISSUER, key)
+    renamed = SoftwareSigner(f"{ISSUER}#nobody-knows-it", key)
+    assert ecdsa("cn-cert", "exchange").public().thumbprint() == renamed.public().thumbprint()
+    check = verify([own.der, MIDDLE.der], signer=renamed).check("CRED-02")
+    assert check is not None
+    assert (check.outcome, check.code) == (Outcome.FAILED, "key_wrong_purpose")
+
+
 def test_group_04_a_chain_in_reverse_or_with_a_gap_is_refused() -> None:
     refused(verify([MIDDLE.der, LEAF.der]), "certificate_order")
     refused(verify([MIDDLE.der, LEAF.der, ROOT.der]), "certificate_order")
