@@ -1,7 +1,8 @@
 """Certification authorities and a time-stamp server for tests, with times that a test chooses.
 
 The server writes RFC 3161 responses in DER itself, because `openssl ts` stamps with the machine's
-clock only; one test asks that one, too. Keys follow from names, so they are the same in every run.
+clock only; one test asks that one, too. Keys follow from names and ECDSA is deterministic (RFC
+6979), so what they sign is the same in every run.
 """
 
 from __future__ import annotations
@@ -84,7 +85,9 @@ def make(spec: Spec, by: Authority | None = None) -> Authority:
     ]
     for value, critical in _extensions(spec) + identifiers:
         builder = builder.add_extension(value, critical)
-    signed = builder.sign(by.key if by else key, spec.digest)
+    own = by.key if by else key
+    deterministic = True if isinstance(own, ec.EllipticCurvePrivateKey) else None
+    signed = builder.sign(own, spec.digest, ecdsa_deterministic=deterministic)
     return Authority(spec, signed.public_bytes(Encoding.DER), key)
 
 
@@ -220,7 +223,8 @@ class Server:
         )
         signed = tlv(0x31, *attributes)
         key = self.certificate.key
-        signature = key.sign(signed + b"x" * break_signature, ec.ECDSA(hashes.SHA256()))
+        method = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+        signature = key.sign(signed + b"x" * break_signature, method)
         loaded = x509.load_der_x509_certificate(self.certificate.der)
         signer = tlv(
             0x30,
