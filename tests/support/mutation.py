@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("schemas", "protocols", "ledger", "interop", "node", "testnet")
-STEP_SECONDS = 30
+STEP_SECONDS = 120
 _NUMBER = re.compile(r"([A-Z]{2,6}-\d{2}): ")
 _ANSWERS = frozenset({"Check", "Check | None"})
 _REPLACEMENT = "__the_step_that_was_taken_out__"

@@ -60,9 +60,10 @@ def world_case(at: datetime) -> Case:
     return case
 
 
+@pytest.mark.timeout(900)
 def test_without_some_step_a_test_fails() -> None:
-    """Other steps every day, so that none is forgotten; the long form takes all."""
-    code, killers = mutated("--sample", "6", "--seed", str(datetime.now(UTC).toordinal()))
+    """The same steps in every run that guards a landing; the long form takes all."""
+    code, killers = mutated("--sample", "6", "--seed", "0")
     assert code == 0, killers
     assert len(killers) == 6
     assert all(killers.values())
