@@ -427,7 +427,8 @@ def test_group_25_openssl_answers_our_query_and_we_verify_its_answer(tmp_path: P
     )
     (tmp_path / "q.tsq").write_bytes(timestamp.request(DATA, 77))
     command = [openssl, "ts", "-reply", "-config", "tsa.cnf", "-queryfile", "q.tsq", "-out", "r"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=30)
+    before = datetime.now(UTC).replace(microsecond=0)
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
     answer = (tmp_path / "r").read_bytes()
     now = datetime.now(UTC)
-    assert abs(judged(answer, nonce=77, at=now).made - now) < timedelta(minutes=2)
+    assert before <= judged(answer, nonce=77, at=now).made <= now
