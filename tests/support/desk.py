@@ -90,12 +90,14 @@ def issued_by(client: OperatorClient, n: int) -> dict[str, Any]:
 
 
 def _until(client: OperatorClient, n: int, wanted: Any) -> dict[str, Any]:
-    for _ in range(400):
+    end = time.monotonic() + 60
+    while True:
         kept = client.get(f"{MANY}/{n}")
         if wanted(kept["state"]):
             return dict(kept)
+        if time.monotonic() > end:
+            raise AssertionError(kept)
         time.sleep(0.05)
-    raise AssertionError(kept)
 
 
 def subject_at(client: OperatorClient, n: int) -> Subject:

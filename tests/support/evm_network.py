@@ -53,7 +53,7 @@ class Deployer:
         signed = sign(Transaction(chain, nonce, to, data, gas, FREE), self.signer)
         said = await self.client.send(signed.raw)
         assert said.kind == "taken", said
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             found = await self.client.sightings(signed.hash)
             if found:

@@ -157,7 +157,7 @@ class Party:
         return await self.node.store.read(job)
 
 
-async def until(condition: Callable[[], Any], *, seconds: float = 30.0) -> None:
+async def until(condition: Callable[[], Any], *, seconds: float = 60.0) -> None:
     """Waits until the (perhaps asynchronous) condition holds; fails after the deadline."""
     async with asyncio.timeout(seconds):
         while True:
@@ -275,7 +275,7 @@ async def party(home: Any, members: MemberList, *, clock: Any = None) -> AsyncIt
     ) as node:
         await node.store.write(applied.create, checkfirst=True)
         # Catching up after the start would otherwise race with what a test does first.
-        await asyncio.wait_for(asyncio.shield(node.exchange._tasks[-1]), 10)
+        await asyncio.wait_for(asyncio.shield(node.exchange._tasks[-1]), 60)
         yield Party(node, recorder, node.exchange.transport)
 
 

@@ -24,7 +24,7 @@ from tests.support import failpoints
 from tests.support.running import running_node
 
 CALLERS = 8
-LIFE_SECONDS = 20.0
+LIFE_SECONDS = 60.0
 ANSWERED, SIGNED = "answered", "signed"
 
 
