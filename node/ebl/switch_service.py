@@ -21,6 +21,7 @@ from node.ebl.switches import (
 from node.http.helpers import json_response, read_json
 from node.http.routes import JSON, Auth, Route
 from node.pint.client import PlatformClient
+from node.store import events
 from node.store.metadata import metadata
 from protocols.fields import Fields
 from protocols.pint.parties import read_code, read_party
@@ -151,7 +152,7 @@ class SwitchService:
     async def _reset(self, _request: web.Request) -> web.Response:
         self.held.require()
         self._sender.clear()
-        await self._node.store.write(forget)
+        await self._node.store.write(forget, self._node.clock.now_ms())
         return web.Response(status=204)
 
     async def _begin(self, request: web.Request) -> web.Response:
@@ -179,8 +180,9 @@ class SwitchService:
         return json_response({"partyName": name})
 
 
-def forget(conn: Connection) -> None:
+def forget(conn: Connection, now_ms: int) -> None:
     """Empties what this node keeps as platform and as carrier; titles and documents stay."""
+    events.record(conn, kind=events.RESET, at=now_ms)
     for table in reversed(metadata.sorted_tables):
         if table.name.startswith(_FORGOTTEN) and table.name != _KEPT:
             conn.execute(table.delete())

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 
 from node.ebl import rows, tables
 from node.ebl.rows import CARRIER, PLATFORM, Call, Issuance, Surrender
+from node.fsck import told_bills as told
 from node.fsck.stored import each, there
 from protocols.pint import issuance, notification, surrender
 from schemas.errors import NotFoundError
@@ -32,7 +33,8 @@ _SENT, _RECEIVED = "sent", "received"
 
 def calls(conn: Connection, context: Context) -> Iterator[str]:
     """FSCK-20: each call is about something kept here, and carries what that matter sends."""
-    return each(conn, context, tables.calls, _faults)
+    yield from told.numbers(conn, tables.calls)
+    yield from each(conn, context, tables.calls, _faults)
 
 
 def _faults(conn: Connection, _context: Context, number: int) -> Iterator[str]:
@@ -92,3 +94,6 @@ def _event_faults(conn: Connection, _context: Context, number: int) -> Iterator[
     bill = {"side": CARRIER, "counterpart": row.counterpart, "reference": row.reference}
     if row.direction == _SENT and not there(conn, tables.issuances, **bill):
         yield f"no bill {row.reference} was put before {row.counterpart}"
+    carried = {"counterpart": row.counterpart, "about": "notice", "body": bytes(row.body)}
+    if row.direction == _SENT and not there(conn, tables.calls, **carried):
+        yield "the call that carries it is lost"

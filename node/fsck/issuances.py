@@ -15,6 +15,7 @@ from node.documents.tables import documents
 from node.ebl import counterparts, rows, tables
 from node.ebl.issuance_carrier import STATES
 from node.ebl.rows import CARRIER, ISSUED, PENDING, PLATFORM, TITLE_REFUSED, VOID, Issuance
+from node.fsck import told_bills as told
 from node.fsck.stored import each, there
 from node.pint.tables import bills as pint_bills
 from node.settings import load
@@ -50,7 +51,9 @@ _WITHOUT = frozenset({PENDING, _REJECTED})
 
 def issuances(conn: Connection, context: Context) -> Iterator[str]:
     """FSCK-18: requests are what their columns say, and their manifests verify as they came in."""
-    return each(conn, context, tables.issuances, _faults)
+    yield from told.numbers(conn, tables.issuances)
+    yield from told.bills(conn)
+    yield from each(conn, context, tables.issuances, _faults)
 
 
 def _faults(conn: Connection, context: Context, number: int) -> Iterator[str]:
@@ -65,6 +68,7 @@ def _faults(conn: Connection, context: Context, number: int) -> Iterator[str]:
     if held.side == CARRIER:
         yield from _intent(conn, held)
     yield from _bill(conn, held)
+    yield from _call(conn, held)
 
 
 def _answer(held: Issuance) -> Iterator[str]:
@@ -183,6 +187,14 @@ def _plain(context: Context) -> Signatory:
 
 def _check(key: PublicKey, alg: str, signature: bytes, data: bytes) -> bool:
     return alg in ALGORITHMS[key.algorithm].header_names and key.verify(signature, data)
+
+
+def _call(conn: Connection, held: Issuance) -> Iterator[str]:
+    """Each side's own word goes out as a call; a lost one would never arrive."""
+    about = "issuance" if held.side == CARRIER else "response"
+    said = held.side == CARRIER or held.state not in _WITHOUT
+    if said and not there(conn, tables.calls, about=about, subject=held.number):
+        yield f"the call that carries its {'request' if held.side == CARRIER else 'answer'} is lost"
 
 
 # -- what came of it ---------------------------------------------------------------------------

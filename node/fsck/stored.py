@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import Connection, Select, Table, inspect, literal, select, text
+from sqlalchemy import Connection, Select, Table, and_, inspect, literal, select, text
 
 from ledger.tables import leaves as leaf_table
 from node.documents.documents import stated
 from node.documents.tables import documents as document_table
+from node.documents.tables import recipients as recipient_table
 from node.exchange.tables import inbox, outbox, receipts_issued, receipts_received
 from node.fsck import messages
 from node.store import dialect
@@ -17,6 +18,7 @@ from node.trust.tables import lists as list_table
 from protocols import jws, member_list
 from protocols.credentials import forms
 from protocols.exchange import receipt
+from protocols.exchange.manifest import DOCUMENT
 from schemas import strict_json
 from schemas.errors import TradeError
 
@@ -119,7 +121,8 @@ def contexts(conn: Connection, context: Context) -> Iterator[str]:  # noqa: ARG0
 
 
 def documents(conn: Connection, context: Context) -> Iterator[str]:
-    """FSCK-04: bytes against the digest and all that a row says of them, signature, leaf."""
+    """FSCK-04: bytes against the digest and all that a row says of them, signature, leaf; to whom
+    each went, as the messages tell that carried it."""
     if not has(conn, document_table):
         return
     for row in pages(conn, select(document_table).order_by(document_table.c.n)):
@@ -137,6 +140,23 @@ def documents(conn: Connection, context: Context) -> Iterator[str]:
             yield f"document {name}: its signature does not verify"
         if row.leaf is not None and not there(conn, leaf_table, leaf_hash=bytes(row.leaf)):
             yield f"document {name}: its leaf is not in the log"
+    if has(conn, recipient_table) and has(conn, outbox):
+        yield from _recipients(conn)
+
+
+def _recipients(conn: Connection) -> Iterator[str]:
+    """Who was sent a document and is not known for it would never hear of its revocation (R11)."""
+    sent, known = outbox.c, recipient_table.c
+    kept = known.digest == sent.document, known.did == sent.peer
+    query = (
+        select(sent.document, sent.peer)
+        .join_from(outbox, document_table, document_table.c.digest == sent.document)
+        .outerjoin(recipient_table, and_(*kept))
+        .where(sent.type.startswith(DOCUMENT, autoescape=True), known.did.is_(None))
+        .distinct()
+    )
+    for digest, did in pages(conn, query.order_by(sent.document, sent.peer)):
+        yield f"document {bytes(digest).hex()}: {did} was sent it and is not among its recipients"
 
 
 def _other_columns(claims: CredentialClaims, file: DocumentFile, row: Any) -> list[str]:

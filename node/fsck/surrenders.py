@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from node.ebl import rows, tables
 from node.ebl.rows import CARRIER, ISSUED, PLATFORM, VOID, Surrender
+from node.fsck import told_bills as told
 from node.fsck.stored import each, there
 from protocols.fields import DID
 from protocols.pint import surrender
@@ -34,7 +35,9 @@ _ANSWERS = {
 
 def surrenders(conn: Connection, context: Context) -> Iterator[str]:
     """FSCK-19: requests and answers are what their columns say, each of an issuance kept here."""
-    return each(conn, context, tables.surrenders, _faults)
+    yield from told.numbers(conn, tables.surrenders)
+    yield from told.surrenders(conn)
+    yield from each(conn, context, tables.surrenders, _faults)
 
 
 def _faults(conn: Connection, _context: Context, number: int) -> Iterator[str]:
@@ -47,6 +50,9 @@ def _faults(conn: Connection, _context: Context, number: int) -> Iterator[str]:
     yield from _bill(conn, held)
     yield from _answer(held)
     yield from _request(conn, held)
+    answered = held.side == CARRIER and held.state in _ANSWERED
+    if answered and not there(conn, tables.calls, about="answer", subject=held.number):
+        yield "the call that carries its answer is lost"
 
 
 def _bill(conn: Connection, held: Surrender) -> Iterator[str]:
@@ -87,6 +93,9 @@ def _request(conn: Connection, held: Surrender) -> Iterator[str]:
         if held.side == CARRIER or sent:
             yield "its request is lost"
         return
+    asks = {"about": "surrender", "subject": held.number}
+    if held.side == PLATFORM and not there(conn, tables.calls, **asks):
+        yield "the call that carries its request is lost"
     said = surrender.read_request(held.body)
     inside = (said.reference, said.relation.reference, said.code, said.reason, said.comments)
     if inside != (held.request, held.reference, held.code, held.reason, held.comments):

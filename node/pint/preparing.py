@@ -35,6 +35,7 @@ from node.pint.building import (
 from node.pint.keys import platform_code, platform_signer
 from node.pint.outgoing import BUILDING, SENDING, Outgoing
 from node.pint.tables import bills as bills_table
+from node.store import events
 from node.title import making, partners
 from node.title.following import host_of
 from node.title.making import Order
@@ -364,6 +365,9 @@ def _keep_signed(
         None, None, None, 0, now, now,
     )  # fmt: skip
     outgoing.put(conn, row)
+    # fsck knows by it what a store that lost the row was about to send.
+    detail = {"transfer": entry.hex(), "bill": bill.document.hex(), "platform": platform}
+    events.record(conn, kind="ebl-begun", at=now, actor=node.did, detail=detail)
     return row
 
 

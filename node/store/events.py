@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row, Select
 
-__all__ = ["Event", "after", "events", "metadata", "of", "record"]
+__all__ = ["RESET", "Event", "after", "events", "metadata", "of", "record"]
 
 MAX_PAGE = 1000
+#: A test emptied what this node keeps as platform and as carrier.
+RESET = "platform-reset"
 
 events = Table(
     "events",

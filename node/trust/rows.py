@@ -95,7 +95,10 @@ def put_request(
         "state": "pending",
         "received_at": now_ms,
     }
-    dialect.insert_or_ignore(conn, requests, values)
+    if dialect.insert_or_ignore(conn, requests, values):
+        # Nobody signs a lost request: that it came is told apart from its row.
+        detail = {"request": request.digest.hex()}
+        events.record(conn, kind="join-request", at=now_ms, actor=request.node.did, detail=detail)
     return True
 
 
@@ -133,7 +136,11 @@ def open_proposals(conn: Connection) -> list[bytes]:
 def put_proposal(
     conn: Connection, digest: bytes, version: int, signed: bytes, state: str, now_ms: int
 ) -> None:
-    """Keep a proposal with the signatures gathered so far."""
+    """Keep a proposal with the signatures gathered so far; the first time tells an event."""
+    known = conn.execute(select(proposals.c.version).where(proposals.c.digest == digest)).first()
+    if known is None:
+        detail = {"digest": digest.hex(), "version": version}
+        events.record(conn, kind="member-list-proposed", at=now_ms, detail=detail)
     values = {
         "digest": digest,
         "version": version,
@@ -156,6 +163,8 @@ def find_proposal(conn: Connection, digest: bytes) -> bytes | None:
 def put_joining(conn: Connection, request: JoinRequest, url: str, now_ms: int) -> None:
     """Remember our own request; an earlier one is forgotten."""
     conn.execute(delete(joining))
+    detail = {"request": request.digest.hex(), "url": url}
+    events.record(conn, kind="join-asked", at=now_ms, actor=request.node.did, detail=detail)
     conn.execute(
         insert(joining).values(
             id=request.digest,

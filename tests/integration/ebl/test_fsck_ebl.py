@@ -11,6 +11,7 @@ from sqlalchemy import delete, insert, select, update
 
 from node import fsck
 from node.documents.tables import documents
+from node.ebl.switch_service import forget
 from node.ebl.tables import calls, issuances, notifications, surrenders
 from node.fsck import stored
 from node.pint.tables import bills as pint_bills
@@ -91,7 +92,8 @@ async def _all_told(node: Node, damages: Iterable[Damage]) -> None:
         found = (await _examined(node, damage, area)).to_check()
         assert (found.id, found.outcome) == (area, Outcome.FAILED), damage
         told = found.evidence["damages"]
-        assert any(one.startswith(f"{TABLES[area].name} ") and words in one for one in told), told
+        named = (f"{TABLES[area].name} ", f"{TABLES[area].name}: ", "event ")
+        assert any(one.startswith(named) and words in one for one in told), told
 
 
 def _other(body: bytes, **changes: Any) -> bytes:
@@ -239,8 +241,36 @@ async def test_what_members_keep_is_whole_and_every_damage_is_told(
             await _all_told(carrier, _of_calls(about, did_of("sg-port")))
         for about in ("response", "surrender"):
             await _all_told(platform, _of_calls(about, did_of("sg-port")))
+        await _all_told(carrier, _gone({"issuance": 1, "answer": 1, "notice": 3}))
+        await _all_told(platform, _gone({"response": 1, "surrender": 1}))
         await _what_it_rests_on(carrier, platform)
         await _a_key_that_fell_later_signed_all_the_same(platform)
+
+
+def _gone(said: Mapping[str, int]) -> Iterator[Damage]:
+    """Whole rows that are gone: seen by the events and by the rows that go with them."""
+    for about, count in said.items():
+        area = {"issuance": 18, "response": 18, "notice": 21}.get(about, 19)
+        lost = [delete(calls).where(calls.c.about == about)]
+        yield f"FSCK-{area}", lost, "the call that carries"
+        yield "FSCK-20", lost, f"rows were written, {sum(said.values()) - count} are here"
+    yield "FSCK-18", [delete(issuances)], "is not in ebl_issuances"
+    yield "FSCK-18", [delete(issuances)], "1 rows were written, 0 are here"
+    yield "FSCK-19", [delete(surrenders)], "is not in ebl_surrenders"
+    yield "FSCK-19", [delete(surrenders)], "1 rows were written, 0 are here"
+    untold = update(events).where(events.c.kind.startswith("ebl-")).values(detail="{")
+    yield "FSCK-18", [untold], "its detail cannot be read"
+
+
+async def test_what_a_test_has_emptied_is_not_missed(tmp_path: Path) -> None:
+    async with running(made(tmp_path)) as nodes:
+        carrier = nodes[CARRIER]
+        await put_up(carrier, bill())
+        await reaches(carrier, "issued")
+        emptied = ("FSCK-18", [delete(calls), delete(issuances)], "is not in ebl_issuances")
+        await _all_told(carrier, [emptied])
+        await carrier.store.write(forget, 1)
+        await _whole(carrier, 0, 0, 0, 0)
 
 
 async def _heard(platform: Node, count: int) -> None:

@@ -8,9 +8,12 @@ import json
 
 import pytest
 
+from node import fsck
+from node.documents.tables import recipients
 from node.operator import OperatorClient
 from protocols.exchange import receipt
 from schemas.errors import MalformedError, NotFoundError, RefusedError
+from schemas.findings import Outcome
 from schemas.registry import example
 from tests.support.exchange_world import until
 from tests.support.network import Member, did_of, make_network, running_network
@@ -138,6 +141,26 @@ async def test_pages_filters_and_unknown_things(pair):
     gone = await run("inbox", "--save", "0" * 64, "x", "--home", made.homes["b"].path)
     assert gone.returncode == 2
     assert "document_unreceived" in gone.stderr
+
+
+async def test_r11_fsck_misses_a_recipient_and_sending_again_mends_it(pair):
+    _, a, _ = pair
+    digest, _ = await issued(a)
+    path, order = f"/v1/documents/{digest}/send", {"to": [did_of("b")]}
+    await client(a).apost(path, order)
+
+    async def examined():
+        return await fsck.run_area(a.store, a.home, a.keys, "FSCK-04")
+
+    assert (await examined()).outcome is Outcome.PASSED
+    await a.store.write(lambda conn: conn.execute(recipients.delete()))
+    found = await examined()
+    assert found.outcome is Outcome.FAILED
+    assert found.reason == (
+        f"document {digest}: {did_of('b')} was sent it and is not among its recipients"
+    )
+    await client(a).apost(path, order | {"again": True})
+    assert (await examined()).outcome is Outcome.PASSED
 
 
 async def test_both_sides_can_archive_the_same_proof(pair):

@@ -108,8 +108,24 @@ async def test_a_joiner_is_admitted_by_the_threshold_and_follows_the_list(
         assert "witness" in beta.members.current.logs_of(beta.did)[0].policy
         assert alpha.members.current.logs_of(alpha.did)[0].policy.endswith("quorum none\n")
         told = await beta.store.read(events.after, 0, 100)
-        assert [one.kind for one in told] == ["member-list"] * 3
-        assert all(one.leaf for one in told)
+        assert [one.kind for one in told] == ["join-asked", *["member-list"] * 3]
+        assert all(one.leaf for one in told[1:])
+
+
+async def test_fsck_misses_our_request_while_we_wait_and_not_once_we_are_admitted(
+    homes: tuple[Home, Home],
+) -> None:
+    async with run(homes[0]) as alpha, run(homes[1]) as beta:
+        await beta.trust.join(alpha.endpoint, network_of(alpha), [RIGHT])
+        (asked,) = await beta.store.read(_every, tables.joining)
+        await try_damage(beta, "FSCK-06", emptied(tables.joining))
+        await founded_homes.client(alpha).apost("/v1/trust/sign", {"all": True})
+        await eventually(lambda: beta.members.current)
+        assert await beta.store.read(_every, tables.joining) == []
+        found = await fsck.run_area(beta.store, beta.home, beta.keys, "FSCK-06")
+        assert found.outcome is Outcome.PASSED
+        (told,) = await beta.store.read(events.newest_of, "join-asked")
+        assert told.detail["request"] == bytes(asked.id).hex()
 
 
 @on_both_stores
@@ -138,8 +154,19 @@ async def test_fsck_finds_requests_proposals_and_forks_that_are_not_what_was_sig
             (tables.forks, {"signed": b"{}"}),
         ):
             await try_damage(alpha, "FSCK-06", every(table, **values))
+        for table in (tables.proposals, tables.requests, tables.forks):
+            await try_damage(alpha, "FSCK-06", emptied(table))
         await try_damage(alpha, "FSCK-24", remove(events.events, "kind", "member-list"))
         await try_damage(alpha, "FSCK-24", remove(tables.lists, "version", 2))
+
+
+def emptied(table: Table) -> Callable[[Connection], None]:
+    """Every row of it is gone."""
+
+    def damage(conn: Connection) -> None:
+        conn.execute(table.delete())
+
+    return damage
 
 
 def _every(conn: Connection, table: Table) -> list[Any]:
