@@ -22,6 +22,11 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A node waits longer for an operation to become final than it would for an operator: how fast
-    the machine is decides no test. Those that want to see it undecided are marked so."""
+    the machine is decides no test. Those that want to see it undecided are marked so.
+
+    Nor does a log go on without the witnesses that its quorum did not need: many a test asks every
+    one of them afterwards."""
+    monkeypatch.setattr("node.log.gathering.PATIENCE", 30.0)
+    monkeypatch.setattr("node.log.gathering.GRACE", 30.0)
     if request.node.get_closest_marker("undecided") is None:
         monkeypatch.setattr("node.title.service.FINAL_WAIT", 15)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from node.home import Home
 
 ROOT = Path(__file__).resolve().parents[2]
-_START_SECONDS = 20.0
+_START_SECONDS = 90.0
 
 
 def command(*arguments: object) -> list[str]:
@@ -28,7 +28,7 @@ def command(*arguments: object) -> list[str]:
 
 
 def pratique(
-    *arguments: object, deadline: float = 60, **environment: str
+    *arguments: object, deadline: float = 180, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs one command to its end; never raises for its exit code."""
     return subprocess.run(
@@ -75,10 +75,10 @@ def stop(process: subprocess.Popen[bytes]) -> int:
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
     try:
-        return process.wait(15)
+        return process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
-        return process.wait(5)
+        return process.wait(60)
 
 
 def _answers(home: Home, process: subprocess.Popen[bytes]) -> bool:

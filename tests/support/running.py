@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 #: How fast the machine is decides no test: requests may take their time here.
-UNHURRIED: Final = MappingProxyType({"limits": {"handler_deadline": 30.0}})
+UNHURRIED: Final = MappingProxyType({"limits": {"handler_deadline": 30.0, "call_deadline": 30.0}})
 
 
 def make_home(

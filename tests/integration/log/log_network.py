@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +22,10 @@ from tests.support.running import running_node
 
 SERVICES = (("log", LogService), ("witness", WitnessService))
 WITNESSES = ("w1", "w2", "w3", "w4")
-FAST = {"log": {"checkpoint_interval": 0.05}}
+UNTIL = 60.0
+#: Mirrors and partners' logs are looked at when a test says so: what these loops find, and when,
+#: would depend on how long the test has been running.
+FAST = {"log": {"checkpoint_interval": 0.05, "mirror_interval": 3600, "follow_interval": 3600}}
 PURPOSES = ("credential", "exchange", "log", "witness")
 
 
@@ -55,6 +61,15 @@ async def start(stack: AsyncExitStack, network: Made, *names: str) -> dict[str, 
             )
         )
     return nodes
+
+
+async def eventually(look: Callable[[], Awaitable[Any]]) -> Any:
+    """The first true value that `look` gives; fails after `UNTIL`."""
+    end = time.monotonic() + UNTIL
+    while not (found := await look()):
+        assert time.monotonic() < end, "not in time"
+        await asyncio.sleep(0.02)
+    return found
 
 
 async def append(node: Node, *entries: bytes) -> bytes:

@@ -14,7 +14,7 @@ from node.log.chains import ChainScanner, Scan
 from node.runtime import Node
 from protocols.log.leaf import Leaf, LeafKind, encode
 from schemas.errors import NotFoundError
-from tests.integration.log.log_network import append, made, start
+from tests.integration.log.log_network import UNTIL, append, made, start
 from tests.support.process import pratique
 
 SUBJECT, GAPPY = b"1" * 32, b"2" * 32
@@ -29,7 +29,7 @@ async def remember(node: Node, subject: bytes, count: int) -> list[bytes]:
         args = (LeafKind.STATUS, subject, commit, now)
         hashes.append((await node.store.write(log.remember, *args)).hash)
         await append(node, *(f"{number} {other}".encode() for other in range(200)))
-    assert await node.log.wait_for(hashes[-1], witnessed=False)
+    assert await node.log.wait_for(hashes[-1], UNTIL, witnessed=False)
     return hashes
 
 
@@ -54,7 +54,7 @@ async def test_r18_an_auditor_reads_a_partners_log_for_a_document(tmp_path: Path
             await scan(auditor, "nobody.example/log/1", SUBJECT)
         # A log that leaves an entry out: what follows still names it.
         entry = encode(Leaf(LeafKind.STATUS, GAPPY, bytes(32), b"y" * 32, 1))
-        assert await rail.log.wait_for(await append(rail, entry), witnessed=False)
+        assert await rail.log.wait_for(await append(rail, entry), UNTIL, witnessed=False)
         told = (await scan(auditor, rail.log.origin, GAPPY)).report([])
         assert told["faults"] == [
             (

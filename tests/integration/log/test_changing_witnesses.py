@@ -20,16 +20,14 @@ from protocols.member_list import MemberList, MemberListDraft
 from protocols.members import policies
 from protocols.verify.receipt_steps import verify_in_listed_log
 from schemas.errors import RefusedError
-from tests.integration.log.log_network import WITNESSES, append, made, start
+from tests.integration.log.log_network import UNTIL, WITNESSES, append, made, start
 from tests.support.network import Made, did_of
-
-pytestmark = pytest.mark.timeout(60)
 
 OLD, NEW = WITNESSES, ("w3", "w4", "w5", "w6")
 ORIGIN = "rail.example/log/1"
 
 
-async def until(condition: Callable[[], Any], seconds: float = 30.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = UNTIL) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "not in time"
@@ -54,13 +52,13 @@ async def test_r16_new_witnesses_count_from_the_hand_over_on_and_not_before(tmp_
     async with AsyncExitStack() as stack:
         nodes = await start(stack, network, "rail", *OLD, "w5", "w6")
         rail, w1 = nodes["rail"], nodes["w1"]
-        before = await rail.log.wait_for(await append(rail, b"before"), 10.0)
+        before = await rail.log.wait_for(await append(rail, b"before"), UNTIL)
         second = changed(network)
         assert [entry.epoch for entry in second.log_epochs(ORIGIN)] == [1, 2]
         take(nodes, second)
         await until(lambda: rail.members.current.log(ORIGIN).epoch == 2)
         (proven,) = await rail.store.read(hand_overs.all_of)
-        after = await rail.log.wait_for(await append(rail, b"after"), 10.0)
+        after = await rail.log.wait_for(await append(rail, b"after"), UNTIL)
         assert before.witnessed
         assert after.witnessed
         assert before.size < proven.since < after.size
@@ -101,7 +99,7 @@ async def test_r16_without_the_new_quorum_the_old_policy_holds(tmp_path: Path):
         nodes = await start(stack, network, "rail", *OLD)  # w5 and w6 are off
         rail = nodes["rail"]
         take(nodes, changed(network))
-        receipt = await rail.log.wait_for(await append(rail, b"one"), 10.0)
+        receipt = await rail.log.wait_for(await append(rail, b"one"), UNTIL)
         assert receipt.witnessed
         await until(lambda: rail.log.handing_over.trouble == "log_quorum_unreachable")
         shown = await rail.log.show()
@@ -122,11 +120,11 @@ async def test_r16_the_hand_over_is_known_again_after_a_restart(tmp_path: Path):
         take(nodes, second)
         async with AsyncExitStack() as first:
             rail = (await start(first, network, "rail"))["rail"]
-            await rail.log.wait_for(await append(rail, b"one"), 10.0)
+            await rail.log.wait_for(await append(rail, b"one"), UNTIL)
             rail.members.replace(second)
             await until(lambda: rail.members.current.log(ORIGIN).epoch == 2)
         rail = (await start(stack, replace(network, members=second), "rail"))["rail"]
         assert rail.members.current.log(ORIGIN).epoch == 2
-        receipt = await rail.log.wait_for(await append(rail, b"two"), 10.0)
+        receipt = await rail.log.wait_for(await append(rail, b"two"), UNTIL)
         assert receipt.witnessed
         assert verify_in_listed_log(rail.members.current, receipt.entry, receipt.text).witnessed

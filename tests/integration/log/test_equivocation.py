@@ -19,15 +19,22 @@ from node.store import events
 from protocols.log import fork_evidence
 from schemas.errors import NotFoundError, RefusedError
 from testnet import hostile_log
-from tests.integration.log.log_network import SERVICES, WITNESSES, append, made, start
+from tests.integration.log.log_network import (
+    SERVICES,
+    UNTIL,
+    WITNESSES,
+    append,
+    eventually,
+    made,
+    start,
+)
 from tests.support.network import running_network
 
-pytestmark = pytest.mark.timeout(60)
 RAIL = "did:web:rail.example"
 WITH_EXCHANGE = (("exchange", ExchangeService), *SERVICES)
 
 
-async def caught(nodes: dict[str, Node], names: tuple[str, ...], seconds: float = 30.0) -> None:
+async def caught(nodes: dict[str, Node], names: tuple[str, ...], seconds: float = UNTIL) -> None:
     end = time.monotonic() + seconds
     while True:
         marked = [await nodes[name].store.read(forks.is_marked, RAIL) for name in names]
@@ -45,7 +52,7 @@ async def test_two_heads_are_caught_kept_told_and_cosigned_by_no_quorum(tmp_path
     network = made(tmp_path, others=("bank",))
     async with running_network(network, services=WITH_EXCHANGE) as nodes:
         rail = nodes["rail"]
-        await rail.log.wait_for(await append(rail, b"one", b"two"), 10.0)
+        await rail.log.wait_for(await append(rail, b"one", b"two"), UNTIL)
         replies = await hostile_log.show_both(rail)
         assert {reply.status for reply in replies if reply.head == "honest"} == {200}
         assert {reply.status for reply in replies if reply.head == "forged"} == {422}
@@ -83,26 +90,56 @@ async def test_a_caught_node_restarts_and_logs_on_unwitnessed(tmp_path: Path):
         nodes = await start(stack, network, *WITNESSES)
         async with AsyncExitStack() as first:
             rail = (await start(first, network, "rail"))["rail"]
-            await rail.log.wait_for(await append(rail, b"one", b"two"), 10.0)
+            await rail.log.wait_for(await append(rail, b"one", b"two"), UNTIL)
             await hostile_log.show_both(rail)
             await caught(nodes, WITNESSES)
         rail = (await start(stack, network, "rail"))["rail"]
-        receipt = await rail.log.wait_for(await append(rail, b"three"), 2.0)
-        assert receipt is not None
-        assert not receipt.witnessed
+        leaf = await append(rail, b"three")
+        await eventually(lambda: rail.log.receipt(leaf))
+        assert not (await rail.log.wait_for(leaf, 2.0)).witnessed
         assert rail.log.ready() is None
 
 
-async def test_a_split_view_is_found_by_witnesses_comparing(tmp_path: Path, monkeypatch):
+class Gate:
+    """Holds up every monitor's comparing while it is shut, and knows who has compared."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.open, self.busy = asyncio.Event(), 0
+        self.compared: set[str] = set()
+        compare = monitor.Monitor.compare
+        self.open.set()
+
+        async def held(one: monitor.Monitor, origin: str) -> None:
+            await self.open.wait()
+            self.busy += 1
+            try:
+                await compare(one, origin)
+            finally:
+                self.busy -= 1
+            self.compared.add(one._service.node.did)
+
+        patch.setattr(monitor.Monitor, "compare", held)
+
+
+async def test_a_split_view_is_found_by_witnesses_comparing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(monitor, "INTERVAL", 0.1)
-    network = made(tmp_path)
+    gate, network = Gate(monkeypatch), made(tmp_path)
     async with running_network(network, services=SERVICES) as nodes:
         rail = nodes["rail"]
-        await rail.log.wait_for(await append(rail, b"one", b"two", b"three"), 10.0)
-        await asyncio.sleep(0.5)
+        await rail.log.wait_for(await append(rail, b"one", b"two", b"three"), UNTIL)
+
+        async def all_compared() -> bool:
+            return {nodes[name].did for name in WITNESSES} <= gate.compared and not gate.busy
+
+        await eventually(all_compared)
         assert not [name for name in WITNESSES if await alarms(nodes[name])]
+        # Nobody compares before everybody was shown one of the two.
+        gate.open.clear()
         replies = await hostile_log.show_both(rail, split=True)
         assert [reply.status for reply in replies] == [200] * 4
+        gate.open.set()
         await caught(nodes, WITNESSES)
 
 
@@ -159,7 +196,7 @@ async def test_a_partners_log_is_audited_from_its_entries(tmp_path: Path):
     network = made(tmp_path)
     async with running_network(network, services=SERVICES) as nodes:
         rail, w1 = nodes["rail"], nodes["w1"]
-        await rail.log.wait_for(await append(rail, *some_entries(600)), 10.0)
+        await rail.log.wait_for(await append(rail, *some_entries(600)), UNTIL)
         status, found = await operator_post(w1, "/v1/log/audit", {"origin": "rail.example/log/1"})
         assert status == 200
         assert found == {
@@ -171,9 +208,9 @@ async def test_a_partners_log_is_audited_from_its_entries(tmp_path: Path):
             "ok": True,
             "faults": [],
         }
-        await rail.log.wait_for(await append(rail, *some_entries(610)[600:]), 10.0)
+        await rail.log.wait_for(await append(rail, *some_entries(610)[600:]), UNTIL)
         auditor = Auditor(w1, w1.log)
-        resumed = await auditor.advance("rail.example/log/1", genesis=False, budget=5.0)
+        resumed = await auditor.advance("rail.example/log/1", genesis=False, budget=UNTIL)
         assert (resumed.verified, resumed.done, resumed.faults) == (610, True, [])
         with pytest.raises(NotFoundError):
             await auditor.advance("nobody.example/log/1", genesis=False, budget=1.0)
@@ -192,15 +229,15 @@ async def test_an_audit_finds_changed_and_missing_entries(tmp_path: Path):
     network = made(tmp_path, witnesses=("w1",))
     async with running_network(network, services=SERVICES) as nodes:
         rail, w1 = nodes["rail"], nodes["w1"]
-        await rail.log.wait_for(await append(rail, *some_entries(20)), 10.0)
+        await rail.log.wait_for(await append(rail, *some_entries(20)), UNTIL)
         other = some_entries(21)[20]
         change = update(leaves).where(leaves.c.leaf_index == 7).values(entry=other)
         await rail.store.write(lambda conn: conn.execute(change) and None)
-        own = await Auditor(rail, rail.log).advance(rail.log.origin, genesis=True, budget=5.0)
+        own = await Auditor(rail, rail.log).advance(rail.log.origin, genesis=True, budget=UNTIL)
         assert len(own.faults) == 2
-        theirs = await Auditor(w1, w1.log).advance(rail.log.origin, genesis=True, budget=5.0)
+        theirs = await Auditor(w1, w1.log).advance(rail.log.origin, genesis=True, budget=UNTIL)
         assert theirs.faults == ["the entries do not give the signed root"]
         await rail.store.write(lambda conn: conn.execute(delete(leaves)) and None)
-        gone = await Auditor(w1, w1.log).advance(rail.log.origin, genesis=False, budget=5.0)
+        gone = await Auditor(w1, w1.log).advance(rail.log.origin, genesis=False, budget=UNTIL)
         assert gone.faults == ["entry 0 is missing"]
         assert partners.origin_hash(rail.log.origin)

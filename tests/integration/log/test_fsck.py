@@ -42,7 +42,7 @@ from protocols.log.merkle import Tree
 from schemas.errors import ConflictError
 from schemas.findings import Outcome
 from tests.integration.log.entries import some_entries
-from tests.integration.log.log_network import SERVICES, append, made
+from tests.integration.log.log_network import SERVICES, UNTIL, append, made
 from tests.integration.log.test_equivocation import operator_post
 from tests.support import certified
 from tests.support.evm_chain import CHAIN_ID
@@ -50,7 +50,6 @@ from tests.support.evm_world import EvmWorld
 from tests.support.network import running_network
 from tests.support.process import pratique
 
-pytestmark = pytest.mark.timeout(120)
 WITH_EXCHANGE = (("exchange", ExchangeService), *SERVICES)
 CHAINED = sha256(b"a subject with three leaves")
 STREAM = "UCR-1"
@@ -91,11 +90,11 @@ async def fill(nodes: dict[str, Node]) -> None:
         await rail.store.write(
             rail.exchange.enqueue, w1.did, fork_evidence.TYPE, b"{}", "application/json", STREAM
         )
-        end = time.monotonic() + 10
+        end = time.monotonic() + UNTIL
         while (await rail.store.read(_receipts), await w1.store.read(_issued)) != (count, count):
             assert time.monotonic() < end
             await asyncio.sleep(0.05)
-    await rail.log.wait_for(await append(rail, *some_entries(300)), 10.0)
+    await rail.log.wait_for(await append(rail, *some_entries(300)), UNTIL)
     await rail.store.write(keep_a_list, rail, file.digest)
     await rail.store.write(keep_an_anchor, rail.log.publisher.tree)
 
@@ -401,7 +400,7 @@ async def test_the_commands_work_on_a_closed_store(tmp_path: Path):
     async with running_network(network, services=SERVICES) as nodes:
         rail = nodes["rail"]
         await rail.store.write(rows.put_list, rail.members.current, 1)
-        await rail.log.wait_for(await append(rail, *some_entries(5)), 10.0)
+        await rail.log.wait_for(await append(rail, *some_entries(5)), UNTIL)
     done = await asyncio.to_thread(pratique, "fsck", "--home", home.path, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["ok"]

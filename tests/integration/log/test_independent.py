@@ -13,7 +13,7 @@ import pytest
 from ledger import checkpoints
 from node.runtime import Node
 from protocols.log import policy as log_policy
-from tests.integration.log.log_network import WITNESSES, append, made, start
+from tests.integration.log.log_network import UNTIL, WITNESSES, append, made, start
 from tests.support.go import Verifier, build
 
 ENTRIES = [f"entry {number}".encode() for number in range(700)]
@@ -28,7 +28,8 @@ async def asked(rail: Node, old: str) -> dict[str, Any]:
     """What the verifier is given: addresses, keys, an old checkpoint, receipts with entries."""
     policy = log_policy.parse(rail.members.current.log(rail.log.origin).policy)
     receipts = [
-        await rail.log.wait_for((await rail.store.read(at, index)).hash) for index in (0, 200, 600)
+        await rail.log.wait_for((await rail.store.read(at, index)).hash, UNTIL)
+        for index in (0, 200, 600)
     ]
     assert all(receipt and receipt.witnessed for receipt in receipts)
     return {
@@ -50,7 +51,7 @@ def at(conn, index: int):
 
 async def note_at(rail: Node, size: int) -> tuple[int, str]:
     """The first checkpoint of at least `size` leaves that is witnessed, with its size."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(UNTIL):
         while True:
             newest = await rail.store.read(checkpoints.newest, witnessed=True)
             if newest is not None and newest.size >= size:

@@ -76,7 +76,7 @@ async def examine(home: Path) -> tuple[int, int]:
 
 
 async def last_leaf_is_published(node: Node, leaf_hash: bytes) -> None:
-    receipt = await node.log.wait_for(leaf_hash, witnessed=False, deadline=10)
+    receipt = await node.log.wait_for(leaf_hash, witnessed=False, deadline=60)
     assert receipt is not None
 
 

@@ -15,14 +15,13 @@ import pytest
 from node.home import Home
 from node.log import audit
 from tests.integration.log.entries import some_entries
-from tests.integration.log.log_network import WITNESSES, append, made, start
+from tests.integration.log.log_network import UNTIL, WITNESSES, append, made, start
 from tests.support.process import pratique
 
-pytestmark = pytest.mark.timeout(90)
 ENTRIES = some_entries(400)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = UNTIL) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "not in time"
@@ -42,7 +41,7 @@ async def test_a_partners_log_is_audited_by_name_and_goes_on_after_an_interrupti
     async with AsyncExitStack() as stack:
         nodes = await start(stack, network, "rail", "w1", "bank")
         rail, bank = nodes["rail"], nodes["bank"]
-        await rail.log.wait_for(await append(rail, *ENTRIES), 10.0)
+        await rail.log.wait_for(await append(rail, *ENTRIES), UNTIL)
         # Interrupted after the first piece, as by somebody who stops the command.
         first = await audit.Auditor(bank, bank.log).advance(
             "rail.example/log/1", genesis=True, budget=0.0
@@ -68,11 +67,11 @@ async def test_r15_an_operator_ends_a_log_that_nobody_can_bring_back(tmp_path: P
         await start(stack, network, *WITNESSES)
         async with AsyncExitStack() as first:
             rail = (await start(first, network, "rail"))["rail"]
-            await rail.log.wait_for(await append(rail, *ENTRIES[:3]), 10.0)
+            await rail.log.wait_for(await append(rail, *ENTRIES[:3]), UNTIL)
         shutil.copytree(home.path, copy)
         async with AsyncExitStack() as second:
             rail = (await start(second, network, "rail"))["rail"]
-            await rail.log.wait_for(await append(rail, *ENTRIES[3:9]), 10.0)
+            await rail.log.wait_for(await append(rail, *ENTRIES[3:9]), UNTIL)
         shutil.rmtree(home.path)
         shutil.copytree(copy, home.path)
         rail = (await start(stack, network, "rail"))["rail"]

@@ -24,7 +24,7 @@ from protocols.log.entry_bundle import unbundle
 from protocols.log.merkle import leaf_hash
 from protocols.log.mirror_protocol import MirrorInfo, Upload
 from protocols.seams import Answer
-from tests.integration.log.log_network import WITNESSES, append, made, start
+from tests.integration.log.log_network import UNTIL, WITNESSES, append, made, start
 from tests.support.network import Made, did_of
 
 NAMES = ("rail", *WITNESSES)
@@ -51,7 +51,7 @@ def with_known_keys(network: Made) -> Made:
 
 async def mirrored(node: Node, size: int) -> None:
     """Wait until the log is witnessed at `size`, then until all mirrors have it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(UNTIL):
         while True:
             newest = await node.store.read(checkpoints.newest, witnessed=True)
             if newest is not None and newest.size >= size:
@@ -214,7 +214,7 @@ async def test_an_upload_may_break_off_and_go_on_anywhere(rail_at: tuple[Node, i
 async def cosigned_beyond(rail: Node, size: int) -> int:
     """Wait until the first witness has cosigned a larger tree; its size."""
     key = next(iter(rail.log.policy.witnesses.values())).key
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(UNTIL):
         while True:
             found = (await rail.store.read(checkpoints.cosigned_sizes)).get(key.key_id, 0)
             if found > size:

@@ -19,17 +19,16 @@ from node.runtime import Node
 from protocols.log.merkle import leaf_hash
 from schemas.errors import TradeError
 from tests.integration.log.entries import some_entries
-from tests.integration.log.log_network import SERVICES, WITNESSES, append, made, verified
+from tests.integration.log.log_network import SERVICES, UNTIL, WITNESSES, append, made, verified
 from tests.integration.log.log_network import start as start_nodes
 from tests.support.network import Made
 
-pytestmark = pytest.mark.timeout(60)
 ENTRIES = some_entries(700)
 ORIGIN = "rail.example/log/1"
 _ = SERVICES
 
 
-async def until(condition: Callable[[], Any], seconds: float = 30.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = UNTIL) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "not in time"
@@ -45,11 +44,11 @@ async def grown(network: Made, copy: Path, *, mirrored: bool = True) -> bytes:
     home = network.homes["rail"].path
     async with AsyncExitStack() as stack:
         rail = (await start(stack, network, "rail"))["rail"]
-        await rail.log.wait_for(await append(rail, *ENTRIES[:300]), 10.0)
+        await rail.log.wait_for(await append(rail, *ENTRIES[:300]), UNTIL)
     shutil.copytree(home, copy)
     async with AsyncExitStack() as stack:
         rail = (await start(stack, network, "rail"))["rail"]
-        receipt = await rail.log.wait_for(await append(rail, *ENTRIES[300:]), 10.0)
+        receipt = await rail.log.wait_for(await append(rail, *ENTRIES[300:]), UNTIL)
         assert receipt.witnessed
         if mirrored:
             await rail.log.mirrors.turn()
@@ -69,7 +68,7 @@ async def test_r15_entries_come_back_from_a_partners_mirror_and_the_log_goes_on(
         fresh = await append(rail, some_entries(701)[700])
         receipt = await rail.log.wait_for(fresh, 0.0)
         await until(lambda: rail.log.fault is None and rail.log.confirmed)
-        receipt = await rail.log.wait_for(fresh, 15.0)
+        receipt = await rail.log.wait_for(fresh, UNTIL)
         assert receipt.witnessed
         assert receipt.index == 700
         assert rail.log.publisher.tree.root(700) == root
@@ -113,7 +112,7 @@ async def test_r15_without_partners_a_restored_log_stays_closed_and_says_so(tmp_
         assert await rail.log.wait_for(leaf, 1.0) is None
         await start(stack, network, "w2", "w3")
         await until(lambda: rail.log.confirmed and rail.log.fault is None)
-        assert (await rail.log.wait_for(leaf, 20.0)).index == 700
+        assert (await rail.log.wait_for(leaf, UNTIL)).index == 700
 
 
 async def test_r15_a_rolled_back_store_beside_its_own_tiles_is_recovered_too(tmp_path: Path):
@@ -155,7 +154,7 @@ async def test_r15_entries_that_nobody_has_end_the_log_and_the_next_gets_another
         told = await rail.log.recovering.open_next()
         assert told == {"frozen": ORIGIN, "opened": "rail.example/log/2"}
         assert rail.log.ready() is None
-        receipt = await rail.log.wait_for(await append(rail, b"in the new log"), 10.0)
+        receipt = await rail.log.wait_for(await append(rail, b"in the new log"), UNTIL)
         assert receipt.origin == "rail.example/log/2"
         assert not receipt.witnessed  # until the roots have listed it
         # What was witnessed under the old name still has its receipt.

