@@ -206,6 +206,12 @@ def refusal(conn: Connection, digest: bytes) -> StoredRefusal | None:
     return None if row is None else StoredRefusal(row.code, row.text)
 
 
+def forget_refusal(conn: Connection, digest: bytes) -> None:
+    """The operation is not decided: it may be relayed again, and be refused again."""
+    conn.execute(delete(refusals).where(refusals.c.digest == digest))
+    forget_relay(conn, digest)
+
+
 # -- relaying ----------------------------------------------------------------------------------
 
 

@@ -16,10 +16,12 @@ from node.ebl import (
 from node.ebl.issuance_carrier import Asked
 from node.http.helpers import json_response, query_text, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
+from node.title import rows as title_rows
 from protocols.fields import DID, Fields
 from protocols.pint import issuance
 from protocols.pint.reading import TRIMMED, word
 from protocols.pint.words import IssuanceCode, Reason, SurrenderCode
+from protocols.title.machine import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -206,8 +208,22 @@ def _listed_issuances(
         found = rows.all_issuances(conn, side)
     about = {rows.CARRIER: "issuance", rows.PLATFORM: "response"}
     return [
-        views.issuance_json(one, rows.calls_of(conn, about[one.side], one.number)) for one in found
+        views.issuance_json(one, rows.calls_of(conn, about[one.side], one.number))
+        | _waiting(conn, one)
+        for one in found
     ]
+
+
+def _waiting(conn: Connection, held: rows.Issuance) -> dict[str, Any]:
+    """Why the title that was handed in here is not final yet; empty where there is nothing."""
+    if held.title is None or held.state != rows.ISSUED:
+        return {}
+    tried = title_rows.submissions_of(conn, held.title)
+    issues = [one for one in tried if one.kind == Kind.ISSUE.value]
+    last = issues[-1] if issues else None
+    if last is None or last.status not in title_rows.OPEN:
+        return {}
+    return {"titlePending": last.code or "title_pending"}
 
 
 def _listed_surrenders(

@@ -12,7 +12,14 @@ import contextlib
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from node.ebl import issuance_carrier, outbox, rows, surrender_carrier, surrender_platform
+from node.ebl import (
+    issuance_carrier,
+    outbox,
+    overruled,
+    rows,
+    surrender_carrier,
+    surrender_platform,
+)
 from node.ebl.counterparts import Counterparts
 from node.ebl.operator_routes import OperatorRoutes
 from node.ebl.routes import StandardRoutes
@@ -122,6 +129,8 @@ class EblService:
             await self._tried(issuance_carrier.give_title(node, bill))
         if await store.read(issuance_carrier.refused_titles):
             await store.write(issuance_carrier.let_refused_fall, node)
+        if await store.read(overruled.overruled):
+            await store.write(overruled.let_stand, node)
         decided = (surrender_carrier.ACCEPTING, surrender_carrier.REJECTING)
         for one in await store.read(rows.surrenders_in, rows.CARRIER, *decided):
             await self._tried(surrender_carrier.settle(node, one.number))

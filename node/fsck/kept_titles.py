@@ -17,7 +17,7 @@ from node.title import rows
 from node.title.following import checksum_of
 from node.title.forms import read_signed
 from node.title.news import CODE, check_news
-from node.title.refusals import refusal_code, refused
+from node.title.refusals import may_yet_hold, refusal_code, refused
 from node.title.tables import bills, history, submissions, titles
 from protocols import jws
 from protocols.evm.title_text import is_text
@@ -79,7 +79,7 @@ def _submission_fault(conn: Connection, context: Context, row: Any) -> str:
         about = (told.context.get("operation"), told.context.get("title"))
         if about != (bytes(row.digest).hex(), bytes(row.title).hex()):
             return "its refusal is of another operation"
-        if row.status != "refused" or refusal_code(row.refusal) != row.code:
+        if not _as_refused(row):
             return "its row is not what the refusal says"
     elif row.status not in ("pending", "accepted", "final", "failed"):
         return "it has no state that there is, or its refusal is not here"
@@ -87,6 +87,13 @@ def _submission_fault(conn: Connection, context: Context, row: Any) -> str:
         final = {"title": row.title, "seq": row.seq, "digest": row.digest}
         return "" if there(conn, history, **final) else "it is final and not in the history"
     return ""
+
+
+def _as_refused(row: Any) -> bool:
+    """Refused for good with that code; or for now, and handed in again meanwhile perhaps."""
+    if row.status == "refused":
+        return bool(refusal_code(row.refusal) == row.code)
+    return row.status in rows.OPEN and may_yet_hold(row.refusal, row.text)
 
 
 def may_be_forgotten(conn: Connection) -> bool:

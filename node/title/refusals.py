@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from protocols.evm import refusal as evm_refusal
+from protocols.evm import title_text
 from protocols.title import operation as title_operation
 from schemas.catalogue import explain
 from schemas.errors import FAMILIES, ConflictError
@@ -38,6 +39,15 @@ def _read(text: str) -> _Said:
 def refusal_code(text: str) -> str:
     """The stable code of a refusal, signed by a registry or logged by a contract."""
     return _read(text).code
+
+
+def may_yet_hold(text: str, operation: str) -> bool:
+    """Whether the refused operation may still be applied. A registry's signed word binds."""
+    if not evm_refusal.is_chain_refusal(text):
+        return False
+    return evm_refusal.may_yet_hold(
+        evm_refusal.read_refusal(text), title_text.read_text(operation).operation
+    )
 
 
 def refused(text: str) -> TradeError:

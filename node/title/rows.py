@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import CompoundSelect, Connection, delete, insert, or_, select, union, update
 
@@ -66,6 +66,12 @@ class Submission:
     code: str | None
     refusal: str | None
     tries: int
+    created_at: int
+    again_at: int
+
+    def rests(self, now_ms: int) -> bool:
+        """Whether it was refused for now and is not to be handed in again yet."""
+        return self.status in OPEN and self.refusal is not None and now_ms < self.again_at
 
 
 # -- final states ------------------------------------------------------------------------------
@@ -307,17 +313,7 @@ def link(conn: Connection, title: bytes, document: bytes) -> None:
 
 # -- submissions -------------------------------------------------------------------------------
 
-_SUBMISSION = (
-    submissions.c.digest,
-    submissions.c.title,
-    submissions.c.seq,
-    submissions.c.kind,
-    submissions.c.text,
-    submissions.c.status,
-    submissions.c.code,
-    submissions.c.refusal,
-    submissions.c.tries,
-)
+_SUBMISSION = tuple(submissions.c[one.name] for one in fields(Submission))
 
 
 def submit(conn: Connection, operation: Operation, text: str, now_ms: int) -> Submission:
@@ -346,18 +342,8 @@ def submission(conn: Connection, digest: bytes) -> Submission | None:
     return None if row is None else _submission(*row)
 
 
-def _submission(
-    digest: bytes,
-    title: bytes,
-    seq: int,
-    kind: str,
-    text: str,
-    status: str,
-    code: str | None,
-    refusal: str | None,
-    tries: int,
-) -> Submission:
-    return Submission(bytes(digest), bytes(title), seq, kind, text, status, code, refusal, tries)
+def _submission(digest: bytes, title: bytes, *rest: Any) -> Submission:
+    return Submission(bytes(digest), bytes(title), *rest)
 
 
 def decide(
@@ -379,11 +365,20 @@ def decide(
 def postpone(conn: Connection, held: Submission, code: str, now_ms: int) -> None:
     """Try again later, less and less often."""
     pause = min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** min(held.tries, 10))
-    conn.execute(
-        update(submissions)
-        .where(submissions.c.digest == held.digest, submissions.c.status.in_(OPEN))
-        .values(again_at=now_ms + pause, tries=held.tries + 1, code=code)
-    )
+    _later(conn, held, code=code, again_at=now_ms + pause)
+
+
+def refused_for_now(
+    conn: Connection, held: Submission, code: str, refusal: str, again_at: int
+) -> None:
+    """Not decided, with the evidence of why it did not hold this time; handed in again then."""
+    _later(conn, held, code=code, again_at=again_at, refusal=refusal)
+
+
+def _later(conn: Connection, held: Submission, **values: Any) -> None:
+    query = update(submissions).where(submissions.c.digest == held.digest)
+    still = query.where(submissions.c.status.in_(OPEN))
+    conn.execute(still.values(tries=held.tries + 1, **values))
 
 
 def due(conn: Connection, now_ms: int, limit: int) -> list[Submission]:

@@ -6,13 +6,16 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from ledger import evm_title
+from node.store import events
 from node.title import partners, rows
 from node.title.arbiter import Handed, LogArbiter
 from node.title.evm_arbiter import EvmArbiter
 from node.title.forms import read_signed
 from node.title.news import registry_with
-from node.title.refusals import refusal_code
+from node.title.refusals import may_yet_hold, refusal_code
 from node.title.tasks import end
+from protocols import times
 from protocols.title import registry_freeze
 from schemas.errors import RefusedError, TradeError
 
@@ -33,6 +36,10 @@ AGAIN_SECONDS = 0.3
 AT_ONCE = 20
 POLL_SECONDS = 0.5
 CATCH_UP_MS = 24 * 3600 * 1000
+#: An ISSUE that was refused for now: handed in again after this, later and later, for each time is
+#: paid for, and once more when its deadline is over, for then the answer is the last.
+REFUSED_PAUSE_MS = 10 * 60 * 1000
+BEYOND_MS = 1_000
 #: Not decided: what this one builds on may be on its way, the registry may still be starting.
 _EARLY = frozenset({"title_seq_ahead", "title_never_issued", "registry_not_here"})
 
@@ -78,14 +85,14 @@ class Submitter:
         now = self.node.clock.now_ms()
         held = await self.node.store.write(rows.submit, operation, text, now)
         end = time.monotonic() + wait
-        while held.status in rows.OPEN:
+        while held.status in rows.OPEN and not held.rests(self.node.clock.now_ms()):
             await self._try(held, max(0, round(end - time.monotonic())))
             found = await self.node.store.read(rows.submission, operation.digest)
             assert found is not None
             held = found
             if time.monotonic() + AGAIN_SECONDS > end:
                 break
-            if held.status in rows.OPEN:
+            if held.status in rows.OPEN and not held.rests(self.node.clock.now_ms()):
                 await asyncio.sleep(AGAIN_SECONDS)
         return held
 
@@ -107,10 +114,7 @@ class Submitter:
         if handed.news is not None:
             await self.node.store.write(self._final, held, handed.news)
         elif handed.refusal is not None:
-            code = refusal_code(handed.refusal)
-            await self.node.store.write(
-                rows.decide, held.digest, "refused", code=code, refusal=handed.refusal
-            )
+            await self.node.store.write(self._refused, held, handed.refusal)
         elif error is None:
             await self._postpone(held, "title_pending")
         elif error.retryable or error.code in _EARLY:
@@ -121,6 +125,35 @@ class Submitter:
     def _final(self, conn: Connection, held: Submission, news: TitleNews) -> None:
         self._follower.learn(conn, news)
         rows.decide(conn, held.digest, "final")
+
+    def _refused(self, conn: Connection, held: Submission, refusal: str) -> None:
+        """For good, or for now: what may yet be applied is undecided, and is handed in again."""
+        code = refusal_code(refusal)
+        if not may_yet_hold(refusal, held.text):
+            rows.decide(conn, held.digest, "refused", code=code, refusal=refusal)
+            return
+        now, deadline = self.node.clock.now_ms(), times.to_ms(self.read(held.text).deadline)
+        rows.refused_for_now(conn, held, code, refusal, again_at(held, deadline, now))
+        evm_title.forget_refusal(conn, held.digest)
+        if held.refusal is None:
+            self._alarm(conn, held, code)
+
+    def _alarm(self, conn: Connection, held: Submission, code: str) -> None:
+        """Once: whoever can put it right before the deadline still may."""
+        events.record(
+            conn,
+            kind="alarm",
+            at=self.node.clock.now_ms(),
+            document=None,
+            actor=self.node.did,
+            detail={
+                "area": "title",
+                "code": "title_refused_for_now",
+                "title": held.title.hex(),
+                "operation": held.digest.hex(),
+                "why": code,
+            },
+        )
 
     async def _postpone(self, held: Submission, code: str) -> None:
         await self.node.store.write(rows.postpone, held, code, self.node.clock.now_ms())
@@ -159,3 +192,12 @@ class Submitter:
                 self.node.telemetry.log.warning("title.submit_failed", code=error.code)
             if len(due) < AT_ONCE:
                 await asyncio.sleep(POLL_SECONDS)
+
+
+def again_at(held: Submission, deadline: int, now: int) -> int:
+    """When it is handed in again, ms UTC: after twice the time that it waits, at the latest right
+    after its deadline."""
+    over = deadline + BEYOND_MS
+    if now >= over:
+        return now + REFUSED_PAUSE_MS
+    return min(over, now + max(REFUSED_PAUSE_MS, now - held.created_at))

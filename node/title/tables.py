@@ -56,7 +56,8 @@ history = Table(
     Column("at", BigInteger, nullable=False),  # when it was known here to be final
 )
 
-# status: pending (not decided), accepted (in a batch, not final), final, refused, failed
+# status: pending (not decided), accepted (in a batch, not final), final, refused, failed; pending
+#         with a refusal: a chain refused it for now and may apply it until its deadline
 submissions = Table(
     "title_submissions",
     metadata,

@@ -14,16 +14,23 @@ from protocols.evm.proof import verify_event, verify_seals
 from protocols.evm.title_proof import event_json, read_event_json
 from protocols.fields import Fields
 from protocols.title.json_forms import Json, require_members
+from protocols.title.machine import Kind
 from schemas import strict_json
 from schemas.errors import RefusedError
 
 if TYPE_CHECKING:
     from protocols.evm.proof import EventProof
+    from protocols.evm.title import EvmOperation
     from protocols.evm.title_proof import Vouch
     from protocols.members.arbiters import ArbiterEntry
 
 CODE: Final = "title_refusal_malformed"
 MAX_BYTES: Final = 256 * 1024
+#: An ISSUE is refused with any other reason for good: it is malformed, unsigned, too late, or its
+#: place is taken. These three may change: a key gets listed, the title that it replaces ends.
+_MAY_CHANGE: Final = frozenset(
+    {"title_issuer_not_listed", "title_replaces_unended", "title_not_issuer"}
+)
 _EVENT = frozenset({"header", "transaction", "nodes", "log"})
 _MEMBERS = frozenset({"v", "arbiter", "title", "operation", "code", "seq", "at", "winner"}) | _EVENT
 
@@ -58,6 +65,16 @@ class EvmRefusal:
         if self.winner is not None:
             body["winner"] = self.winner.hex()
         return strict_json.canonical(body).decode()
+
+
+def may_yet_hold(refusal: EvmRefusal, operation: EvmOperation) -> bool:
+    """Whether the ISSUE that was refused may still be applied when anybody hands it in again.
+
+    Its signature is public from then on. Only a block beyond its deadline ends that; until then
+    nothing is decided (R13), and another title for the same bill would be a second one (R19).
+    """
+    changes = operation.kind is Kind.ISSUE and refusal.refused.code in _MAY_CHANGE
+    return changes and refusal.at <= operation.deadline
 
 
 def is_chain_refusal(text: str) -> bool:

@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from node import fsck
+from node.ebl import issuance_carrier
+from node.ebl import rows as ebl_rows
 from node.store import events
 from node.title import making, rows
 from node.title.arbiter import LogArbiter
@@ -19,6 +21,7 @@ from tests.integration.ebl.ebl_network import (
     REFERENCE,
     bill,
     eventually,
+    issuance,
     made,
     operator,
     put_up,
@@ -135,3 +138,40 @@ async def test_a_title_that_is_refused_at_once_is_said_as_well(
             told = await reaches(node, "title-refused")
             assert told["titleRefused"] == "title_operation_expired"
             await _alarmed(node)
+
+
+async def test_r21_a_bill_whose_title_is_final_after_all_is_in_force_on_both_sides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = CutOff(monkeypatch)
+    monkeypatch.setattr("node.title.service.FINAL_WAIT", 0)
+    async with running(made(tmp_path)) as nodes:
+        carrier, platform = nodes[CARRIER], nodes[PLATFORM]
+        await put_up(carrier, bill())
+        title = (await reaches(carrier, "issued"))["title"]
+        await reaches(platform, "issued")
+        await eventually(lambda: _handed_in(carrier, title))
+        # The carrier says too early that its title was refused; the registry has not spoken.
+        held = await carrier.store.read(ebl_rows.issuance_of_title, bytes.fromhex(title), "carrier")
+        assert held is not None
+        await carrier.store.write(issuance_carrier.let_fall, carrier, held, "title_refused")
+        for node in (carrier, platform):
+            await reaches(node, "title-refused")
+        line.healed = True
+        for node in (carrier, platform):
+            await reaches(node, "issued")
+            told = await issuance(node) or {}
+            assert (told["title"], "titleRefused" in told) == (title, False)
+            await title_is(node, title, "LIVE")
+            (stands,) = await node.store.read(_stands)
+            assert (stands["title"], stands["again"]) == (title, False)
+            await _whole(node)
+        bills = (await operator(platform).aget("/v1/ebl/received", reference=REFERENCE))["bills"]
+        assert [one["status"] for one in bills] == ["here"]
+        sent = (await operator(carrier).aget("/v1/ebl/notifications"))["notifications"]
+        assert sent[0]["transportDocumentStatus"] == "ISSUED"
+
+
+def _stands(conn: Connection) -> list[Any]:
+    told = events.after(conn, 0, 1000)
+    return [one.detail for one in told if one.detail.get("code") == "ebl_title_stands"]
