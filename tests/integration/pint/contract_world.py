@@ -45,7 +45,7 @@ PLATFORM, OUTSIDE = "PRTQ", "OUTS"
 OURS, KEY = "key-that-we-show", "X-Api-Key"
 COUNTERPARTS = {"OUTP": "platform", "OUTC": "carrier"}
 LEFT_OUT = {"vc_api", "evidence", "trace", "release", "anchor", "chain", "aeo", "origin"}
-UNTIL = 30.0
+UNTIL = 90.0
 
 
 @dataclass

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from protocols.member_list import MemberList
     from tests.integration.pint.front import Fault
 
-WAIT = 45.0
+WAIT = 90.0
 SERVICES = (*net.SERVICES, ("exits", ExitService))
 
 

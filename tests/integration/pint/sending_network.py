@@ -10,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from typing_extensions import override
 
+from node.clock import SystemClock
 from node.documents.orders import IssueOrder
 from node.documents.service import DocumentService
 from node.exchange.service import ExchangeService
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from node.keystore import KeyStore
     from node.runtime import Node
     from protocols.member_list import MemberListDraft
+    from protocols.seams import Clock
     from tests.support.network import Made
 
 CARRIER = "nhl"
@@ -62,7 +65,7 @@ SERVICES = (
     ("sending", SendingService),
 )
 PURPOSES = ("credential", "exchange", "log", "title", "registry", "registry-witness", "platform")
-UNTIL = 30.0
+UNTIL = 60.0
 
 
 def made(
@@ -117,13 +120,30 @@ def made(
     return make_network(folder, nodes, change=change)
 
 
+class Leaping(SystemClock):
+    """The machine's clock, until somebody leaps ahead: what lapses does so when a test says so."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta()
+
+    @override
+    def now(self) -> datetime:
+        return super().now() + self._ahead
+
+    def leap(self, ahead: timedelta) -> None:
+        """From now on it is later by so much."""
+        self._ahead += ahead
+
+
 @asynccontextmanager
-async def running(folder: Path, **settings: Any) -> AsyncIterator[dict[str, Node]]:
+async def running(
+    folder: Path, clock: Clock | None = None, **settings: Any
+) -> AsyncIterator[dict[str, Node]]:
     """The whole network, started."""
     services = SERVICES
     if settings.get("witnessed"):
         services = (*SERVICES[:3], ("witness", WitnessService), *SERVICES[3:])
-    async with running_network(made(folder, **settings), services=services) as nodes:
+    async with running_network(made(folder, **settings), clock=clock, services=services) as nodes:
         yield nodes
 
 
@@ -163,7 +183,7 @@ async def move(
     node: Node, title: bytes, action: Action, to: str | None = None, **more: Any
 ) -> dict[str, Any]:
     """Order a deed; what the node answers."""
-    wait = more.pop("wait", 10.0)
+    wait = more.pop("wait", UNTIL)
     order = Move(title, action, did_of(to) if to else None, **more)
     answer: dict[str, Any] = await node.sending.move(order, wait=wait)
     return answer

@@ -137,12 +137,10 @@ async def test_r19_a_marked_dispute_stops_a_title_at_its_arbiter_until_it_is_res
         assert held is not None
         envelope = await forked_envelope(nhl, held.document)
         async with aiohttp.ClientSession() as session:
-            answer = await session.post(
-                f"{rotterdam.local_url}/v3/envelopes",
-                data=envelope,
-                headers={"Content-Type": "application/json"},
-            )
-            assert answer.status == 409
+            url = f"{rotterdam.local_url}/v3/envelopes"
+            headers = {"Content-Type": "application/json"}
+            async with session.post(url, data=envelope, headers=headers) as answer:
+                assert answer.status == 409
         (one,) = (await command(rotterdam, "disputes"))["disputes"]
         assert one["platform"] == "NHLX"
         # Opening a dispute stops nothing; marking it does.

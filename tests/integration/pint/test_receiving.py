@@ -87,8 +87,15 @@ async def test_r8_of_envelopes_that_come_together_each_fails_alone(tmp_path: Pat
 
         receiving = sender.node.pint.receiving
         receiving.watch(fail)
-        busy, store = threading.Event(), sender.node.store
-        waiting = asyncio.create_task(store.write(lambda _: busy.wait(5)))
+        # The writer is at work on something else until all of them wait for it.
+        begun, busy, store = threading.Event(), threading.Event(), sender.node.store
+
+        def hold(_: Connection) -> bool:
+            begun.set()
+            return busy.wait(60)
+
+        waiting = asyncio.create_task(store.write(hold))
+        assert await asyncio.to_thread(begun.wait, 60)
         asked = asyncio.gather(*map(receiving.start, bodies), return_exceptions=True)
         await asyncio.sleep(0)
         busy.set()

@@ -57,7 +57,7 @@ def mortal(home: Home) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.mark.slow
@@ -75,7 +75,7 @@ async def test_r20_a_killed_platform_says_rece_when_it_is_asked_again(tmp_path: 
             url = home.endpoint_file.read_text()
             with pytest.raises(aiohttp.ClientError):
                 await it.post(texts, CARRIER, url)
-            assert await asyncio.to_thread(dying.wait, 10) == -signal.SIGKILL
+            assert await asyncio.to_thread(dying.wait, 60) == -signal.SIGKILL
         await nodes[CARRIER].title.find(it.title, refresh=True)
         assert await possessor(nodes[CARRIER], it.title) == did_of("imp-a")
         up = node_process(home)

@@ -84,11 +84,11 @@ async def test_r20_a_bill_passes_on_over_three_platforms_and_its_register_knows_
         given = await ebl_json(maas, "surrender", "NHLFREE")
         assert given["moves"][0]["platform"] == "NHLX"
         assert (await control(strait, bill)).holder == "NHLX"
-        back = await nhl.sending.move_untitled(checksum, Move(b"", Action.SREJ), wait=10)
+        back = await nhl.sending.move_untitled(checksum, Move(b"", Action.SREJ), wait=60)
         assert (back["outcome"], back["platform"]) == ("final", "MDPX")
         assert (await control(strait, bill)).holder == "MDPX"
         await ebl_json(maas, "surrender", "NHLFREE")
-        answer = await nhl.sending.move_untitled(checksum, Move(b"", Action.SACC), wait=10)
+        answer = await nhl.sending.move_untitled(checksum, Move(b"", Action.SACC), wait=60)
         assert answer["outcome"] == "final"
         assert (await control(strait, bill)).ended
         assert await status(nhl, checksum) == rows.ENDED
@@ -130,14 +130,20 @@ async def test_r20_while_the_register_is_out_of_reach_nothing_is_sent(
 
         monkeypatch.setattr(nhl.client, "call", cut)
         order = Move(b"", Action.TRANSFER, did_of("bank"))
-        waiting = await nhl.sending.move_untitled(checksum, order, wait=1.0)
-        assert (waiting["outcome"], waiting["state"]) == ("pending", outgoing.BUILDING)
-        assert waiting["code"] == "peer_unreachable"
+        waiting = await nhl.sending.move_untitled(checksum, order, wait=0.0)
+        assert waiting["outcome"] == "pending"
+        entry = bytes.fromhex(waiting["transfer"])
+
+        async def tried() -> Any:
+            row = await nhl.store.read(outgoing.require, entry)
+            return (row.state, row.code) == (outgoing.BUILDING, "peer_unreachable")
+
+        await eventually(tried)
         assert await maas.store.read(rows.bill, checksum) is None
         monkeypatch.undo()
 
         async def arrived() -> Any:
-            row = await nhl.store.read(outgoing.require, bytes.fromhex(waiting["transfer"]))
+            row = await nhl.store.read(outgoing.require, entry)
             return row.state == outgoing.RECEIVED
 
         await eventually(arrived)
