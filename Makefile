@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+# What is generated from sets is the same in every run; `make test-all` varies it.
+SAME := PYTHONHASHSEED=0
 export PYTHON
 
 help:  ## what can be made
@@ -27,11 +29,11 @@ static: setup-test  ## formatting, lint, types, import contracts
 
 unit: setup-test  ## the core, with its branch coverage
 	$(BIN)/coverage erase
-	$(BIN)/pytest tests/unit -q -n 2 --dist worksteal --cov --cov-report= $(ARGS)
+	$(SAME) $(BIN)/pytest tests/unit -q -n 2 --dist worksteal --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report --fail-under=95 --skip-covered --include='schemas/*,protocols/*,ledger/*,interop/*'
 
 integration: setup-test  ## real stores, processes and networks, and the demo broken on purpose
-	$(BIN)/pytest tests/integration -q -n 3 --dist worksteal -m 'not slow' $(ARGS)
+	$(SAME) $(BIN)/pytest tests/integration -q -n 3 --dist worksteal -m 'not slow' $(ARGS)
 
 test-all: static unit setup-test  ## the same with the long faults and fuzzing
 	HYPOTHESIS_PROFILE=long $(BIN)/pytest tests -q $(ARGS)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -21,3 +22,7 @@ settings.register_profile(
 )
 settings.register_profile("long", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+if settings.default.derandomize:
+    # hypothesis also draws what stands in the sources of the modules that happen to be imported,
+    # which depends on the tests that this process has run before.
+    providers._get_local_constants = lambda: providers._local_constants
