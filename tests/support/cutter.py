@@ -16,6 +16,7 @@ class Cutter:
         self._asks, self._answers = asyncio.Event(), asyncio.Event()
         self.join()
         self._open: set[asyncio.StreamWriter] = set()
+        self._passing: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -28,7 +29,8 @@ class Cutter:
         self._server.close()
         self.join()
         self.cut()
-        await asyncio.sleep(0)
+        await asyncio.gather(*self._passing, return_exceptions=True)
+        await asyncio.sleep(0)  # what was closed last ends in the loop's next turn
 
     def cut(self) -> None:
         """Every connection ends and no new one gets anywhere."""
@@ -53,11 +55,22 @@ class Cutter:
         self._answers.set()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._passing.add(task)
+        task.add_done_callback(self._passing.discard)
         if self._cut:
             writer.close()
             return
-        there_reader, there = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            there_reader, there = await asyncio.open_connection("127.0.0.1", self._port)
+        except OSError:  # nobody listens there any more
+            writer.close()
+            return
         self._open |= {writer, there}
+        if self._cut:  # meanwhile
+            writer.close()
+            there.close()
         await asyncio.gather(
             self._pass(reader, there, self._asks), self._pass(there_reader, writer, self._answers)
         )

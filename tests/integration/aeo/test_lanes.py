@@ -16,6 +16,7 @@ from node.operator import OperatorClient
 from protocols.member_list import Agreement, IssuerEntry
 from schemas.errors import ConflictError, ForbiddenError, MalformedError, NotFoundError
 from testnet.story.documents import build, load_story
+from tests.support.clocks import stopwatch
 from tests.support.network import Member, did_of, make_network, running_network
 
 if TYPE_CHECKING:
@@ -61,17 +62,18 @@ async def lane(node: Node, **query: Any) -> dict[str, Any]:
     return body
 
 
-async def lane_is(node: Node, wanted: str, reason: str = "", seconds: float = 10.0) -> float:
+async def lane_is(node: Node, wanted: str, reason: str = "", seconds: float = 60.0) -> float:
     """Seconds until the next decision there uses that lane, for that reason."""
-    begun = time.monotonic()
+    end = time.monotonic() + seconds
     body: dict[str, Any] = {}
-    while time.monotonic() < begun + seconds:
-        body = await lane(node)
-        reasons = [each["code"] for one in body["operators"] for each in one.get("reasons", [])]
-        if body["lane"] == wanted and (not reason or reason in reasons):
-            assert body["holds"] is False
-            return time.monotonic() - begun
-        await asyncio.sleep(0.05)
+    async with stopwatch() as passed:
+        while time.monotonic() < end:
+            body = await lane(node)
+            reasons = [each["code"] for one in body["operators"] for each in one.get("reasons", [])]
+            if body["lane"] == wanted and (not reason or reason in reasons):
+                assert body["holds"] is False
+                return passed()
+            await asyncio.sleep(0.05)
     raise AssertionError(body)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from node.balance import asking, drawing
 from tests.integration.balance.certificate_network import network
 from tests.support.postgres import create_database
 
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from tests.support.network import Made
 
 _numbers = count()
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A register's answer may take longer than an operator would wait; tests that want to see one
+    missing say how long they wait for it."""
+    monkeypatch.setattr(asking, "WAIT_SECONDS", 20.0)
+    monkeypatch.setattr(drawing, "AFTER_SECONDS", 20.0)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -75,7 +75,7 @@ def mortal(home: Home, moment: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 @asynccontextmanager
@@ -109,10 +109,10 @@ async def test_r23_a_killed_register_decides_two_claims_once_when_it_is_started_
             claims = [operate(nodes[name], digest, "write-off", f"{name}-1", 160) for name in ports]
             for claim in await asyncio.gather(*claims):
                 assert (claim["outcome"], claim["code"]) == ("INDETERMINATE", "balance_unknown")
-            assert await asyncio.to_thread(register.wait, 10) == -signal.SIGKILL
+            assert await asyncio.to_thread(register.wait, 60) == -signal.SIGKILL
         await _nobody_knows(nodes, digest)
         with mortal(home, "decided") as register:
-            assert await asyncio.to_thread(register.wait, 20) == -signal.SIGKILL
+            assert await asyncio.to_thread(register.wait, 60) == -signal.SIGKILL
         await _nobody_knows(nodes, digest)
         async with living(home) as client:
             await _decided(nodes, digest, await client.aget(f"/v1/balances/{digest}"))
