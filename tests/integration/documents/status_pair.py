@@ -21,6 +21,7 @@ from node.verification.service import VerificationService
 from protocols.credentials import token_status_list as tokens
 from schemas import registry
 from tests.support import founded_homes
+from tests.support.clocks import Leaping
 from tests.support.running import running_node
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ KEY = "certificate-of-origin"
 EXAMPLE = registry.example(KEY)
 EXPORT = registry.examine(KEY, EXAMPLE).view.export_country or "CN"
 TOKENS = "https://alpha.example/tokens/1"
-TTL = 2.0
+TTL = 60.0
 
 
 @dataclass
@@ -71,11 +72,15 @@ class Shelf:
 
 @dataclass
 class Pair:
-    """An issuer, a verifier, what lies on the issuer's shelf, and what the verifier asked."""
+    """An issuer, a verifier, what lies on the issuer's shelf, and what the verifier asked.
+
+    clock: that of both
+    """
 
     alpha: Node
     beta: Node
     shelf: Shelf
+    clock: Leaping
     asked: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
 
@@ -125,7 +130,7 @@ async def two_nodes(path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     first = founded_homes.make(path, "alpha", EXPORT, "issuer", "customs", status={"ttl": TTL})
     founded_homes.found(first, (KEY, EXPORT))
     second = founded_homes.make(path, "beta", "NL", "customs")
-    shelf, services = Shelf(), (
+    clock, shelf, services = Leaping(), Shelf(), (
         ("trust", TrustService),
         ("documents", DocumentService),
         ("exchange", ExchangeService),
@@ -133,8 +138,8 @@ async def two_nodes(path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     )  # fmt: skip
     shelved = (*services, ("shelf", lambda _: shelf))
     async with (
-        running_node(first, services=shelved) as alpha,
-        running_node(second, services=services) as beta,
+        running_node(first, clock=clock, services=shelved) as alpha,
+        running_node(second, clock=clock, services=services) as beta,
     ):
         await beta.trust.join(alpha.endpoint, alpha.members.current.network)
         await founded_homes.client(alpha).apost("/v1/trust/sign", {"all": True})
@@ -144,7 +149,7 @@ async def two_nodes(path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             return members is not None and members.node(beta.did) is not None
 
         await eventually(listed)
-        pair = Pair(alpha, beta, shelf)
+        pair = Pair(alpha, beta, shelf, clock)
         real = beta.guarded.get
 
         async def recorded(url: str, **named: Any) -> bytes:

@@ -23,6 +23,7 @@ from protocols.log.leaf import LeafKind
 from schemas import registry, strict_json
 from schemas.errors import RefusedError, TradeError
 from tests.support import founded_homes
+from tests.support.clocks import Leaping
 from tests.support.running import running_node
 
 if TYPE_CHECKING:
@@ -38,14 +39,15 @@ SERVICES = (
     ("exchange", ExchangeService),
 )
 KEY = "certificate-of-origin"
+TTL = 60.0
 EXAMPLE = registry.example(KEY)
 NUMBER = registry.examine(KEY, EXAMPLE).view.number
 SPS = registry.example("phytosanitary-certificate")
 EXPORT = registry.examine(KEY, EXAMPLE).view.export_country or "CN"
 
 
-def run(home: Home) -> Any:
-    return running_node(home, services=SERVICES)
+def run(home: Home, **more: Any) -> Any:
+    return running_node(home, services=SERVICES, **more)
 
 
 async def eventually(check: Callable[[], Any], seconds: float = 30.0) -> None:
@@ -65,7 +67,7 @@ def order(payload: bytes = EXAMPLE, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    made = founded_homes.make(tmp_path, "alpha", EXPORT, "issuer", "customs", status={"ttl": 2.0})
+    made = founded_homes.make(tmp_path, "alpha", EXPORT, "issuer", "customs", status={"ttl": TTL})
     founded_homes.found(made, (KEY, EXPORT))
     return made
 
@@ -211,11 +213,12 @@ async def test_r1_an_ended_key_issues_nothing(home: Home) -> None:
 
 
 async def test_a_list_is_signed_anew_after_half_its_time(home: Home) -> None:
-    async with run(home) as node:
+    clock = Leaping()
+    async with run(home, clock=clock) as node:
         await founded_homes.client(node).apost("/v1/documents", order())
         first = await node.documents.signed_list("1")
         assert await node.documents.signed_list("1") == first
-        await asyncio.sleep(1.1)
+        clock.leap(seconds=TTL / 2)
         second = await node.documents.signed_list("1")
         older, newer = (status_list.parse_list(text)[1] for text in (first, second))
         assert newer.valid_from > older.valid_from

@@ -203,7 +203,7 @@ async def test_group_14_the_connection_goes_to_the_address_that_was_checked() ->
         members = listed(f"https://a-port.example:{web.port}")
         async with guarded(members, resolver=lambda: names, quiet=0) as client:
             wanted = {"fetch_unreachable", "fetch_tls_failed", "fetch_too_slow"}
-            assert await refused(client, deadline=0.3) in wanted
+            assert await refused(client, deadline=1.0) in wanted
             assert names.asked == ["a-port.example"]
             assert await refused(client) == "address_forbidden"
     assert names.asked == ["a-port.example"] * 2
@@ -284,8 +284,8 @@ async def test_group_15_a_gzip_bomb_is_not_opened() -> None:
 async def test_group_15_a_slow_loris_ends_at_the_deadline() -> None:
     async with hostile_web(lambda _: answer(b"{}"), trickle=0.05) as web:
         async with guarded(at(web)) as client:
-            assert await refused(client, deadline=0.2) == "fetch_too_slow"
-            assert await refused(client, deadline=0.2) == "fetch_too_slow"
+            assert await refused(client, deadline=1.0) == "fetch_too_slow"
+            assert await refused(client, deadline=1.0) == "fetch_too_slow"
         assert web.connections == 1
 
 

@@ -22,6 +22,7 @@ from tests.support.hostile_web import answer, hostile_web
 from tests.support.made_network import signer
 from tests.support.network import did_of
 from tests.support.running import running_node
+from tests.support.turned import turned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -200,7 +201,7 @@ async def test_group_28_error_texts_never_echo_what_a_token_holds(tmp_path: Path
     async with running_node(made.homes[pair.VERIFIER]) as node:
         for file in (
             forged,
-            forged[:-4] + "AAAA",
+            turned(forged),
             f"{canary}.{canary}.{canary}",
             canary,
             forged * 2,

@@ -23,6 +23,7 @@ from schemas.errors import NotFoundError, RefusedError
 from tests.integration.release.road import eventually, operator, send, verdict
 from tests.support.network import did_of
 from tests.support.papers_world import UNRECOGNISED, A, generated, issue, papers_nodes
+from tests.support.turned import turned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,7 +118,7 @@ async def test_a_rule_set_counts_only_under_the_destinations_own_key(tmp_path: P
         for text, node in (
             (forged, port.did),
             (good, carrier.did),
-            (good[:-8] + "AAAAAAAA", port.did),
+            (turned(good), port.did),
         ):
             with pytest.raises(RefusedError) as caught:
                 rule_set.read(text, members, node, now)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from node.home import Home
     from node.runtime import Node
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(240)
 
 ORIGIN = "alpha.example/log/1"
 SOON = {"log": {"checkpoint_interval": 0.05}}
@@ -71,7 +71,7 @@ async def nodes(tmp_path: Path) -> AsyncIterator[tuple[Node, Node, Node]]:
 async def receipt(node: Node, entry: bytes) -> Any:
     """The receipt of a leaf that is appended now, once a quorum has cosigned it."""
     added = await node.store.write(log.append_all, [entry], node.clock.now_ms())
-    return await node.log.wait_for(added[-1].hash, 20.0)
+    return await node.log.wait_for(added[-1].hash, 60.0)
 
 
 async def test_r16_a_member_makes_itself_a_witness_and_cosigns_from_the_next_epoch_on(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from node.clock import ShiftedClock
 from node.documents import documents
 from node.store import events
 from node.trust import founding
@@ -19,6 +18,7 @@ from protocols import member_list, times
 from schemas import registry
 from schemas.errors import ConflictError, TradeError
 from tests.support import founded_homes
+from tests.support.clocks import Leaping
 from tests.support.running import running_node
 
 if TYPE_CHECKING:
@@ -35,16 +35,9 @@ EXPORT = registry.examine(COO, EXAMPLE).view.export_country or "CN"
 AGREEMENT = {"id": "nl-cn", "verifier": "NL", "issuer": EXPORT, "documentTypes": [COO]}
 
 
-class Leaping(ShiftedClock):
-    """Runs as the machine's clock does, and leaps ahead when told."""
-
-    def leap(self, days: float) -> None:
-        self._shift += timedelta(days=days)
-
-
 @pytest.fixture
 def clock() -> Leaping:
-    return Leaping(0)
+    return Leaping()
 
 
 async def eventually(check: Any, seconds: float = 30.0) -> None:
