@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,12 @@ from node.trust.service import TrustService
 from protocols import approval
 from schemas.errors import ConflictError, RefusedError, TradeError
 from tests.support.approvers import Approver, approver
+from tests.support.clocks import Leaping
 from tests.support.desk import COO, body_of, certificate, make_desk, put_policy, subject_of_body
 from tests.support.running import running_node
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from node.review.rows import Application
@@ -35,6 +37,7 @@ SERVICES = (
     ("review", ReviewService),
 )
 LIN, WU = approver("Lin Demo"), approver("Wu Demo")
+PATIENCE = 60.0
 ONE: dict[str, dict[str, Any]] = {COO: {"auto": False}}
 TWO: dict[str, dict[str, Any]] = {COO: {"auto": False, "second": True}}
 
@@ -59,10 +62,15 @@ class Held:
 
 
 @pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[Node]:
+def clock() -> Leaping:
+    return Leaping()
+
+
+@pytest.fixture
+async def node(tmp_path: Path, clock: Leaping) -> AsyncIterator[Node]:
     home = make_desk(tmp_path)
     put_policy(home, ONE)
-    async with running_node(home, services=SERVICES) as made:
+    async with running_node(home, clock=clock, services=SERVICES) as made:
         for each in (LIN, WU):
             await made.store.write(people.add, made, each.name, each.key)
         yield made
@@ -80,12 +88,13 @@ async def applied(node: Node, payload: bytes) -> Application:
 
 
 async def until(node: Node, n: int, *states: str) -> Application:
-    for _ in range(600):
+    end = time.monotonic() + PATIENCE
+    while True:
         one: Application = await node.store.read(rows.require, n)
         if one.state in states:
             return one
+        assert time.monotonic() < end, one
         await asyncio.sleep(0.02)
-    raise AssertionError(one)
 
 
 async def signed(node: Node, who: Approver, subject: approval.Subject, **more: Any) -> str:
@@ -110,10 +119,10 @@ async def end(node: Node, who: Approver) -> None:
 
 @pytest.mark.parametrize("meanwhile", ["ended", "policy", "expired", "broken"])
 async def test_r26_what_changed_between_approval_and_signing_sends_it_back(
-    node: Node, held: Held, meanwhile: str
+    node: Node, held: Held, clock: Leaping, meanwhile: str
 ) -> None:
     one = await applied(node, certificate(1))
-    past = {"at": datetime.now(UTC) - timedelta(hours=1), "term": timedelta(hours=1, seconds=1)}
+    past = {"at": datetime.now(UTC) - timedelta(hours=1), "term": timedelta(hours=2)}
     approved = await decide(node, one, LIN, **(past if meanwhile == "expired" else {}))
     assert approved.state == rows.APPROVED
     expected = f"approval_{meanwhile}"
@@ -126,11 +135,12 @@ async def test_r26_what_changed_between_approval_and_signing_sends_it_back(
     elif meanwhile == "broken":
         (node.home.path / "review-policy.json").write_text("{")
     else:
-        await asyncio.sleep(1.1)
+        clock.leap(seconds=3600)
     held.let_go()
     if meanwhile == "broken":  # nothing is signed, and nothing is lost, until it can be read again
-        await asyncio.sleep(0.3)
-        assert (await until(node, one.n, rows.APPROVED)).state == rows.APPROVED
+        with pytest.raises(RefusedError):
+            await node.review._issue_some()
+        assert (await node.store.read(rows.require, one.n)).state == rows.APPROVED
         put_policy(node.home, TWO)
         held.let_go()
         expected = "approval_other_policy"
@@ -174,11 +184,12 @@ async def test_r26_a_policy_that_changed_is_asked_again_before_anybody_decides(
         await decide(node, one, LIN)
     assert caught.value.code in {"approval_other_policy", "application_not_open"}
     node.review.wake()
-    for _ in range(300):
-        again = await until(node, one.n, rows.MANUAL)
-        if again.second:
-            break
-        await asyncio.sleep(0.02)
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            again = await until(node, one.n, rows.MANUAL)
+            if again.second:
+                break
+            await asyncio.sleep(0.02)
     assert (await decide(node, again, LIN)).state == rows.MANUAL
     await decide(node, again, WU)
     await until(node, one.n, rows.ISSUED)
@@ -197,12 +208,17 @@ async def opened(node: Node, who: Approver, payloads: list[bytes]) -> None:
 
 
 async def in_state(node: Node, state: str, count: int) -> dict[str, Any]:
-    for _ in range(600):
-        told = await node.store.read(rows.progress, NAME)
-        if told["states"][state] == count:
+    return await told_of(node, lambda told: bool(told["states"][state] == count))
+
+
+async def told_of(node: Node, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    end = time.monotonic() + PATIENCE
+    while True:
+        told: dict[str, Any] = await node.store.read(rows.progress, NAME)
+        if wanted(told):
             return told
+        assert time.monotonic() < end, told
         await asyncio.sleep(0.02)
-    raise AssertionError(told)
 
 
 @pytest.mark.parametrize("meanwhile", ["ended", "policy"])
@@ -221,10 +237,7 @@ async def test_r26_a_batch_whose_signer_or_policy_is_gone_waits_for_another_sign
         put_policy(node.home, {}, edition={"edition": "other"})
         expected = "approval_other_policy"
     held.let_go()
-    for _ in range(300):
-        if (await node.store.read(rows.progress, NAME))["lapsed"]:
-            break
-        await asyncio.sleep(0.02)
+    await told_of(node, lambda told: bool(told["lapsed"]))
     told = await in_state(node, rows.READY, COUNT)
     assert (told["lapsed"], told["done"]) == (expected, False)
     assert await issued(node) == []

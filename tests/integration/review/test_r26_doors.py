@@ -44,6 +44,7 @@ from tests.support.desk import (
 from tests.support.network import did_of
 from tests.support.process import node_process, pratique
 from tests.support.running import running_node
+from tests.support.written import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -307,9 +308,9 @@ def _nowhere(key: Path, desk: Home, said: list[str]) -> None:
     raw = number.to_bytes(32, "big")
     forms = [raw, raw.hex().encode(), base64.urlsafe_b64encode(raw).rstrip(b"=")]
     forms += [base64.b64encode(raw)[:40], *pem.splitlines()[1:-1]]
-    files = [each for each in desk.path.rglob("*") if each.is_file()]
+    files = written(desk.path)
     assert any(each.name == "stderr.log" for each in files)
-    for data in ("".join(said).encode(), *(each.read_bytes() for each in files)):
+    for data in ("".join(said).encode(), *files.values()):
         assert not any(form in data for form in forms)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
-import time
-from contextlib import closing, suppress
+import sys
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from node.operator import operator
 from protocols import review
 from schemas import registry
-from schemas.errors import ConflictError, ForbiddenError, MalformedError, NotFoundError
+from schemas.errors import ConflictError, ForbiddenError, MalformedError
 from tests.support.approvers import register
 from tests.support.desk import (
     QUALITY,
@@ -25,12 +26,51 @@ from tests.support.desk import (
     issued_by,
     make_desk,
 )
-from tests.support.process import command, node_process, pratique, wait_until_up
+from tests.support.process import ROOT, command, node_process, pratique, wait_until_up
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from node.home import Home
+
+
+#: The whole node, which dies in the midst of issuing the batch: after so many of its documents.
+MORTAL = """
+import os, signal, sys
+from pathlib import Path
+from node.daemon import serve
+from node.review import rows
+
+set_issued, left = rows.set_issued, int(sys.argv[2])
+
+def mortal(conn, n, document):
+    global left
+    set_issued(conn, n, document)
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+rows.set_issued = mortal
+serve(Path(sys.argv[1]))
+"""
+
+
+@contextmanager
+def mortal(home: Home, issued: int) -> Iterator[subprocess.Popen[bytes]]:
+    with (home.path / "stderr.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", MORTAL, str(home.path), str(issued)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stderr=log,
+        )
+    try:
+        wait_until_up(home, process)
+        yield process
+    finally:
+        process.kill()
+        process.wait(60)
 
 
 @pytest.fixture
@@ -115,17 +155,15 @@ def test_a_batch_is_reviewed_whole_resumes_after_kills_and_issues_none_twice(
     words = ("issue-batch", file, "--name", "october", "--key", key, "--home", desk.path)
     own = json.loads(pratique("review", "key", key, "--json").stdout)["key"]
     for kill in range(kills):
-        with node_process(desk) as process:
+        with mortal(desk, count // (kills + 2)) as process:
             if not kill:
                 with operator(desk.path) as client:
                     client.post("/v1/review/people", {"name": "Lin Demo", "key": own})
             asked = subprocess.Popen(
                 command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
-            _until(desk, (kill + 1) * count // (kills + 2))
-            process.send_signal(signal.SIGKILL)
-            process.wait(10)
-            assert asked.wait(60) != 0  # the node is gone in the midst of it
+            assert process.wait(240) == -signal.SIGKILL
+            assert asked.wait(120) != 0  # the node is gone in the midst of it
     with node_process(desk) as process:
         wait_until_up(desk, process)
         done = pratique(*words, "--json", deadline=900)
@@ -142,14 +180,3 @@ def test_a_batch_is_reviewed_whole_resumes_after_kills_and_issues_none_twice(
         assert len(numbers) == len(set(numbers)) == count - held - manual
         wrong = "select count(*) from review_applications where state='issued' and document is null"
         assert store.execute(wrong).fetchone() == (0,)
-
-
-def _until(desk: Home, issued: int) -> None:
-    """Wait until so many of the batch are issued: the kill comes in the midst of it."""
-    with operator(desk.path) as client:
-        for _ in range(6_000):
-            with suppress(NotFoundError):  # the command has not opened it yet
-                if client.get("/v1/review/batches/october")["states"]["issued"] >= issued:
-                    return
-            time.sleep(0.02)
-    raise AssertionError("the batch does not go on")

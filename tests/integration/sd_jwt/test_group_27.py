@@ -23,6 +23,7 @@ from protocols.credentials.key_binding import Challenge
 from protocols.keys import SoftwareSigner
 from schemas.errors import TradeError
 from tests.support.network import did_of
+from tests.support.written import written
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,11 +76,10 @@ async def refused(client: OperatorClient, path: str, body: dict[str, Any]) -> st
 
 def files_with(folder: Path, canaries: list[bytes]) -> set[str]:
     """The files below a folder in which one of the canaries stands."""
-    found = (path for path in folder.rglob("*") if path.is_file())
     return {
         path.name
-        for path in found
-        if any(canary in data for data in [path.read_bytes()] for canary in canaries)
+        for path, data in written(folder).items()
+        if any(canary in data for canary in canaries)
     }
 
 
@@ -130,8 +130,8 @@ async def test_group_27_nothing_withheld_no_salt_and_no_token_is_written_anywher
         assert told.count("401 ") > 5
         tokens = [node.token.encode() for node in (issuer, port)]
         tokens += [bound.key_binding.encode(), STRANGERS_TOKEN.encode(), MIXED.encode()]
-        written = capfd.readouterr()
-        logs = written.out + written.err
+        streams = capfd.readouterr()
+        logs = streams.out + streams.err
         assert '"level": "debug"' in logs or '"level":"debug"' in logs
         for canary in (*canaries, *tokens):
             assert canary.decode() not in logs

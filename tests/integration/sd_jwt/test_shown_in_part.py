@@ -30,6 +30,7 @@ from schemas import registry
 from schemas.errors import ConflictError, MalformedError, RefusedError
 from testnet.story.documents import build, load_story
 from tests.support.network import did_of
+from tests.support.written import written
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -138,9 +139,8 @@ async def test_a_document_travels_in_part_and_what_is_withheld_is_nowhere_else(
     assert "cn-cert" in told
     for canary in canaries:
         assert canary.decode() not in told
-    for path in port.home.path.rglob("*"):
-        if path.is_file():
-            assert not any(canary in path.read_bytes() for canary in canaries), path
+    for path, data in written(port.home.path).items():
+        assert not any(canary in data for canary in canaries), path
 
     await client.apost(f"/v1/documents/{digest}/send", to | {"again": True})
 
