@@ -46,6 +46,8 @@ DOCUMENT = {
 }
 #: What another request may wait longer, at most, while a poison graph is looked at.
 DELAY_SECONDS = 0.1
+#: One document's time for graphs that end, however busy the machine is; and for one that does not.
+AMPLE, SHORT = Limits(seconds=60.0, workers=1), Limits(seconds=0.3, workers=1)
 
 
 def body(name: str) -> bytes:
@@ -152,44 +154,55 @@ def clique(size: int) -> dict[str, Any]:
     return DOCUMENT | {"@context": [V2, knows], "credentialSubject": people}
 
 
-async def _longest_wait(node: Node, until: asyncio.Task[Any]) -> float:
-    """The longest that a request took which was sent while `until` was under way."""
-    longest = 0.0
+async def _share_waited(node: Node, until: asyncio.Task[Any]) -> float:
+    """The share of the time in which `until` was under way that others waited for too long."""
+    waited, all_begun = 0.0, time.perf_counter()
     async with aiohttp.ClientSession() as session:
         while not until.done():
             begun = time.perf_counter()
             async with session.get(f"{node.local_url}/healthz") as answer:
                 await answer.read()
-            longest = max(longest, time.perf_counter() - begun)
+            took = time.perf_counter() - begun
+            waited += took if took > DELAY_SECONDS else 0.0
             await asyncio.sleep(0.005)
-    return longest
+    return waited / (time.perf_counter() - all_begun)
 
 
 async def test_group_13_a_poison_graph_keeps_nobody_waiting(node: Node) -> None:
     await bring_in(node, "cred-v2", "examples-v2")
     await signature(node, DOCUMENT | {"proof": proof(node)})
-    waits = []
+    shares = []
     for size in (12, 10, 9):
-        begun = time.perf_counter()
         document = clique(size) | {"proof": proof(node)}
         asked = asyncio.create_task(signature(node, document))
-        waits.append(await _longest_wait(node, asked))
-        found = await asked
+        async with asyncio.timeout(60):  # unlimited, it would take for ever
+            shares.append(await _share_waited(node, asked))
+            found = await asked
         assert (found["outcome"], found["code"]) == ("INDETERMINATE", "rdf_limit_exceeded")
-        assert time.perf_counter() - begun < 10 * node.verification.rdf.canonicaliser.limits.seconds
-    # A machine that is busy with something else may delay one; a blocked loop delays all.
-    assert min(waits) < DELAY_SECONDS, waits
+    # A machine that is busy with something else delays some; a blocked loop delays all, each time.
+    assert min(shares) < 0.5, shares
     # The next proof is served by a new process.
+    node.verification.rdf.canonicaliser.limits = AMPLE
     assert (await signature(node, DOCUMENT | {"proof": proof(node)}))["outcome"] == "FAILED"
 
 
 async def test_group_13_proofs_of_others_do_not_queue_behind_poison(node: Node) -> None:
     await bring_in(node, "cred-v2", "examples-v2")
+    pool = node.verification.rdf.canonicaliser
+    pool.limits = AMPLE
     poison = [
         asyncio.create_task(signature(node, clique(10) | {"proof": proof(node)})) for _ in range(2)
     ]
+    async with asyncio.timeout(60):
+        while True:
+            if len(pool._all) == len(poison):
+                break
+            await asyncio.sleep(0.005)
     good = await signature(node, DOCUMENT | {"proof": proof(node)})
     assert good["code"] == "proof_verification_error"
+    assert not any(one.done() for one in poison)
+    for worker in pool._all - set(pool._idle):
+        os.kill(worker.pid, 9)
     assert {(await one)["code"] for one in poison} == {"rdf_limit_exceeded"}
 
 
@@ -201,23 +214,25 @@ def contexts() -> ContextStore:
 
 
 async def test_workers_are_kept_replaced_and_ended() -> None:
-    pool = Canonicaliser(Limits(seconds=0.3, workers=1))
+    pool = Canonicaliser(AMPLE)
     first = await pool.canonicalise(DOCUMENT, digest="sha256", contexts=contexts())
     (kept,) = pool._all
     assert await pool.canonicalise(DOCUMENT, digest="sha256", contexts=contexts()) == first
     assert pool._all == {kept}
+    pool.limits = SHORT
     with pytest.raises(UnavailableError, match="rdf_limit_exceeded"):
         await pool.canonicalise(clique(10), digest="sha256", contexts=contexts())
     assert pool._all == set()
     with pytest.raises(ProcessLookupError):
         os.kill(kept.pid, 0)
+    pool.limits = AMPLE
     assert await pool.canonicalise(DOCUMENT, digest="sha256", contexts=contexts()) == first
     await pool.close()
     assert pool._all == set()
 
 
 async def test_one_document_does_not_cost_its_limit_twice() -> None:
-    pool = Canonicaliser(Limits(seconds=0.3))
+    pool = Canonicaliser(SHORT)
     own = keys.SoftwareSigner("did:example:x#key", ec.derive_private_key(7, ec.SECP256R1()))
     made = data_integrity.draft(clique(10), own, created=datetime(2026, 1, 1, tzinfo=UTC), rdf=True)
     inputs = (made.inputs[1], made.inputs[0])
@@ -227,7 +242,7 @@ async def test_one_document_does_not_cost_its_limit_twice() -> None:
 
 
 async def test_a_worker_that_was_ended_from_outside_is_replaced() -> None:
-    pool = Canonicaliser()
+    pool = Canonicaliser(AMPLE)
     await pool.canonicalise(DOCUMENT, digest="sha256", contexts=contexts())
     (worker,) = pool._all
     os.kill(worker.pid, 9)
@@ -238,7 +253,7 @@ async def test_a_worker_that_was_ended_from_outside_is_replaced() -> None:
 
 async def test_an_answer_that_is_too_long_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canonicaliser, "MAX_ANSWER", 10)
-    pool = Canonicaliser()
+    pool = Canonicaliser(AMPLE)
     with pytest.raises(UnavailableError, match="larger graph"):
         await pool.canonicalise(DOCUMENT, digest="sha256", contexts=contexts())
     assert pool._all == set()

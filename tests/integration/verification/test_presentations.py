@@ -99,7 +99,7 @@ async def test_an_enveloping_object_of_ours_is_the_document(
     digest = await road.issue(nodes, "packing-list", ("nl-customs",))
     stored = await customs.store.read(documents.get, bytes.fromhex(digest))
     wrapped = envelope.wrap(envelope.CREDENTIAL, "vc+jwt", stored.file.decode())
-    assert await customs.log.wait_for(stored.leaf, 5.0, witnessed=False) is not None
+    assert await customs.log.wait_for(stored.leaf, 60.0, witnessed=False) is not None
     report = await ask(customs, strict_json.canonical(wrapped))
     assert report["verdict"] == "PASSED"
     assert report["subject"] == digest

@@ -69,7 +69,7 @@ async def test_an_altered_copy_fails_and_the_field_and_both_values_are_named(
     held = await stored(customs, digest)
     file = held.file
     # The log's own checks need a signed checkpoint over the document's leaf.
-    assert await customs.log.wait_for(held.leaf, 5.0, witnessed=False) is not None
+    assert await customs.log.wait_for(held.leaf, 60.0, witnessed=False) is not None
     good = await verify(customs, file)
     assert good["verdict"] == "PASSED"
     assert good["document"]["type"] == "packing-list"
@@ -239,7 +239,7 @@ async def test_a_file_verifies_offline_with_nothing_but_the_list_and_its_neighbo
     lists = await port.documents.statuses_for(held.issuer, held.status_lists)
     for ending, one in zip((".status.jwt", ".status.suspension.jwt"), lists, strict=True):
         file.with_suffix(ending).write_text(one.signed)
-    receipt = await port.log.wait_for(held.leaf, 5.0, witnessed=False)
+    receipt = await port.log.wait_for(held.leaf, 60.0, witnessed=False)
     file.with_suffix(".leaf").write_bytes(receipt.entry)
     file.with_suffix(".tlog-proof").write_text(receipt.text)
     answer = await asyncio.to_thread(
