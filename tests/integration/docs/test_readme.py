@@ -46,8 +46,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     script = "set -euo pipefail\n"
     for section, shell in blocks().items():
         script += f'echo "{MARK} {section}"\n{shell}\n'
-    for port in PORTS:
-        script = script.replace(port, str(free_port()))
+    # In one go: the second number may stand in the port that takes the place of the first.
+    ports = {port: str(free_port()) for port in PORTS}
+    script = re.sub("|".join(PORTS), lambda found: ports[found[0]], script)
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",

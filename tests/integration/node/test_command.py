@@ -152,10 +152,13 @@ def test_the_doctor_warns_of_sqlite_with_the_wal_reset_fault(
     assert "3.51.3" in found["DOC-SQLITE"].next_step("en")
 
 
-async def test_the_doctor_compares_clocks_and_sees_the_list_expire(tmp_path: Path) -> None:
+async def test_the_doctor_compares_clocks_and_sees_the_list_expire(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import asyncio
     from datetime import timedelta
 
+    monkeypatch.setattr("node.diagnosis._PEER_SECONDS", 60.0)
     members = {name: Member() for name in ("alpha", "beta", "gamma")}
     made = make_network(tmp_path, members, lifetime=timedelta(days=3))
     async with running_network(made, services=[]):
