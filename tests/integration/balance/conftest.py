@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from node.balance import asking, drawing
+from node.inquiries import service as inquiries
 from tests.integration.balance.certificate_network import network
 from tests.support.postgres import create_database
 
@@ -21,10 +22,11 @@ _numbers = count()
 
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A register's answer may take longer than an operator would wait; tests that want to see one
+    """A peer's answer may take longer than an operator would wait; tests that want to see one
     missing say how long they wait for it."""
     monkeypatch.setattr(asking, "WAIT_SECONDS", 20.0)
     monkeypatch.setattr(drawing, "AFTER_SECONDS", 20.0)
+    monkeypatch.setattr(inquiries, "SECONDS", 20.0)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
