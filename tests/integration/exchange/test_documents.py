@@ -67,7 +67,7 @@ async def test_a_document_is_sent_received_and_saved_byte_for_byte_by_command(pa
         rows = (await client(b).aget("/v1/inbox", document=digest))["items"]
         return rows and rows[0]["state"] == "delivered"
 
-    await until(there, seconds=30)
+    await until(there)
     file = tmp_path / "saved"
     saved = await run("inbox", "--save", digest[:12], file, "--home", made.homes["b"].path)
     assert saved.returncode == 0, saved.stderr
@@ -77,7 +77,7 @@ async def test_a_document_is_sent_received_and_saved_byte_for_byte_by_command(pa
         row = (await client(a).aget("/v1/outbox", document=digest))["items"][0]
         return row["state"] == "receipted" and row["validated"]
 
-    await until(answered, seconds=30)
+    await until(answered)
     shown = await run("inbox", "--consignment", UCR, "--home", made.homes["b"].path)
     assert "packing-list" in shown.stdout
     shown = await run("outbox", "--home", made.homes["a"].path)
@@ -171,7 +171,7 @@ async def test_both_sides_can_archive_the_same_proof(pair):
     async def receipted():
         return (await client(a).aget("/v1/outbox", state="receipted"))["items"]
 
-    await until(receipted, seconds=30)
+    await until(receipted)
     from node.exchange import views
 
     sent = await a.store.read(views.proofs_sent, bytes.fromhex(digest))

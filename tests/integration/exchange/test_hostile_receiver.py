@@ -97,7 +97,11 @@ async def test_r13_an_answer_that_proves_nothing_settles_nothing(pair, change):
         return {row.state for row in await a.outbox()} == {"receipted"}
 
     await until(settled)
-    assert await b.texts() == ["one", "two"]
+
+    async def applied():  # what is receipted is stored, and reaches its handler a moment later
+        return await b.texts() == ["one", "two"]
+
+    await until(applied)
 
 
 async def test_r9_two_receipts_for_one_place_are_evidence_and_settle_nothing(pair):

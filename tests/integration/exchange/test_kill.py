@@ -64,22 +64,22 @@ class Killable:
         assert self.process is not None
         assert self.process.poll() is None, (self.home.path / "stderr.log").read_text()[-3000:]
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
         self.kills += 1
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(60)
 
     def ask(self, call):
         """`call(client)`, again and again while the node is down or was cut off."""
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while True:
             try:
                 client = running(self.home)
                 if client is not None:
-                    return call(OperatorClient(client.url, client._token, deadline=10))
+                    return call(OperatorClient(client.url, client._token, deadline=30))
             except (UnavailableError, ConflictError, FileNotFoundError):
                 if time.monotonic() > until:
                     raise
@@ -116,7 +116,7 @@ class Story:
                     for node, pause in zip(self.nodes, pauses, strict=True)
                 ]
                 for one in work:
-                    one.result(90)
+                    one.result(270)
 
     def strike(self, node: Killable, pause: float) -> None:
         time.sleep(pause)
@@ -174,7 +174,7 @@ def played(tmp_path_factory):
         began = time.monotonic()
         story.play()
         submitted = time.monotonic() - began
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while not (
             settled(nodes["sender"], outbox, {"receipted"})
             and settled(nodes["receiver"], inbox, {"delivered", "refused"})

@@ -74,7 +74,7 @@ async def test_a_large_message_travels_alone(tmp_path):
         async def stored():
             return not await a.outbox(state="queued")
 
-        await until(stored, seconds=20)
+        await until(stored)
         assert max(len(body) for _, body in a.transport.calls) < 9 * 1024 * 1024
         assert [row.seq for row in await b.inbox(stream="UCR-2")] == [1, 2]
 

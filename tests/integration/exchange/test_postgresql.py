@@ -46,7 +46,7 @@ async def test_r13_lost_calls_and_answers_on_postgresql(tmp_path, postgres_serve
         async def done():
             return await b.count(applied) == 30 and not await a.outbox(state="queued")
 
-        await until(done, seconds=30)
+        await until(done)
         assert await b.texts("UCR-0") == [str(at) for at in range(0, 30, 2)]
         assert await b.texts("UCR-1") == [str(at) for at in range(1, 30, 2)]
         assert await b.count(applied) == 30

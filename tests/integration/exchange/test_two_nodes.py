@@ -212,8 +212,12 @@ async def test_one_blocked_consignment_holds_up_no_other_and_no_control_message(
         assert await b.texts("UCR-good") == ["1", "2", "3"]
         assert await b.texts(None) == ["now"]
         assert await b.texts("UCR-bad") == []
-        row = (await b.inbox(stream="UCR-bad"))[0]
-        assert (row.state, row.code) == ("ready", "no_handler")
+
+        async def blocked_at_the_first():
+            row = (await b.inbox(stream="UCR-bad"))[0]
+            return (row.state, row.code) == ("ready", "no_handler")
+
+        await until(blocked_at_the_first)
         b.recorder.fail = lambda _: None
         await until(drained(a, b, 6))
         assert await b.texts("UCR-bad") == ["1", "2"]
