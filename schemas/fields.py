@@ -184,8 +184,13 @@ def walk_paths(
 
 def pointer_of(path: Path) -> str:
     """The JSON pointer of a path of `walk_paths`: the innermost step last, the rest before it."""
-    parts: list[str | int] = []
+    parts: list[str] = []
     while path:
         path, part = path
-        parts.append(part)
-    return pointer(*reversed(parts))
+        parts.append(part if isinstance(part, str) else str(part))
+    parts.append("")
+    plain = "/".join(reversed(parts))
+    # Nothing to escape: no tilde, and no slash but those just put between the steps.
+    if "~" not in plain and plain.count("/") == len(parts) - 1:
+        return plain
+    return pointer(*parts[-2::-1])

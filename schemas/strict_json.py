@@ -77,6 +77,23 @@ def loads(
     return value  # type: ignore[no-any-return] # orjson: Any
 
 
+def loads_each(texts: list[bytes]) -> list[JsonValue]:
+    """As `loads` for each of many short texts, which cost more in calls than in bytes."""
+    try:
+        values = [orjson.loads(data) for data in texts]
+        proven = [orjson.dumps(value, option=_READ_BACK) for value in values] == texts
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        proven = False
+    # A text holds no more members and elements than bytes, and no more levels than brackets.
+    if (
+        proven
+        and max(map(len, texts), default=0) <= MAX_MEMBERS
+        and max([data.count(b"{") + data.count(b"[") for data in texts], default=0) <= MAX_DEPTH
+    ):
+        return values
+    return [loads(data) for data in texts]
+
+
 def loads_object(
     data: bytes,
     *,

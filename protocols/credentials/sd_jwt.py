@@ -37,6 +37,7 @@ SALT_BYTES = 16  # RFC 9901 §9.3: at least 128 bits
 _DIGESTS, _ELEMENT, _ALGORITHM = "_sd", "...", "_sd_alg"
 _CONTAINERS = (dict, list)
 _RESERVED = frozenset({_DIGESTS, _ELEMENT})
+_NONE: list[JsonValue] = []
 
 Salts: TypeAlias = Callable[[int], bytes]
 
@@ -90,6 +91,8 @@ def parse(text: str, *, typ: str | AbstractSet[str], max_bytes: int = jws.MAX_BY
     """
     if len(text) > max_bytes:
         raise TooLargeError("jws_too_large", f"more than {max_bytes} characters")
+    if not text.isascii():
+        raise MalformedError("sd_jwt_malformed", "an SD-JWT is ASCII")
     signed, *disclosures = text.split("~", MAX_DISCLOSURES + 2)
     if not disclosures:
         raise MalformedError("sd_jwt_malformed", "an SD-JWT has a tilde after its JWS")
@@ -106,21 +109,37 @@ def digest_of(text: str, algorithm: str = HASH) -> str:
     return base64url.encode(HASHES[algorithm](text.encode("ascii")).digest())
 
 
-@dataclass(frozen=True, slots=True)
-class _Disclosure:
-    text: str
-    name: str | None
-    value: JsonValue
+def _digests(texts: Sequence[str], make: Callable[[bytes], hashlib._Hash]) -> list[str]:
+    """`digest_of` each of these texts, none of which holds a tilde."""
+    encoded = "~".join(texts).encode("ascii").split(b"~") if texts else []
+    return base64url.encode_each([make(text).digest() for text in encoded])
 
 
-def _read(text: str) -> _Disclosure:
-    items = strict_json.loads(base64url.decode(text, pointer="disclosure"))
+class _Disclosures:
+    """The disclosures of one presentation, read: [salt, name, value] or [salt, value] each.
+
+    levels: how deep each nests at most, where none of them holds anything to open
+    """
+
+    __slots__ = ("items", "levels", "texts")
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.texts = texts
+        data = base64url.decode_each(texts, pointer="disclosure")
+        self.items = [_items(value) for value in strict_json.loads_each(data)]
+        whole = b",".join(data)
+        self.levels: list[int] | None = None
+        # Without these names, however they may be escaped, no digest stands in any of them.
+        if not any(mark in whole for mark in (b"_sd", b"...", b"\\")):
+            self.levels = [one.count(b"[") + one.count(b"{") for one in data]
+
+
+def _items(items: JsonValue) -> list[JsonValue]:
     if not isinstance(items, list) or len(items) not in (2, 3) or not isinstance(items[0], str):
         raise MalformedError("disclosure_malformed", "a disclosure is [salt, name, value]")
-    name = items[1] if len(items) == 3 else None
-    if len(items) == 3 and (not isinstance(name, str) or name in _RESERVED):
+    if len(items) == 3 and (not isinstance(items[1], str) or items[1] in _RESERVED):
         raise MalformedError("disclosure_malformed", "a disclosure has a name that is not allowed")
-    return _Disclosure(text, name if isinstance(name, str) else None, items[-1])
+    return items
 
 
 def reveal(given: SdJwt) -> Revealed:
@@ -134,11 +153,12 @@ def reveal(given: SdJwt) -> Revealed:
     algorithm = claims.pop(_ALGORITHM, HASH)
     if not isinstance(algorithm, str) or algorithm not in HASHES:
         raise RefusedError("sd_alg_unknown", "_sd_alg names no hash that is accepted here")
-    opening = _Opening({digest_of(text, algorithm): text for text in given.disclosures})
-    if len(opening.given) != len(given.disclosures):
+    digests = _digests(given.disclosures, HASHES[algorithm])
+    if len(set(digests)) != len(digests):
         raise RefusedError("sd_digest_twice", "a disclosure stands twice")
+    opening = _Opening(_Disclosures(given.disclosures), digests)
     opened = opening.open_object(claims, (), 0)
-    if opening.given:
+    if opening.left:
         raise RefusedError("disclosure_unreferenced", "the signed payload names no such digest")
     return Revealed(
         opened, tuple(opening.placed), opening.hidden, frozenset(opening.elements), algorithm
@@ -146,28 +166,29 @@ def reveal(given: SdJwt) -> Revealed:
 
 
 class _Opening:
-    """One walk through the payload; `given` holds the disclosures not placed yet, by digest.
+    """One walk through the payload; `left` holds the disclosures not placed yet, by digest.
 
-    Places are paths, and pointers only where something is concealed: most members are not.
+    Places are paths, and pointers only where something is concealed: most members are not. Objects
+    and arrays are opened where they stand: who calls has just read them.
     """
 
-    __slots__ = ("elements", "given", "hidden", "placed", "seen")
+    __slots__ = ("elements", "given", "hidden", "left", "placed", "seen")
 
-    def __init__(self, given: dict[str, str]) -> None:
+    def __init__(self, given: _Disclosures, digests: Sequence[str]) -> None:
         self.given = given
+        self.left = {digest: number for number, digest in enumerate(digests)}
         self.seen: set[str] = set()
         self.placed: list[Disclosed] = []
         self.hidden: Counter[str] = Counter()
         self.elements: set[str] = set()
 
-    def _take(self, digest: object) -> _Disclosure | None:
+    def _take(self, digest: object) -> int | None:
         if not isinstance(digest, str):
             raise MalformedError("sd_jwt_malformed", "a digest is a text")
         if digest in self.seen:
             raise RefusedError("sd_digest_twice", "a digest stands in two places")
         self.seen.add(digest)
-        text = self.given.pop(digest, None)
-        return None if text is None else _read(text)
+        return self.left.pop(digest, None)
 
     def _value(self, value: JsonValue, place: Path, depth: int) -> JsonValue:
         # Bounded like any JSON here: disclosures inside disclosures could nest without end.
@@ -178,56 +199,59 @@ class _Opening:
         return self._array(value, place, depth) if isinstance(value, list) else value
 
     def open_object(
-        self, node: Mapping[str, JsonValue], place: Path, depth: int
+        self, node: dict[str, JsonValue], place: Path, depth: int
     ) -> dict[str, JsonValue]:
         if _ELEMENT in node:
             raise MalformedError("sd_jwt_malformed", "'...' stands outside an array")
-        opened = {
-            name: self._value(value, (place, name), depth + 1)
-            if isinstance(value, _CONTAINERS) or depth >= MAX_DEPTH
-            else value
-            for name, value in node.items()
-            if name != _DIGESTS
-        }
-        digests = node.get(_DIGESTS, [])
+        digests = node.pop(_DIGESTS, _NONE)
         if not isinstance(digests, list):
             raise MalformedError("sd_jwt_malformed", "_sd is a list of digests")
+        for name, value in node.items():
+            if isinstance(value, _CONTAINERS) or depth >= MAX_DEPTH:
+                node[name] = self._value(value, (place, name), depth + 1)
         for digest in digests:
-            self._member(opened, digest, place, depth)
-        return opened
+            self._member(node, digest, place, depth)
+        return node
 
     def _member(
         self, opened: dict[str, JsonValue], digest: object, place: Path, depth: int
     ) -> None:
-        found = self._take(digest)
-        if found is None:
+        number = self._take(digest)
+        if number is None:
             self.hidden[pointer_of(place)] += 1
             return
-        if found.name is None:
+        items = self.given.items[number]
+        name = items[1]
+        if len(items) != 3 or not isinstance(name, str):
             raise MalformedError("disclosure_malformed", "a member's disclosure has three items")
-        if found.name in opened:
+        if name in opened:
             raise RefusedError("disclosure_name_exists", "the object has that member already")
-        here = (place, found.name)
-        self.placed.append(Disclosed(pointer_of(here), found.text))
-        opened[found.name] = self._value(found.value, here, depth + 1)
+        opened[name] = self._placed(number, items[2], (place, name), depth + 1)
 
-    def _array(self, items: Sequence[JsonValue], place: Path, depth: int) -> list[JsonValue]:
+    def _placed(self, number: int, value: JsonValue, place: Path, depth: int) -> JsonValue:
+        """The disclosed value, opened in its turn unless it holds nothing to open."""
+        self.placed.append(Disclosed(pointer_of(place), self.given.texts[number]))
+        levels = self.given.levels
+        if levels is not None and depth + levels[number] <= MAX_DEPTH:
+            return value
+        return self._value(value, place, depth)
+
+    def _array(self, items: list[JsonValue], place: Path, depth: int) -> list[JsonValue]:
         opened = []
         for at, item in enumerate(items):
-            here = (place, at)
             if not isinstance(item, dict) or _ELEMENT not in item:
-                opened.append(self._value(item, here, depth + 1))
+                opened.append(self._value(item, (place, at), depth + 1))
                 continue
             if len(item) != 1:
                 raise MalformedError("sd_jwt_malformed", "a concealed element has '...' only")
             self.elements.add(pointer_of(place))
-            found = self._take(item[_ELEMENT])
-            if found is None:
+            number = self._take(item[_ELEMENT])
+            if number is None:
                 continue
-            if found.name is not None:
+            disclosed = self.given.items[number]
+            if len(disclosed) != 2:
                 raise MalformedError("disclosure_malformed", "an element's has two items")
-            self.placed.append(Disclosed(pointer_of(here), found.text))
-            opened.append(self._value(found.value, here, depth + 1))
+            opened.append(self._placed(number, disclosed[1], (place, at), depth + 1))
         return opened
 
 
