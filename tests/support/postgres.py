@@ -21,7 +21,7 @@ from testnet.ports import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_DEADLINE = 60
+_DEADLINE = 180
 
 
 def server_programs() -> Path | None:
@@ -61,11 +61,23 @@ def cluster() -> Iterator[str]:
             "-c shared_buffers=16MB -c max_connections=50"
         )
         log = folder / "log"
-        _run(programs / "pg_ctl", "-D", data, "-o", options, "-l", log, "-w", "start")
+        _run(
+            programs / "pg_ctl",
+            "-D",
+            data,
+            "-o",
+            options,
+            "-l",
+            log,
+            "-w",
+            "-t",
+            _DEADLINE,
+            "start",
+        )
         try:
             yield f"postgresql+asyncpg://postgres@127.0.0.1:{port}"
         finally:
-            _run(programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+            _run(programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "-t", _DEADLINE, "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -57,7 +57,7 @@ class Verifier:
         """Exit code and answer of a command on the bundle, with no network."""
         command = [sys.executable, "-c", ISOLATED, *self._asked(words)]
         done = await asyncio.to_thread(
-            subprocess.run, command, cwd=ROOT, capture_output=True, timeout=60, check=False
+            subprocess.run, command, cwd=ROOT, capture_output=True, timeout=180, check=False
         )
         return done.returncode, json.loads(done.stdout)
 

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 SECTIONS = ("You run a node", "You issue bills", "You verify", "You trace")
 PORTS = ("8470", "8471")
-DEADLINE = 240
+DEADLINE = 570
 MARK = "== section"
+
+pytestmark = pytest.mark.timeout(600)
 
 
 def blocks() -> dict[str, str]:

@@ -111,7 +111,7 @@ async def test_group_22_two_documents_of_one_number_raise_an_alarm_at_both_parti
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "node.cli.main", "status", "--home", home],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=180, check=True,
     )  # fmt: skip
     assert "conflicting_issuance" in done.stdout
     # The issuer learns that its key signed what it did not issue.

@@ -223,7 +223,7 @@ async def test_trust_resolve_shows_document_pins_and_agreement(tmp_path: Path) -
     def cli(*arguments: str) -> tuple[int, str]:
         command = [sys.executable, "-m", "node.cli.main", "trust", "resolve", *arguments]
         done = subprocess.run(
-            [*command, "--home", home], capture_output=True, timeout=60, check=False, text=True
+            [*command, "--home", home], capture_output=True, timeout=180, check=False, text=True
         )
         return done.returncode, done.stdout + done.stderr
 

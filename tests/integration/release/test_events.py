@@ -29,7 +29,7 @@ def cli(home: Any, *arguments: str) -> tuple[int, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "node.cli.main", *arguments, "--home", str(home.path), "--json"],
         capture_output=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     return done.returncode, json.loads(done.stdout or done.stderr)

@@ -277,7 +277,7 @@ def _cli(*arguments: str) -> tuple[int, dict[str, Any]]:
     done = subprocess.run(
         [sys.executable, "-m", "node.cli.main", *arguments],
         capture_output=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     return done.returncode, json.loads(done.stdout)

@@ -215,7 +215,7 @@ def cli(*arguments: str) -> tuple[int, str, str]:
     done = subprocess.run(
         [sys.executable, "-m", "node.cli.main", *arguments],
         capture_output=True,
-        timeout=60,
+        timeout=180,
         check=False,
         text=True,
     )
