@@ -10,9 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from typing_extensions import override
 
-from node.clock import SystemClock
 from node.documents.orders import IssueOrder
 from node.documents.service import DocumentService
 from node.exchange.service import ExchangeService
@@ -118,21 +116,6 @@ def made(
     for name, url in (fronts or {}).items():
         nodes[name] = replace(nodes[name], settings={**settings, "http": {"public_url": url}})
     return make_network(folder, nodes, change=change)
-
-
-class Leaping(SystemClock):
-    """The machine's clock, until somebody leaps ahead: what lapses does so when a test says so."""
-
-    def __init__(self) -> None:
-        self._ahead = timedelta()
-
-    @override
-    def now(self) -> datetime:
-        return super().now() + self._ahead
-
-    def leap(self, ahead: timedelta) -> None:
-        """From now on it is later by so much."""
-        self._ahead += ahead
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +16,6 @@ from schemas.errors import TradeError
 from tests.integration.pint.front import broken, front, lost, says, swallowed, unsigned
 from tests.integration.pint.sending_network import (
     CARRIER,
-    Leaping,
     did_of,
     eventually,
     move,
@@ -26,6 +24,7 @@ from tests.integration.pint.sending_network import (
     titled,
 )
 from tests.support import contract
+from tests.support.clocks import Leaping
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,9 +36,8 @@ if TYPE_CHECKING:
 NOTE = Supporting("packing list.txt", "text/plain", b"1890 cartons of ginger")
 
 
-LIFETIME = timedelta(hours=1)
-#: Offers live for as long, by a clock that leaps when they are to expire.
-OFFERS = {"offer_lifetime": LIFETIME.total_seconds()}
+#: How long an offer lives, by a clock that leaps when it is to expire.
+LIFETIME = 3600.0
 
 
 @asynccontextmanager
@@ -119,7 +117,7 @@ async def test_r20_after_a_signed_refusal_the_offer_ends_and_the_holder_is_told_
     tmp_path: Path,
 ) -> None:
     clock = Leaping()
-    async with behind(tmp_path, clock, **OFFERS) as (nodes, maas):
+    async with behind(tmp_path, clock, offer_lifetime=LIFETIME) as (nodes, maas):
         nhl, key = nodes[CARRIER], nodes["nl-port"].keys.signer("platform")
         title = await titled(nhl)
         no = says(lambda last: answers.rejected(last, Response.BENV, "no such account"), key)
@@ -129,7 +127,7 @@ async def test_r20_after_a_signed_refusal_the_offer_ends_and_the_holder_is_told_
         # While the offer binds the title nothing else is done with the bill.
         with pytest.raises(TradeError, match="pint_transfer_active"):
             await move(nhl, title, Action.TRANSFER, "financier-2")
-        clock.leap(2 * LIFETIME)
+        clock.leap(seconds=2 * LIFETIME)
         row = await eventually(lambda: decided(nhl, told["transfer"]))
         assert row.state == outgoing.REFUSED
         assert open_finished(row.answer)[1].response is Response.BENV
@@ -149,13 +147,13 @@ async def test_r21_a_receipt_that_the_arbiter_does_not_confirm_moves_no_bill(
     tmp_path: Path,
 ) -> None:
     clock = Leaping()
-    async with behind(tmp_path, clock, **OFFERS) as (nodes, maas):
+    async with behind(tmp_path, clock, offer_lifetime=LIFETIME) as (nodes, maas):
         nhl, key = nodes[CARRIER], nodes["nl-port"].keys.signer("platform")
         title = await titled(nhl)
         maas.faults.append(says(lambda last: answers.received(last, ()), key))
         told = await stands(nhl, title, outgoing.CONFIRMING, "pint_receipt_unconfirmed")
         assert told["outcome"] == "pending"
-        clock.leap(2 * LIFETIME)
+        clock.leap(seconds=2 * LIFETIME)
         row = await eventually(lambda: decided(nhl, told["transfer"]))
         assert (row.state, row.code) == (outgoing.CANCELLED, "pint_receipt_unconfirmed")
         assert open_finished(row.answer)[1].response is Response.RECE
@@ -165,14 +163,14 @@ async def test_r21_a_receipt_that_the_arbiter_does_not_confirm_moves_no_bill(
 @pytest.mark.undecided
 async def test_r20_an_offer_nobody_answers_is_cancelled_when_it_expires(tmp_path: Path) -> None:
     clock = Leaping()
-    async with behind(tmp_path, clock, **OFFERS) as (nodes, maas):
+    async with behind(tmp_path, clock, offer_lifetime=LIFETIME) as (nodes, maas):
         nhl = nodes[CARRIER]
         title = await titled(nhl)
         maas.faults.extend([broken] * 10_000)
         told = await stands(nhl, title, outgoing.SENDING, "json_syntax")
         assert told["outcome"] == "pending"
         assert maas.bodies
-        clock.leap(2 * LIFETIME)
+        clock.leap(seconds=2 * LIFETIME)
         row = await eventually(lambda: decided(nhl, told["transfer"]))
         assert (row.state, row.code) == (outgoing.CANCELLED, "pint_offer_expired")
         assert row.answer is None
