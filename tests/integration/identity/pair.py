@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from protocols.member_list import MemberListDraft
     from tests.support.network import Made
 
+#: Of one moment: the same certificate made twice is the same, also when the day ends in between.
+NOW = datetime.now(UTC)
 ISSUER, VERIFIER, PARTY = "cn-cert", "nl-port", "exporter"
 COO = "certificate-of-origin"
 HOLDER = SoftwareSigner("cnf", ec.derive_private_key(7, ec.SECP256R1()))
@@ -63,7 +65,7 @@ def made(folder: Path, *, issuer_url: str = "", fetching: Mapping[str, Any] | No
 
 def certificate(**changes: Any) -> bytes:
     """A certificate of origin of the story, with some of its members replaced."""
-    story = build(load_story(), "A", COO, datetime.now(UTC))
+    story = build(load_story(), "A", COO, NOW)
     return json.dumps(json.loads(story.payload) | changes).encode()
 
 

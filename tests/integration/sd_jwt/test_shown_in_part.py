@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 road = importlib.import_module("tests.integration.release.road")
 
+#: Of one moment: the same order twice is the same, also when the day ends in between.
+NOW = datetime.now(UTC)
 CANARY = "Canarybird Withheld Trading Ltd"
 PLACE = "/parties/consignee"
 
@@ -56,7 +58,7 @@ async def network(tmp_path: Path) -> AsyncIterator[tuple[Made, dict[str, Node]]]
 
 
 def certificate() -> bytes:
-    story = build(load_story(), "A", "certificate-of-origin", datetime.now(UTC))
+    story = build(load_story(), "A", "certificate-of-origin", NOW)
     document = json.loads(story.payload)
     document["parties"]["consignee"]["name"] = CANARY
     return json.dumps(document).encode()
