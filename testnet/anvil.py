@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
 VARIABLE: Final = "PRATIQUE_ANVIL"
-_START_SECONDS: Final = 10.0
-_STOP_SECONDS: Final = 5.0
+_START_SECONDS: Final = 60.0
+_STOP_SECONDS: Final = 30.0
 
 
 def find_anvil() -> Path | None:

@@ -28,5 +28,8 @@ def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     one of them afterwards."""
     monkeypatch.setattr("node.log.gathering.PATIENCE", 30.0)
     monkeypatch.setattr("node.log.gathering.GRACE", 30.0)
+    monkeypatch.setattr("node.title.partners.CALL_DEADLINE", 30.0)
+    monkeypatch.setattr("node.title.evm_peers.CALL_SECONDS", 30.0)
+    monkeypatch.setattr("node.title.evm_peers.ALL_SECONDS", 90.0)
     if request.node.get_closest_marker("undecided") is None:
         monkeypatch.setattr("node.title.service.FINAL_WAIT", 15)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ async def grow(node: Node, count: int = 3) -> None:
     await node.store.write(log.append_all, entries, now)
 
 
-async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 30.0) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 90.0) -> Any:
     async with asyncio.timeout(seconds):
         while not (found := await condition()):  # noqa: ASYNC110 - what changes is a store
             await asyncio.sleep(0.03)
@@ -102,7 +103,12 @@ async def alarms(node: Node) -> list[str]:
     return [each.detail["code"] for each in found if each.kind == "alarm"]
 
 
-async def test_the_log_is_anchored_and_its_proof_convinces_without_network(tmp_path: Path) -> None:
+async def test_the_log_is_anchored_and_its_proof_convinces_without_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No alarm for three seconds on a busy machine.
+    monkeypatch.setattr("node.anchor.service.OVERDUE", 600)
+    begun = datetime.now(UTC) - timedelta(seconds=1)
     async with devchain() as chain, running(home_of(tmp_path / "home", chain)) as node:
         await grow(node)
         early = await anchored(node, 3)
@@ -121,7 +127,8 @@ async def test_the_log_is_anchored_and_its_proof_convinces_without_network(tmp_p
         )
         origin = node.log.origin
         at = verify_anchor(proof, pinned, origin=origin, size=2, root=tree.root(2))
-        assert abs(at.timestamp() - node.clock.now().timestamp()) < 30
+        # A block is at least a second later than its parent, and there are few of them.
+        assert begun <= at <= node.clock.now() + timedelta(seconds=60)
         told = await node.store.read(events.after, 0, 1000)
         assert [each.detail["size"] for each in told if each.kind == "anchored"] == [3, 7]
         assert await alarms(node) == []
@@ -199,8 +206,12 @@ async def test_a_node_that_dies_between_sending_and_finality_finishes_the_anchor
         async with running(home) as node:
             await chain.mine()
             await anchored(node, 3)
-            counts = await node.store.read(journal.counts, relayer.account)
-            assert counts == {"final": 2}
+
+            async def both() -> bool:
+                counts = await node.store.read(journal.counts, relayer.account)
+                return bool(counts == {"final": 2})
+
+            await until(both)
 
 
 async def test_r15_a_chain_that_knows_more_than_the_log_stops_anchoring_and_is_alarmed(
@@ -243,9 +254,12 @@ async def test_a_chain_that_is_away_delays_anchors_stops_nothing_and_is_alarmed(
             await until(overdue)
             assert node.chain.ready() is None
             assert node.anchor.ready() is None
-            body = await node.anchor.show()
-            assert body["overdue"]
-            assert body["chain"]["addresses"][0]["fault"]
+
+            async def told() -> Any:
+                body = await node.anchor.show()
+                return body["overdue"] and body["chain"]["addresses"][0]["fault"]
+
+            await until(told)
 
 
 async def test_a_wrong_chain_or_contract_makes_the_node_unready(tmp_path: Path) -> None:
@@ -352,7 +366,7 @@ def test_the_command_runs_a_chain_and_ends_when_told() -> None:
         assert body["id"] == 77
         read_address(body["anchors"])
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

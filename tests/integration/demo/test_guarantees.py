@@ -16,7 +16,8 @@ from tests.support.broken import BROKEN
 if TYPE_CHECKING:
     from pathlib import Path
 
-DEADLINE = 240
+DEADLINE = 560
+pytestmark = pytest.mark.timeout(600)
 
 # What the demo must say did not hold, for each guarantee that is broken.
 NOTICED = {

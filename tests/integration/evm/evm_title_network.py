@@ -54,7 +54,7 @@ SERVICES = (
     ("registry", RegistryService),
 )
 PURPOSES = ("credential", "exchange", "log", "title", "registry", "registry-witness")
-UNTIL = 45.0
+UNTIL = 90.0
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def made(folder: Path, chain: Chain) -> Made:
                 "finality": chain.finality,
                 "fee": "zero",
                 "poll_interval": chain.poll,
-                "call_deadline": 3.0,
+                "call_deadline": 30.0,
             },
         }
         return Member(purposes=PURPOSES, settings=settings, **more)

@@ -228,7 +228,7 @@ async def _settled(world: World, anvil: Anvil) -> None:
                 return False
         return True
 
-    await eventually(look, 40)
+    await eventually(look, 180)
 
 
 async def _agree(world: World, node: Node, held: dict[bytes, Moved]) -> None:

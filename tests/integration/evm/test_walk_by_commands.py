@@ -49,7 +49,7 @@ def devchain() -> Iterator[dict[str, Any]]:
 
 def anchored(home: Home) -> str:
     """Wait for the newest contract or anchor to be final; the contract's address."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         told = run("anchor", "status", "--home", home.path)
         if told["final"] or (told["contract"] is None and told["deployed"][-1]["state"] == "final"):
@@ -110,7 +110,7 @@ def _issue_and_verify(home: Home, folder: Path) -> None:
     issued = run("title", "issue", digest, "--holder", DID, "--endorsee", DID, "--arbiter", "one",
                  *place)  # fmt: skip
     assert (issued["outcome"], issued["state"]["possessor"]["did"]) == ("final", DID)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     told: dict[str, Any] = {}
     while time.monotonic() < end and not told.get("anchored"):
         pratique("anchor", "now", *place)

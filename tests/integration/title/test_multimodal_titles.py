@@ -81,8 +81,11 @@ async def _moves_and_ends(carrier: Node, bank: Node, title: bytes) -> None:
 
 async def _is_proven(carrier: Node, bank: Node, master: bytes, title: bytes) -> None:
     """The exit file, the report for counsel and the trace tell of it; the bank holds it linked."""
-    held = await bank.store.read(bank.title.of_document, master)
-    assert held is not None
+
+    async def linked() -> Any:
+        return await bank.store.read(bank.title.of_document, master)
+
+    held = await network.eventually(linked)
     assert (held.title, held.state.state) == (title, State.ENDED)
     data, report = await bank.exits.export(NUMBER)
     assert report.verdict.value == "PASSED", report.to_json("en")

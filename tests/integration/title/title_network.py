@@ -52,7 +52,7 @@ FAST = {
     "log": {"checkpoint_interval": 0.2},
     "exchange": {"retry_base": 0.05, "poll_interval": 0.2},
 }
-UNTIL = 30.0
+UNTIL = 90.0
 
 
 def made(
