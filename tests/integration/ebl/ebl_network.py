@@ -41,7 +41,7 @@ FAST: dict[str, Any] = {
     "pint": {"retry_base": 0.05, "retry_cap": 0.2},
 }
 LEFT_OUT = {"switches", "vc_api", "evidence", "trace", "release", "anchor", "chain", "aeo"}
-UNTIL = 30.0
+UNTIL = 90.0
 REFERENCE = "NHLU20260001"
 
 

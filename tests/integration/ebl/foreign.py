@@ -113,7 +113,7 @@ async def call(
     if data is not None:
         sent["Content-Type"] = "application/json"
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         aiohttp.ClientSession() as session,
         session.request(method, node.local_url + path, data=data, headers=sent) as response,
     ):

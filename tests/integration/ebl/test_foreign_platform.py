@@ -5,7 +5,6 @@ Every request of ours is checked against DCSA's OpenAPI files where it arrives (
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from protocols.pint import issuance, signed
@@ -196,9 +195,13 @@ async def test_a_call_that_is_refused_for_good_says_why_and_frees_the_reference(
     async with running(network) as nodes:
         carrier = nodes[CARRIER]
         await put_up(carrier, bill(), issueTo=WAVE)
-        await asyncio.sleep(0.3)  # nobody listens: the call is tried again
-        waiting = await reaches(carrier, "pending")
-        assert (waiting["call"]["state"], waiting["call"]["why"]) == ("waiting", "peer_unreachable")
+
+        async def waits() -> bool:  # nobody listens: the call is tried again
+            waiting = await reaches(carrier, "pending")
+            told = waiting["call"]
+            return (told["state"], told["why"]) == ("waiting", "peer_unreachable")
+
+        await eventually(waits)
         async with serving(platform):
             refused = await reaches(carrier, "rejected")
             assert refused["call"]["why"] == "HTTP 422"

@@ -37,10 +37,10 @@ async def test_a_carrier_that_is_a_platform_issues_there_and_the_bill_comes_back
         title = (await reaches(carrier, "issued"))["title"]
         await title_is(carrier, title, "LIVE")
         given = Move(bytes.fromhex(title), Action.TRANSFER, did_of("imp-a"))
-        assert (await carrier.sending.move(given, wait=10.0))["outcome"] == "final"
+        assert (await carrier.sending.move(given, wait=90.0))["outcome"] == "final"
         await title_is(platform, title, "LIVE")
         back = Move(bytes.fromhex(title), Action.SURRENDER_FOR_DELIVERY)
-        assert (await platform.sending.move(back, wait=10.0))["outcome"] == "final"
+        assert (await platform.sending.move(back, wait=90.0))["outcome"] == "final"
         request = await surrender_reaches(carrier, "asked", side="carrier")
         path = f"/v1/ebl/surrenders/{request['surrenderRequestReference']}/answer"
         await operator(carrier).apost(path, {"accept": True})
@@ -57,14 +57,14 @@ async def test_a_surrender_from_another_platform_reaches_the_carrier_with_its_re
         title = (await reaches(carrier, "issued"))["title"]
         await title_is(platform, title, "LIVE")
         given = Move(bytes.fromhex(title), Action.TRANSFER, did_of("buyer"))
-        assert (await platform.sending.move(given, wait=10.0))["outcome"] == "final"
+        assert (await platform.sending.move(given, wait=90.0))["outcome"] == "final"
         back = Move(
             bytes.fromhex(title),
             Action.SURRENDER_FOR_AMENDMENT,
             reason=Reason.COD,
             comments="To Antwerp.",
         )
-        told = await elsewhere.sending.move(back, wait=10.0)
+        told = await elsewhere.sending.move(back, wait=90.0)
         assert told["outcome"] == "final", str(told)[300:]
         request = await surrender_reaches(carrier, "asked")
         assert (request["reasonCode"], request["comments"]) == ("COD", "To Antwerp.")
@@ -76,6 +76,8 @@ async def test_a_surrender_from_another_platform_reaches_the_carrier_with_its_re
         await surrender_reaches(platform, "rejected")
         held = await title_is(elsewhere, title, "LIVE")
         assert held["possessor"] == did_of("buyer")
+        # The platform hears from the arbiter what was done elsewhere.
+        await title_is(platform, title, "LIVE")
         chains = await operator(platform).aget(f"/v1/ebl/chains/{REFERENCE}")
         links = chains[0]["endorsementChain"]
         assert [(link["actionCode"], link["actor"]["eblPlatform"]) for link in links] == [
@@ -97,7 +99,7 @@ async def test_a_bill_that_moved_is_not_issued_again_word_for_word(tmp_path: Pat
             (Action.SURRENDER_FOR_AMENDMENT, None, Reason.SWTP),
         ):
             move = Move(bytes.fromhex(title), action, to and did_of(to), reason=reason)
-            told = await platform.sending.move(move, wait=10.0)
+            told = await platform.sending.move(move, wait=90.0)
             assert told["outcome"] == "final", str(told)[300:]
         request = await surrender_reaches(carrier, "asked")
         path = f"/v1/ebl/surrenders/{request['surrenderRequestReference']}/answer"
@@ -116,4 +118,4 @@ async def test_a_bill_that_moved_is_not_issued_again_word_for_word(tmp_path: Pat
         held = await platform.title.find(bytes.fromhex(new))
         assert held.state.replaces == bytes.fromhex(title)
         given = Move(bytes.fromhex(new), Action.TRANSFER, did_of("imp-a"))
-        assert (await platform.sending.move(given, wait=10.0))["outcome"] == "final"
+        assert (await platform.sending.move(given, wait=90.0))["outcome"] == "final"
