@@ -15,6 +15,8 @@ from tests.support.title_invariants import (
     invariant_11_de_listing_changes_no_live_title,
 )
 
+# A busy machine takes its time for so many.
+pytestmark = pytest.mark.timeout(900)
 OPERATIONS = 10_000
 
 
