@@ -24,7 +24,7 @@ class Verifier:
     def run(self, request: dict[str, Any]) -> tuple[list[str], str]:
         """The lines it told, and the reason for which it refused ("" when it did not)."""
         done = subprocess.run(
-            [self.program], input=json.dumps(request), capture_output=True, text=True, timeout=60
+            [self.program], input=json.dumps(request), capture_output=True, text=True, timeout=180
         )
         return done.stdout.splitlines(), done.stderr.strip() if done.returncode else ""
 

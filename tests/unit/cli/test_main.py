@@ -39,7 +39,7 @@ def test_no_command_waits_for_what_another_one_needs() -> None:
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     told = subprocess.run(
-        [sys.executable, "-c", look], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", look], capture_output=True, text=True, timeout=180, check=True
     ).stdout.split()
     heavy = {"aiohttp", "alembic", "coincurve", "cryptography", "jsonschema_rs", "lxml", "pydantic"}
     assert "typer" in told

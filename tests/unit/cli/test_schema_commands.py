@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TYPES = tuple(registry.document_types())
+#: A certificate in XML is asked about the day on which it is looked at.
+DAY = ("--at", "2026-11-18T06:00:00Z")
 
 
 APP = build(["schema"])
@@ -53,7 +55,7 @@ def test_every_type_is_shown_and_its_sample_validates(key: str, tmp_path: Path) 
     assert shown["type"] == key
     assert {one["id"] for one in shown["rules"]} == set(registry.rules_of(key))
     assert all(one["sentence"] for one in shown["rules"])
-    verdict = parsed("validate", written(tmp_path, key))
+    verdict = parsed("validate", written(tmp_path, key), *DAY)
     assert (verdict["type"], verdict["verdict"], verdict["findings"]) == (key, "PASSED", [])
     assert verdict["view"]["mappingVersion"]
 
@@ -126,7 +128,7 @@ def test_a_certificate_is_unpacked_from_base64_and_from_the_hubs_envelope(tmp_pa
     for data in (base64.encodebytes(plain), ephyto_hub.envelope_bytes(header, plain)):
         file = tmp_path / "packed"
         file.write_bytes(data)
-        verdict = parsed("validate", str(file))
+        verdict = parsed("validate", str(file), *DAY)
         assert (verdict["type"], verdict["verdict"]) == ("phytosanitary-certificate", "PASSED")
 
 
@@ -141,9 +143,9 @@ def test_certificates_held_before_are_looked_at_beside_a_new_one(tmp_path: Path)
     file = written(tmp_path, "phytosanitary-certificate")
     withdrawn = tmp_path / "withdrawn"
     withdrawn.write_bytes(registry.example("phytosanitary-certificate").replace(b">70<", b">40<"))
-    told = parsed("validate", file, "--held", str(withdrawn))["findings"]
+    told = parsed("validate", file, "--held", str(withdrawn), *DAY)["findings"]
     assert [one["rule"] for one in told] == ["PHY-012"]
-    assert parsed("validate", file, "--held", file)["findings"] == []
+    assert parsed("validate", file, "--held", file, *DAY)["findings"] == []
 
 
 def test_the_json_of_a_ched_is_asked_for_its_form(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_new_type_is_one_folder(tmp_path: Path) -> None:
         "assert registry.examine('tally-sheet', payload).findings == ()\n"
         "assert registry.detect(payload) == 'tally-sheet'\n"
     )
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=180)
 
 
 def test_each_type_has_names_roles_and_a_credential_type_of_its_own() -> None:
