@@ -17,7 +17,8 @@ from ledger import log as leaves
 from ledger import registry_store as stored
 from ledger.registry_tables import mirrors
 from ledger.witness import Cosigner
-from protocols.log import checkpoint, cosignature, merkle, note
+from protocols.log import checkpoint, cosignature, merkle, note, votes
+from protocols.log import epochs as log_epochs
 from protocols.log import proof as log_proof
 from protocols.log.checkpoint import Checkpoint, SignedCheckpoint
 from protocols.log.note import Signature
@@ -215,10 +216,10 @@ class Mirror:
         view: View,
     ) -> None:
         """Hold what no quorum has cosigned yet to the time (`protocols.title.registry_dating`)."""
-        asked = self._checked(request.checkpoint)
+        asked = self._checked(request.checkpoint, view.newest)
         settled = asked.checkpoint.size if asked.witnessed else self.lineage.carried
         if request.witnessed:
-            shown = self._checked(request.witnessed)
+            shown = self._checked(request.witnessed, view.newest)
             head = shown.checkpoint
             if head.size > tree.size or tree.root(head.size) != head.root:
                 raise RefusedError("registry_batch_invalid", "it was witnessed as another log")
@@ -236,9 +237,10 @@ class Mirror:
             self._registry, executed.steps, lambda title: stored.state_of(conn, self.log, title)
         )
 
-    def _checked(self, text: str) -> CheckedCheckpoint:
+    def _checked(self, text: str, members: MemberList) -> CheckedCheckpoint:
         arbiter = self.arbiter
-        return log_proof.check_checkpoint(text, arbiter.key, arbiter.policy, strict=False)
+        checked = log_proof.check_checkpoint(text, arbiter.key, arbiter.policy, strict=False)
+        return log_epochs.recount(checked, arbiter.policy, votes.under(members))
 
     def _accept(
         self,

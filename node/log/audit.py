@@ -17,6 +17,7 @@ from ledger import checkpoints, log
 from ledger.tables import audits
 from node.log import partners
 from node.log.routes import MAX_ENTRIES
+from protocols.log import epochs as log_epochs
 from protocols.log import leaf as leaves
 from protocols.log import note
 from protocols.log import proof as log_proof
@@ -119,6 +120,7 @@ class Auditor:
         if not text:
             raise NotFoundError("log_checkpoint_not_found", "the log has signed nothing yet")
         checked = log_proof.check_checkpoint(text, key, policy, strict=False, origin=origin)
+        checked = log_epochs.recount(checked, policy, partners.counts(self._node))
         return _Goal(parse_body(note.parse(text).text), checked.witnessed)
 
     async def _take(

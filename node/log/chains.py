@@ -17,6 +17,7 @@ from ledger.tiles import WIDTH, Tile
 from node.http.helpers import hex_digest, json_response, read_json
 from node.http.routes import JSON, Auth, Route
 from node.log import partners
+from protocols.log import epochs as log_epochs
 from protocols.log import leaf as leaves
 from protocols.log import proof as log_proof
 from protocols.log.checkpoint import Checkpoint
@@ -175,6 +176,7 @@ class ChainScanner:
         text = (await self._get(entry.did, "/log/checkpoint")).decode("utf-8", "replace")
         key, policy = partners.log_key_of(entry), partners.policy_of(entry)
         checked = log_proof.check_checkpoint(text, key, policy, strict=False, origin=origin)
+        checked = log_epochs.recount(checked, policy, partners.counts(self._node))
         return Scan(origin, entry.did, subject, checked.checkpoint, checked.witnessed)
 
     async def _get(self, did: str, path: str) -> bytes:

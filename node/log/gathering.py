@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ledger import checkpoints
 from node.log import partners
-from protocols.log import checkpoint, note
+from protocols.log import checkpoint, note, votes
 from protocols.log.witness_protocol import AddCheckpoint
 from schemas.errors import TradeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from sqlalchemy import Connection
 
@@ -140,22 +140,34 @@ class Gatherer:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _held(self, goal: StoredCheckpoint) -> set[str]:
+    async def _held(self, goal: StoredCheckpoint) -> dict[str, int]:
+        """Witness name in the policy → POSIX seconds of its cosignature."""
         log = self.publisher.identity.log
         lines = await self.node.store.read(checkpoints.cosignatures_of, goal.size, log=log)
-        found = (self.policy.witness_of(line) for line in lines)
-        return {witness.name for witness in found if witness is not None}
+        found = ((self.policy.witness_of(line), line) for line in lines)
+        return {
+            witness.name: int.from_bytes(line.value[:8], "big")
+            for witness, line in found
+            if witness is not None
+        }
+
+    def _is_quorum(self, held: Mapping[str, int]) -> bool:
+        """Judged as whoever verifies it does: a witness whose key has ended has no vote (R16)."""
+        voters = {item.name for item in self.voters()}
+        given = {name: seconds for name, seconds in held.items() if name in voters}
+        counted = votes.counted(given, self.policy, partners.counts(self.node))
+        return self.policy.satisfied(counted, origin=self.publisher.identity.origin)
 
     async def _collect(
         self,
         goal: StoredCheckpoint,
-        held: set[str],
+        held: dict[str, int],
         tasks: Iterable[asyncio.Task[Given | None]],
     ) -> bool:
-        origin, pending = self.publisher.identity.origin, set(tasks)
+        pending = set(tasks)
         end, complete = time.monotonic() + PATIENCE, False
         while True:
-            if not complete and self.policy.satisfied(held, origin=origin):
+            if not complete and self._is_quorum(held):
                 await self._witnessed(goal)
                 complete, end = True, time.monotonic() + GRACE
             left = end - time.monotonic()
@@ -166,13 +178,14 @@ class Gatherer:
             )
             held |= await self._keep(goal, [task.result() for task in done])
 
-    async def _keep(self, goal: StoredCheckpoint, answers: list[Given | None]) -> set[str]:
+    async def _keep(self, goal: StoredCheckpoint, answers: list[Given | None]) -> dict[str, int]:
         given = [answer for answer in answers if answer is not None]
         lines = [line for _, found in given for line in found]
         log = self.publisher.identity.log
         if lines:
             await self.node.store.write(checkpoints.add_cosignatures, goal.size, lines, log=log)
-        return {witness.name for witness, _ in given}
+        # The first line is by the key that votes.
+        return {witness.name: found[0][1] for witness, found in given}
 
     async def _witnessed(self, goal: StoredCheckpoint) -> None:
         await self.node.store.write(self._mark, goal)

@@ -19,7 +19,7 @@ from ledger import checkpoints, hand_overs, log
 from node.log import partners
 from node.log.gathering import Gatherer
 from protocols.log import epochs as log_epochs
-from protocols.log import leaf
+from protocols.log import leaf, votes
 from protocols.log import policy as log_policy
 from protocols.log.epochs import HandOver
 from protocols.log.leaf import Leaf, LeafKind
@@ -111,7 +111,12 @@ class HandingOver:
         """Whether a quorum of each policy answers; asked first, as each try costs a leaf."""
         asked = both.voters(self._service.origin)
         answers = await asyncio.gather(*(self._answers(witness) for witness in asked))
-        here = {item.key for item, answer in zip(asked, answers, strict=True) if answer}
+        counts, now = partners.counts(self._service.node), self._service.node.clock.now_ms()
+        here = {
+            item.key
+            for item, answer in zip(asked, answers, strict=True)
+            if answer and counts(item, now // 1000)
+        }
         return all(_has_quorum(policy, here, self._service.origin) for policy in policies)
 
     async def _told_by(self, witnesses: tuple[Witness, ...], target: LogEntry) -> bool:
@@ -174,7 +179,7 @@ class HandingOver:
         members = service.node.members.current
         assert members is not None
         try:
-            complete.prove(members.log_epochs(stated.origin))
+            complete.prove(members.log_epochs(stated.origin), votes.under(members))
         except RefusedError:
             return None
         return complete
@@ -249,7 +254,7 @@ def prove(node: Node, data: bytes) -> HandOver:
     proven, members = log_epochs.parse(data), node.members.current
     if members is None or proven.network != members.network:
         raise RefusedError("hand_over_not_proven", "it is of another network")
-    proven.prove(members.log_epochs(proven.origin))
+    proven.prove(members.log_epochs(proven.origin), votes.under(members))
     return proven
 
 

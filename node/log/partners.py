@@ -6,7 +6,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from protocols.digest import sha256
-from protocols.log import cosignature, note
+from protocols.log import cosignature, note, votes
 from protocols.log import policy as log_policy
 from protocols.log.policy import Policy
 from protocols.log.witness_protocol import (
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from protocols.log.checkpoint import Checkpoint
     from protocols.log.note import Signature, VerifierKey
     from protocols.log.policy import Witness
+    from protocols.log.votes import Counts
     from protocols.member_list import LogEntry, MemberList
     from protocols.seams import Answer
 
@@ -32,6 +33,12 @@ NO_POLICY = Policy()
 def policy_of(entry: LogEntry | None) -> Policy:
     """The witness policy of a listed log; without a text, nobody witnesses."""
     return log_policy.parse(entry.policy) if entry is not None and entry.policy else NO_POLICY
+
+
+def counts(node: Node) -> Counts:
+    """Whose cosignatures count by the list in force; before there is one, everybody's."""
+    members = node.members.current
+    return votes.everybody if members is None else votes.under(members)
 
 
 def log_key_of(entry: LogEntry) -> VerifierKey:

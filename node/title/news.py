@@ -105,7 +105,7 @@ def check_news(
         return replace(proven, **_disclosed(issuance, proven.operations[0][0], members))
     proof = read_proof_json(told)
     _, judge = registry_with(members, arbiter)
-    control = verify_proof(proof, arbiter=judge, network=members.network)
+    control = verify_proof(proof, arbiter=judge, members=members)
     texts = _history(fields)
     verify_history(proof.state, texts)
     operations = tuple((_signed_operation(text, members), text) for text in texts)

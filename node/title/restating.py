@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ledger import registry_store
 from node.title import partners
+from protocols.log import votes
 from protocols.title.registry import open_batch, restate
 from protocols.title.registry_dating import TOLERANCE_MS
 from schemas.errors import RefusedError, TradeError
@@ -37,7 +38,9 @@ async def is_needed(sequencing: Sequencing, outstanding: Registry) -> bool:
     answers = await asyncio.gather(
         *(_is_free(sequencing, one, outstanding.size) for one in policy.voters(origin))
     )
-    return policy.satisfied([name for name in answers if name is not None], origin=origin)
+    counts, now = votes.under(members), now_ms // 1000
+    free = [one for one in answers if one is not None and counts(policy.witnesses[one], now)]
+    return policy.satisfied(free, origin=origin)
 
 
 def _comes_out_else(

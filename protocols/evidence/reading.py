@@ -373,7 +373,7 @@ def _proven_in_log(proof: TitleProof, lists: MemberList) -> _Proven:
     if registry is None:
         raise RefusedError("evidence_title", "its registry is not in the member list")
     arbiter = arbiter_of(registry)
-    found = verify_proof(proof, arbiter=arbiter, network=lists.network)
+    found = verify_proof(proof, arbiter=arbiter, members=lists)
     return _Proven(arbiter.id, found.state, found.at, found.log.size)
 
 

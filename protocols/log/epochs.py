@@ -9,13 +9,13 @@ along, and the next member list names the size (`since`), so that who has only t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from protocols.digest import from_hex, sha256
-from protocols.log import cosignature, leaf, merkle, note
+from protocols.log import cosignature, leaf, merkle, note, votes
 from protocols.log import policy as log_policy
 from protocols.log import proof as log_proof
 from protocols.log.leaf import LeafKind
@@ -27,6 +27,7 @@ from schemas import strict_json
 from schemas.errors import MalformedError, RefusedError
 
 if TYPE_CHECKING:
+    from protocols.log.votes import Counts
     from protocols.member_list import MemberList
 
 TYPE = "urn:pratique:log-hand-over"
@@ -99,15 +100,16 @@ def with_hand_overs(members: MemberList, carried: Sequence[HandOver]) -> MemberL
             raise _unproven("it is of another network")
         epochs = members.log_epochs(one.origin)
         if one.names_listed(epochs):
-            since = _linked(one, epochs)
+            since = _linked(one, epochs, votes.under(members))
             known = {(one.origin, one.after, one.new): since}
             members = replace(members, logs=handed_over(members.logs, known))
     return members
 
 
-def _linked(one: HandOver, epochs: Sequence[LogEntry]) -> int:
-    since = one.prove(epochs)
+def _linked(one: HandOver, epochs: Sequence[LogEntry], counts: Counts) -> int:
     stated = next(entry.since for entry in epochs if entry.epoch == one.after)
+    # What the roots have signed as handed over stands, whatever became of a witness since.
+    since = one.prove(epochs, counts if stated is None else votes.everybody)
     if stated not in (None, since):
         raise _unproven("another size is known")
     before = in_force(epochs, one.size)
@@ -150,15 +152,9 @@ def _witness_of(line: Signature, policies: Iterable[Policy]) -> Witness | None:
     return next((item for item in found if item is not None), None)
 
 
-def recount(
-    checked: CheckedCheckpoint, policy: Policy, counts: Callable[[Witness, int], bool]
-) -> CheckedCheckpoint:
-    """The same without the votes that do not count: (witness, POSIX time) → whether its key did."""
-    times = {
-        name: time
-        for name, time in checked.witness_times.items()
-        if counts(policy.witnesses[name], time)
-    }
+def recount(checked: CheckedCheckpoint, policy: Policy, counts: Counts) -> CheckedCheckpoint:
+    """The same without the votes that do not count (R16)."""
+    times = votes.counted(checked.witness_times, policy, counts)
     if len(times) == len(checked.witness_times):
         return checked
     witnessed = policy.satisfied(times, origin=checked.checkpoint.origin)
@@ -225,9 +221,10 @@ class HandOver:
         listed = {entry.epoch for entry in epochs if entry.origin == self.origin}
         return {self.before, self.after} <= listed
 
-    def prove(self, epochs: Sequence[LogEntry]) -> int:
+    def prove(self, epochs: Sequence[LogEntry], counts: Counts) -> int:
         """Verify it under the listed epochs of its log; the first size of the new epoch.
 
+        Of both quorums only votes count whose keys stood when they cosigned (`votes.under`).
         Raises RefusedError `hand_over_not_proven`, and what the proof's parts raise.
         """
         by_number = {entry.epoch: entry for entry in epochs if entry.origin == self.origin}
@@ -239,7 +236,7 @@ class HandOver:
         if (self.old, self.new) != (policy_digest(before), policy_digest(after)):
             raise _unproven("the member list names other policies")
         self._require_leaf()
-        self._require_quorums(before, after)
+        self._require_quorums(before, after, counts)
         return self.since
 
     def _require_leaf(self) -> None:
@@ -249,13 +246,13 @@ class HandOver:
         if found.commit != self.commit():
             raise _unproven("the leaf commits to another statement")
 
-    def _require_quorums(self, before: LogEntry, after: LogEntry) -> None:
+    def _require_quorums(self, before: LogEntry, after: LogEntry, counts: Counts) -> None:
         parsed, key = log_proof.parse(self.proof), note.parse_vkey(after.vkey)
         policies = (policy_of(before), policy_of(after))
         log_policy.check(policies[1], self.origin)
         for policy, other in (policies, policies[::-1]):
             checked = check_checkpoint(parsed.checkpoint, key, policy, (other,), origin=self.origin)
-            if not checked.witnessed:
+            if not recount(checked, policy, counts).witnessed:
                 raise _unproven("the old and the new quorum have not both cosigned")
         head = checked.checkpoint
         if (parsed.index, head.size) != (self.size, self.since):

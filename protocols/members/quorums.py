@@ -3,15 +3,18 @@
 A witness whose key ended has no vote from then on. The policy stays as it is written, so a list can
 end so many witnesses that what a policy asks for is never reached again. Judged is the youngest
 epoch of the newest log of each member, and every registry; nobody misses a log that ended itself.
+Where that epoch was not handed over to yet, the one in force must keep its quorum long enough to
+hand over: its cosignatures count no longer than its keys.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from protocols import times
+from protocols.log import epochs as log_epochs
 from protocols.log import note
 from protocols.log import policy as log_policy
 from protocols.log.policy import Policy, Witness
@@ -19,12 +22,15 @@ from protocols.members.entries import ListedKey, LogEntry, RegistryEntry
 from protocols.members.trust import MemberList
 from schemas.errors import RefusedError, TradeError
 
+HAND_OVER_TIME = timedelta(days=1)
+"""What logs are given to hand over, from the issue of the list on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lost:
     """A log or registry (`purpose`) that has no quorum from `at` on: `left` of `count` witnesses.
 
-    needed: how many must cosign, at the least
+    needed: how many must cosign, at the least; epoch: of a log
     """
 
     purpose: str
@@ -33,6 +39,7 @@ class Lost:
     left: int
     count: int
     needed: int
+    epoch: int = 0
 
     def tell(self) -> str:
         """For an error's detail."""
@@ -49,17 +56,35 @@ def lost(members: MemberList) -> list[Lost]:
         one = _lost(members, purpose, entry, _policy(entry.policy))
         if one is not None:
             found.append(one)
-    return found
+    return [*found, *_stranded(members)]
+
+
+def _stranded(members: MemberList) -> Iterator[Lost]:
+    """Logs whose next epoch waits while the one in force has no time to hand over to it."""
+    for entry in (one for purpose, one in _judged(members) if purpose == "log"):
+        epochs = members.log_epochs(entry.origin)
+        held = log_epochs.in_force(epochs)
+        if held is None or log_epochs.pending(epochs) is None:
+            continue
+        one = _lost(members, "log", held, _policy(held.policy))
+        if one is not None and one.at < members.issued_at + HAND_OVER_TIME:
+            yield one
 
 
 def newly_lost(old: MemberList, new: MemberList) -> list[Lost]:
     """The quorums that putting `new` in the place of `old` takes away, or takes away earlier."""
-    before = {(one.purpose, one.origin): one.at for one in lost(old)}
-    return [
-        one
-        for one in lost(new)
-        if (one.purpose, one.origin) not in before or one.at < before[one.purpose, one.origin]
-    ]
+    known = [*lost(old), *_lost_before(old)]
+    before = {(one.purpose, one.origin, one.epoch): one.at for one in known}
+    places = ((one, before.get((one.purpose, one.origin, one.epoch))) for one in lost(new))
+    return [one for one, held in places if held is None or one.at < held]
+
+
+def _lost_before(members: MemberList) -> Iterator[Lost]:
+    """The epochs that have no quorum any more: naming others for them takes nothing away."""
+    for entry in members.logs:
+        one = _lost(members, "log", entry, _policy(entry.policy))
+        if one is not None:
+            yield one
 
 
 def require_kept(old: MemberList, new: MemberList) -> None:
@@ -117,7 +142,8 @@ def _lost(
         left = [one.name for one, end in ends.items() if end is None or at < end]
         if not policy.satisfied(left, origin=entry.origin):
             needed = policy.smallest_quorum()
-            return Lost(purpose, entry.origin, at, len(left), len(voters), needed)
+            epoch = entry.epoch if isinstance(entry, LogEntry) else 0
+            return Lost(purpose, entry.origin, at, len(left), len(voters), needed, epoch)
     return None
 
 

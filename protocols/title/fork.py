@@ -88,7 +88,7 @@ class TitleFork:
             judge = next((one for one in entries if one.id == side.arbiter), None)
             if judge is None:
                 raise RefusedError("title_arbiter_unknown", "no listed registry has that id")
-            verify_proof(side.proof, arbiter=judge, network=members.network)
+            verify_proof(side.proof, arbiter=judge, members=members)
             verify_history(side.proof.state, side.operations)
             read = (read_operation(text).operation.digest for text in side.operations)
             digests.append(tuple(read))

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 from protocols import times
 from protocols.digest import from_hex
 from protocols.fields import Fields
+from protocols.log import epochs as log_epochs
 from protocols.log import proof as log_proof
+from protocols.log import votes
 from protocols.log.merkle import leaf_hash
 from protocols.title.json_forms import (
     Json,
@@ -36,6 +38,7 @@ from schemas.errors import MalformedError, RefusedError
 
 if TYPE_CHECKING:
     from protocols.log.proof import CheckedCheckpoint, ProofResult
+    from protocols.member_list import MemberList
     from protocols.title.registry import Arbiter
 
 CODE = "title_proof_malformed"
@@ -117,18 +120,21 @@ def _path(fields: Fields) -> tuple[bytes, ...]:
     return tuple(from_hex(item, pointer=f"/path/{at}") for at, item in enumerate(items))
 
 
-def verify_proof(proof: TitleProof, *, arbiter: Arbiter, network: bytes) -> ProvenTitle:
-    """Check every link of the proof under that arbiter, offline.
+def verify_proof(proof: TitleProof, *, arbiter: Arbiter, members: MemberList) -> ProvenTitle:
+    """Check every link of the proof under that arbiter of the list, offline.
+
+    Witnesses count whose keys stood, by that list, when they cosigned (R16).
 
     Raises RefusedError `title_path_invalid`, `inclusion_proof_invalid`,
     `title_proof_unwitnessed`, and what `log_proof.verify` raises.
     """
     root = root_of(map_key(proof.state.title), state_digest(proof.state), proof.path)
-    entry = RootEntry(network, proof.number, times.to_ms(proof.at), root).encode()
+    entry = RootEntry(members.network, proof.number, times.to_ms(proof.at), root).encode()
     parts = log_proof.parse(proof.proof)
     if parts.extra is not None:
         raise MalformedError(CODE, "extra data is not authenticated")
     checked = _checked(parts.checkpoint, arbiter.vkey, arbiter.policy_text)
+    checked = log_epochs.recount(checked, arbiter.policy, votes.under(members))
     result = log_proof.verify_under(checked, parts, leaf_hash(entry))
     if not result.witnessed:
         raise RefusedError(

@@ -8,15 +8,13 @@ which is INDETERMINATE only for who asks for witnesses.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from protocols import times, timestamp
 from protocols.evidence.renewal import read_record
-from protocols.log import checkpoint, leaf, merkle, note
+from protocols.log import checkpoint, leaf, merkle, note, votes
 from protocols.log import epochs as log_epochs
 from protocols.log import proof as log_proof
-from protocols.members.entries import KeyStanding
 from protocols.verify import anchor_steps
 from protocols.verify.certificate_steps import UNLISTED, verify_stamp
 from protocols.verify.credential_steps import FAILED, PASSED, UNKNOWN, fault, not_reached
@@ -24,7 +22,6 @@ from schemas.errors import MalformedError, RefusedError, TradeError
 from schemas.findings import Check
 
 if TYPE_CHECKING:
-    from protocols.log.policy import Witness
     from protocols.log.proof import CheckedCheckpoint, ProofResult
     from protocols.log.receipt import ReceiptFile
     from protocols.member_list import LogEntry, MemberList
@@ -104,18 +101,7 @@ def check_listed_checkpoint(
     checked = log_epochs.check_checkpoint(
         text, key, policy, policies.values(), origin=listed.origin
     )
-    return log_epochs.recount(checked, policy, partial(witness_counts, members))
-
-
-def witness_counts(members: MemberList, witness: Witness, seconds: int) -> bool:
-    """Whether a witness's key stood when it cosigned; one that its member does not list did."""
-    node = members.node(f"did:web:{witness.key.organisation}")
-    at = times.from_ms(seconds * 1000)
-    return all(
-        key.standing(at, proven=True) in (KeyStanding.VALID, KeyStanding.NOT_YET)
-        for key in (node.keys if node else ())
-        if key.purpose == "witness" and key.public.raw() == witness.key.public_key
-    )
+    return log_epochs.recount(checked, policy, votes.under(members))
 
 
 def origin_of(proof: str) -> str:

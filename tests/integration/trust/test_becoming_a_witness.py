@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from ledger import log
 from node.log import partners as log_partners
 from node.title import partners as title_partners
+from protocols import times
 from protocols.title.registry_freeze import arbiter_of
 from protocols.verify.receipt_steps import verify_in_listed_log
 from schemas.errors import TradeError
@@ -132,11 +134,16 @@ async def test_r16_the_last_witness_of_a_log_ends_only_with_another_named_or_in_
     for path in ("/v1/trust/propose", "/v1/trust/sign"):
         assert await code_of(here.apost(path, {"ends": ends})) == "witness_quorum_lost"
 
-    # With others named in the same change it is proposed, and nothing is told to stop.
+    # With others named in the same change, and time, it is proposed, and nothing is told to stop.
     await founded_homes.client(gamma).apost("/v1/keys", {"purpose": "witness"})
     asked = await founded_homes.client(gamma).apost("/v1/trust/ask")
     await sign(alpha, requests=[asked["id"]])
-    moved = await here.apost("/v1/trust/propose", {"ends": ends, "witnesses": [gamma.did]})
+    # At once the old one could hand no log over any more: its cosignatures end with its key.
+    other = {"ends": ends, "witnesses": [gamma.did]}
+    assert await code_of(here.apost("/v1/trust/propose", other)) == "witness_quorum_lost"
+    until = times.to_text(alpha.clock.now() + timedelta(days=2))
+    other = {"ends": [{"node": beta.did, "until": until}], "witnesses": [gamma.did]}
+    moved = await here.apost("/v1/trust/propose", other)
     assert "log-stops" not in {one["kind"] for one in moved["consequences"]}
 
     # Who signs a file of somebody else decides it as knowingly as who drafted it.

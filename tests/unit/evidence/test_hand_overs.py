@@ -11,7 +11,7 @@ import pytest
 from protocols.evidence.contents import BundleContents, Prepared, assemble, sign_statement
 from protocols.evidence.verification import verify_bundle
 from protocols.log import epochs as log_epochs
-from protocols.log import leaf, merkle
+from protocols.log import leaf, merkle, votes
 from protocols.log import policy as log_policy
 from protocols.log import receipt as log_receipt
 from protocols.log.checkpoint import Checkpoint, sign
@@ -153,7 +153,7 @@ def _renumbered() -> HandOver:
     place = log.add(entry)
     made = replace(bare, entry=entry, proof=log.proof(place, BOTH, NOW))
     straight = (world.log_entry("nl-port"), replace(second_epoch(), epoch=3))
-    assert made.prove(straight) == BEFORE + 1  # nothing else is wrong with it
+    assert made.prove(straight, votes.everybody) == BEFORE + 1  # nothing else is wrong with it
     return made
 
 

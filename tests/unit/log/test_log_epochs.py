@@ -10,8 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocols import base64url
 from protocols.digest import sha256
-from protocols.log import checkpoint, cosignature, leaf
+from protocols.keys import SoftwareSigner, from_jwk
+from protocols.log import checkpoint, cosignature, leaf, votes
 from protocols.log import epochs as log_epochs
 from protocols.log import policy as log_policy
 from protocols.log.checkpoint import Checkpoint
@@ -19,7 +21,15 @@ from protocols.log.epochs import HandOver
 from protocols.log.leaf import Leaf, LeafKind
 from protocols.log.merkle import Tree, leaf_hash
 from protocols.log.proof import LogProof
-from protocols.member_list import ListedKey, MemberListDraft, NodeEntry, Roots
+from protocols.member_list import (
+    ListedKey,
+    MemberList,
+    MemberListDraft,
+    NodeEntry,
+    Roots,
+    open_founding,
+    sign_list,
+)
 from protocols.members import policies
 from protocols.members.entries import LogEntry
 from schemas import strict_json
@@ -73,16 +83,17 @@ def made(
 
 
 BOTH = [*OLD[:3], *NEW[1:]]
+ENOUGH = [*OLD[:3], *NEW[2:]]  # nobody too many on either side
 
 
 def test_r16_a_hand_over_needs_both_quorums():
     good = made(BOTH)
-    assert good.prove(EPOCHS) == 6
+    assert good.prove(EPOCHS, votes.everybody) == 6
     assert log_epochs.parse(good.to_bytes()) == good
     # w2 and w3 are in both: the old quorum alone, and the new one alone, are not enough.
     for cosigners in (OLD, NEW, OLD[:2] + NEW[2:], []):
         with pytest.raises(RefusedError) as caught:
-            made(cosigners).prove(EPOCHS)
+            made(cosigners).prove(EPOCHS, votes.everybody)
         assert caught.value.code == "hand_over_not_proven"
 
 
@@ -101,18 +112,18 @@ def test_r16_a_hand_over_needs_both_quorums():
 )
 def test_r16_a_hand_over_of_anything_else_proves_nothing(bad: HandOver):
     with pytest.raises(TradeError):
-        bad.prove(EPOCHS)
+        bad.prove(EPOCHS, votes.everybody)
 
 
 def test_r16_an_intolerant_or_other_keyed_epoch_is_not_handed_over_to():
     keys = [(item.key, "") for item in NEW]
     weak = replace(EPOCHS[1], policy=log_policy.threshold_policy(LOG.key, keys, 2))
     with pytest.raises(RefusedError) as caught:
-        made(BOTH, listed=(EPOCHS[0], weak)).prove((EPOCHS[0], weak))
+        made(BOTH, listed=(EPOCHS[0], weak)).prove((EPOCHS[0], weak), votes.everybody)
     assert caught.value.code == "policy_intolerant"
     other = replace(EPOCHS[1], vkey=log_pair("other.example/log/1").key.to_text())
     with pytest.raises(RefusedError):
-        made(BOTH).prove((EPOCHS[0], other))
+        made(BOTH).prove((EPOCHS[0], other), votes.everybody)
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(1, 50)), max_size=4), st.integers(0, 60))
@@ -176,6 +187,77 @@ def test_r16_a_stolen_witness_key_is_one_vote_and_none_once_it_has_ended():
     assert log_epochs.recount(more, policy, lambda witness, _time: witness.key != stolen).witnessed
 
 
+def listing(ended: Pair | None = None, at: int = 0, compromised: int | None = None) -> MemberList:
+    """A list whose members are the witnesses; one key ends at that POSIX time, or is stolen."""
+    start, nodes = datetime.fromtimestamp(10, UTC), []
+    for pair in PAIRS:
+        did_ = f"did:web:{pair.key.organisation}"
+        jwk = {"kty": "OKP", "crv": "Ed25519", "x": base64url.encode(pair.key.public_key)}
+        key = ListedKey(from_jwk(f"{did_}#witness-1", jwk), "witness", did_, start)
+        if pair == ended:
+            moment = datetime.fromtimestamp(at, UTC)
+            key = replace(key, valid_until=moment)
+            if compromised is not None:
+                stolen = datetime.fromtimestamp(compromised, UTC)
+                key = replace(key, compromised_from=stolen, compromise_announced=moment)
+        nodes.append(NodeEntry(did_, "w", ("witness",), "CN", "https://w.example", (key,)))
+    founder = SoftwareSigner(
+        "did:web:a.example#root-1", Ed25519PrivateKey.from_private_bytes(bytes(32))
+    )
+    draft = MemberListDraft(
+        "n", test=True, issued_at=datetime.fromtimestamp(1000, UTC),
+        expires=datetime.fromtimestamp(10**9, UTC),
+        roots=Roots(1, (founder.public(),)), nodes=tuple(nodes),
+    )  # fmt: skip
+    return open_founding(sign_list(draft.payload(), [founder]))
+
+
+def test_r16_an_ended_witness_counts_in_a_hand_over_no_longer_than_its_key():
+    given = made(ENOUGH)  # cosigned at 100
+    for ended, good in ((101, True), (100, False), (50, False)):
+        counts = votes.under(listing(OLD[0], ended))
+        if good:
+            assert given.prove(EPOCHS, counts) == 6
+            continue
+        with pytest.raises(RefusedError, match="hand_over_not_proven"):
+            given.prove(EPOCHS, counts)
+    # With a vote to spare nothing is lost, and one of the new quorum counts no longer either.
+    assert made(BOTH).prove(EPOCHS, votes.under(listing(OLD[0], 50))) == 6
+    with pytest.raises(RefusedError, match="hand_over_not_proven"):
+        given.prove(EPOCHS, votes.under(listing(NEW[-1], 50)))
+
+
+def test_r16_what_the_roots_signed_as_handed_over_stands_when_a_witness_is_found_stolen():
+    listed = replace(listing(OLD[0], 200, compromised=50), logs=EPOCHS)
+    again = made(ENOUGH, stated={"network": listed.network})
+    with pytest.raises(RefusedError, match="hand_over_not_proven"):
+        log_epochs.with_hand_overs(listed, [again])
+    stated = replace(listed, logs=(EPOCHS[0], replace(EPOCHS[1], since=6)))
+    assert log_epochs.with_hand_overs(stated, [again]) == stated
+
+
+def cosigned_at(times: dict[Pair, int]) -> str:
+    note = checkpoint.sign(Checkpoint(ORIGIN, 5, Tree(BEFORE).root()), LOG.key, LOG.sign)
+    lines = [cosignature.sign(note.text, at, one.key, one.sign) for one, at in times.items()]
+    return note.with_signatures(lines).to_text()
+
+
+def test_r16_a_stolen_key_cannot_date_its_vote_before_its_end():
+    policy = log_epochs.policy_of(EPOCHS[0])
+    counts = votes.under(listing(OLD[0], 100))
+
+    def witnessed(times: dict[Pair, int]) -> bool:
+        checked = log_epochs.check_checkpoint(cosigned_at(times), LOG.key, policy)
+        assert checked.witnessed
+        return log_epochs.recount(checked, policy, counts).witnessed
+
+    assert witnessed({OLD[0]: 98, OLD[1]: 99, OLD[2]: 99})
+    # By its own word it was in time; the others saw the checkpoint later.
+    assert not witnessed({OLD[0]: 98, OLD[1]: 500, OLD[2]: 500})
+    assert not witnessed({OLD[0]: 120, OLD[1]: 99, OLD[2]: 99})
+    assert witnessed({OLD[0]: 98, OLD[1]: 500, OLD[2]: 500, OLD[3]: 500})
+
+
 def test_a_hand_over_file_is_read_strictly():
     good = strict_json.loads_object(made(BOTH).to_bytes(), max_bytes=10**6)
     for change in (
@@ -226,8 +308,6 @@ def did(name: str) -> str:
 
 
 def member(name: str, number: int = 1) -> NodeEntry:
-    from protocols.keys import SoftwareSigner
-
     start = datetime(2026, 1, 1, tzinfo=UTC)
     keys = []
     for purpose, count in (("log", number), ("witness", 1)):

@@ -67,7 +67,7 @@ def test_t2_the_holder_proves_control_offline() -> None:
     world, title = issued()
     world.go(Kind.TRANSFER, title, "exp-a", "bank")
     file = world.proof(title).to_bytes()
-    proven = verify_proof(read_proof(file), arbiter=ARBITER, network=MEMBERS.network)
+    proven = verify_proof(read_proof(file), arbiter=ARBITER, members=MEMBERS)
     assert proven.state.possessor == party("bank")
     assert proven.state.possessor.key == ecdsa("bank", "title").public().thumbprint()
     verify_history(proven.state, world.operations[title])
@@ -134,7 +134,7 @@ def test_t7_reading_gives_no_control() -> None:
     world, title = issued()
     # Whoever holds the proof and every operation of the title still holds no key of the possessor.
     known: TitleState = verify_proof(
-        world.proof(title), arbiter=ARBITER, network=MEMBERS.network
+        world.proof(title), arbiter=ARBITER, members=MEMBERS
     ).state
     made = operation(Kind.TRANSFER, title, known.seq, "financier-2", "imp-a")
     assert code_of(world, signed(made)) == "title_not_possessor"
@@ -190,7 +190,7 @@ def test_t8_r3_one_joint_holder_signs_for_nobody_else() -> None:
 def test_t8_the_state_names_every_joint_holder_and_each_one_is_listed() -> None:
     world, title = held_jointly()
     proven = verify_proof(
-        read_proof(world.proof(title).to_bytes()), arbiter=ARBITER, network=MEMBERS.network
+        read_proof(world.proof(title).to_bytes()), arbiter=ARBITER, members=MEMBERS
     )
     assert proven.state.possessor is not None
     assert set(proven.state.possessor.joint) == set(map(party, OWNERS))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols import times
+from protocols.member_list import ListedKey, MemberList
 from protocols.title.json_forms import map_key
 from protocols.title.machine import Bill, Ending, Kind, State
 from protocols.title.proof import (
@@ -41,6 +42,7 @@ from tests.support.title_world import (
     ARBITER,
     MEMBERS,
     NOW,
+    WITNESSES,
     World,
     draft,
     issue,
@@ -333,14 +335,14 @@ def proven() -> tuple[World, bytes, TitleProof]:
 
 
 def check(data: bytes) -> None:
-    verify_proof(read_proof(data), arbiter=ARBITER, network=MEMBERS.network)
+    verify_proof(read_proof(data), arbiter=ARBITER, members=MEMBERS)
 
 
 def test_r22_proof_of_control_is_a_path_to_the_state_root(
     proven: tuple[World, bytes, TitleProof],
 ) -> None:
     world, title, proof = proven
-    result = verify_proof(proof, arbiter=ARBITER, network=MEMBERS.network)
+    result = verify_proof(proof, arbiter=ARBITER, members=MEMBERS)
     assert result.state == world.states[title]
     assert result.number == world.registry.number
     assert result.at == NOW
@@ -366,7 +368,43 @@ def test_r21_a_proof_without_a_quorum_is_not_final(
     world, title, _ = proven
     weak = world.proof(title, ("cn-port", "sg-port"))
     with pytest.raises(RefusedError, match="title_proof_unwitnessed"):
-        verify_proof(weak, arbiter=ARBITER, network=MEMBERS.network)
+        verify_proof(weak, arbiter=ARBITER, members=MEMBERS)
+
+
+def test_r16_a_witness_whose_key_ended_has_no_vote_in_a_later_proof(
+    proven: tuple[World, bytes, TitleProof],
+) -> None:
+    world, title, _ = proven
+    three = world.proof(title)
+
+    def check_with(proof: TitleProof, *ended: tuple[str, timedelta]) -> None:
+        members = ended_at({name: NOW + after for name, after in ended})
+        verify_proof(proof, arbiter=ARBITER, members=members)
+
+    first, second = WITNESSES[:2]
+    check_with(three)
+    # What it cosigned before its end is good for ever.
+    check_with(three, (first, timedelta(days=1)), (second, timedelta(days=1)))
+    check_with(world.proof(title, WITNESSES), (first, timedelta(0)))
+    two = ((first, timedelta(0)), (second, timedelta(0)))
+    for proof, ended in ((three, two[:1]), (world.proof(title, WITNESSES), two)):
+        with pytest.raises(RefusedError, match="title_proof_unwitnessed"):
+            check_with(proof, *ended)
+
+
+def ended_at(moments: dict[str, datetime]) -> MemberList:
+    """The list that ends these members' keys for witnessing registries."""
+    made = draft()
+    nodes = tuple(
+        replace(node, keys=tuple(_ended(key, moments.get(node.name)) for key in node.keys))
+        for node in made.nodes
+    )
+    members = member_list(replace(made, nodes=nodes))
+    return replace(members, network=MEMBERS.network)
+
+
+def _ended(key: ListedKey, at: datetime | None) -> ListedKey:
+    return replace(key, valid_until=at) if key.purpose == "registry-witness" else key
 
 
 def test_r5_a_proof_under_another_arbiter_or_network_fails(
@@ -375,9 +413,9 @@ def test_r5_a_proof_under_another_arbiter_or_network_fails(
     proof = proven[2]
     other = arbiter_of(registry_entry(witnesses=("cn-port",), quorum=1))
     with pytest.raises(TradeError):
-        verify_proof(proof, arbiter=other, network=MEMBERS.network)
+        verify_proof(proof, arbiter=other, members=MEMBERS)
     with pytest.raises(TradeError):
-        verify_proof(proof, arbiter=ARBITER, network=b"x" * 32)
+        verify_proof(proof, arbiter=ARBITER, members=replace(MEMBERS, network=b"x" * 32))
 
 
 def test_a_proof_of_another_state_of_the_title_fails(
@@ -386,7 +424,7 @@ def test_a_proof_of_another_state_of_the_title_fails(
     proof = proven[2]
     forged = replace(proof, state=replace(proof.state, possessor=proof.state.shipper))
     with pytest.raises(TradeError):
-        verify_proof(forged, arbiter=ARBITER, network=MEMBERS.network)
+        verify_proof(forged, arbiter=ARBITER, members=MEMBERS)
 
 
 @pytest.mark.parametrize("members", [{"v": 2}, {"more": 1}, {"path": "x"}, {"path": [1]}])
@@ -432,4 +470,4 @@ def test_extra_data_beside_a_proof_is_refused(
     proof = proven[2]
     text = proof.proof.replace("\nindex", "\nextra AAAA\nindex", 1)
     with pytest.raises(MalformedError, match="title_proof_malformed"):
-        verify_proof(replace(proof, proof=text), arbiter=ARBITER, network=MEMBERS.network)
+        verify_proof(replace(proof, proof=text), arbiter=ARBITER, members=MEMBERS)

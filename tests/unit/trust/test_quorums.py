@@ -9,6 +9,7 @@ import pytest
 
 from node.trust import wishes
 from node.trust.wishes import End, Wish
+from protocols.log import epochs as log_epochs
 from protocols.member_list import MemberList, MemberListDraft, RegistryEntry
 from protocols.members import consequences, policies, proposal, quorums
 from schemas.errors import RefusedError
@@ -85,11 +86,32 @@ def test_r16_whatever_takes_a_witness_away_is_counted(wish: Wish, expected: list
 
 
 def test_r16_a_change_that_names_other_witnesses_keeps_the_logs_quorum() -> None:
-    gone = ends(*WITNESSES[:2], witnesses=WITNESSES[2:])
+    gone = Wish(
+        ends=tuple(End("node", one, LATER) for one in WITNESSES[:2]), witnesses=WITNESSES[2:]
+    )
     # A registry is its policy (R19): it goes on asking the old ones.
     assert [one[0] for one in lost(after(gone))] == [REGISTRY]
-    keys = tuple(End("key", f"{one}#witness-1") for one in WITNESSES[:2])
+    keys = tuple(End("key", f"{one}#witness-1", LATER) for one in WITNESSES[:2])
     assert lost(after(Wish(ends=keys, witnesses=WITNESSES[2:]))) == []
+
+
+def test_r16_old_witnesses_stay_long_enough_to_hand_over() -> None:
+    """Their cosignatures count no longer than their keys, so nobody could hand over (R16)."""
+    for until in (None, NOW + quorums.HAND_OVER_TIME - timedelta(seconds=1)):
+        keys = tuple(End("key", f"{one}#witness-1", until) for one in WITNESSES[:2])
+        assert lost(after(Wish(ends=keys, witnesses=WITNESSES[2:]))) == [(LOG, 2, 4, 3)]
+    # One of four may go at once; and whose quorum is lost already loses nothing by a new policy.
+    one = End("key", f"{WITNESSES[0]}#witness-1")
+    assert lost(after(Wish(ends=(one,), witnesses=WITNESSES[1:]))) == []
+    keys = tuple(End("key", f"{one}#witness-1") for one in WITNESSES[:2])
+    gone = after(Wish(ends=keys))
+    assert lost(after(Wish(witnesses=WITNESSES[2:]), gone), gone) == []
+    # Once it was handed over to, the old epoch is nobody's concern.
+    waits = after(Wish(witnesses=WITNESSES[1:]))
+    epochs = {(LOG, 2, log_epochs.policy_digest(waits.logs[1])): 7}
+    over = replace(waits, logs=log_epochs.handed_over(waits.logs, epochs))
+    gone = End("key", f"{WITNESSES[0]}#witness-1")
+    assert lost(after(Wish(ends=(gone, keys[1])), over), over) == []
 
 
 def test_r16_an_end_on_a_later_date_counts_and_is_told_once() -> None:
