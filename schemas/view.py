@@ -46,6 +46,10 @@ class DocumentType:
         return self.name_zh if lang == "zh" else self.name_en
 
 
+#: The type of a house bill's reference to the bill under which its goods are carried.
+MASTER_BILL = "master-bill"
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """Another document this one names; `digest` (hex) where it pins the exact one."""

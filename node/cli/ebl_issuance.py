@@ -17,7 +17,7 @@ from node.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from schemas.errors import MalformedError, TooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 MAX_BYTES = 10 * 1024 * 1024
 ReferenceArgument = Annotated[str, typer.Argument(help="The transport document reference.")]
@@ -135,7 +135,7 @@ def _answer(item: Mapping[str, Any]) -> str:
             parts.append(f"its arbiter refused the title: {item['titleRefused']}")
         return "\n".join(str(part) for part in parts if part)
     call = item.get("call")
-    return f"{call['state']}, {call['tries']} tries: {call['why'] or 'no answer'}" if call else ""
+    return f"{call['state']}, tries: {call['tries']}, {call['why'] or 'no answer'}" if call else ""
 
 
 def issuances(
@@ -217,10 +217,21 @@ def ask(
     if as_json:
         output.print_json(made)
     else:
-        output.table("Surrender", _COLUMNS, [_row(made)])
+        _show("Surrender", [made])
 
 
-_COLUMNS = ("request", "we are", "bill", "asks for", "state", "with", "answer")
+_COLUMNS = ("request", "we are", "bill", "asks for", "state", "with", "answer", "master bills")
+
+
+def _show(title: str, found: Sequence[Mapping[str, Any]]) -> None:
+    """The table, and below it what to mind of the master bills of house bills."""
+    output.table(title, _COLUMNS, [_row(one) for one in found])
+    for one in found:
+        for master in one.get("masterBills", ()):
+            if "code" in master:
+                number = master["transportDocumentReference"]
+                output.line(f"{number}: {master['message']} [{master['code']}]")
+                output.line(f"  next: {master['next']}")
 
 
 def _row(one: Mapping[str, Any]) -> tuple[object, ...]:
@@ -232,6 +243,10 @@ def _row(one: Mapping[str, Any]) -> tuple[object, ...]:
         one["state"],
         one["counterpart"],
         _answer(one),
+        ", ".join(
+            f"{master['transportDocumentReference']}: {master['state']}"
+            for master in one.get("masterBills", ())
+        ),
     )
 
 
@@ -246,7 +261,7 @@ def surrenders(
     if as_json:
         output.print_json(body)
     else:
-        output.table("Surrenders", _COLUMNS, [_row(one) for one in body["surrenders"]])
+        _show("Surrenders", body["surrenders"])
 
 
 def answer(
@@ -264,7 +279,7 @@ def answer(
     if as_json:
         output.print_json(made)
     else:
-        output.table("Surrender", _COLUMNS, [_row(made)])
+        _show("Surrender", [made])
 
 
 def chain(

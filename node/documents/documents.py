@@ -6,7 +6,7 @@ one whose verdict is INDETERMINATE may be kept, marked so, by `put_undecided`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -284,6 +284,21 @@ def find(
             query = query.where(documents.c[name] == value)
     page = query.order_by(documents.c.n).limit(max(1, min(limit, MAX_PAGE)))
     return [_stored(row) for row in conn.execute(page)]
+
+
+def of_types(
+    conn: Connection,
+    types: Collection[str],
+    *,
+    consignment: str | None = None,
+    number: str | None = None,
+) -> list[StoredDocument]:
+    """The first 500 documents of these types, of one consignment or with one number."""
+    query = select(documents).where(documents.c.type.in_(types))
+    for name, value in (("consignment", consignment), ("number", number)):
+        if value is not None:
+            query = query.where(documents.c[name] == value)
+    return [_stored(row) for row in conn.execute(query.order_by(documents.c.n).limit(MAX_PAGE))]
 
 
 def find_all(

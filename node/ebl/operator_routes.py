@@ -8,6 +8,7 @@ from node.ebl import (
     chains,
     issuance_carrier,
     issuance_platform,
+    masters,
     rows,
     surrender_carrier,
     surrender_platform,
@@ -15,6 +16,7 @@ from node.ebl import (
 )
 from node.ebl.issuance_carrier import Asked
 from node.http.helpers import json_response, query_text, read_json
+from node.http.problems import lang
 from node.http.routes import JSON, Auth, Parameter, Route
 from node.title import rows as title_rows
 from protocols.fields import DID, Fields
@@ -159,7 +161,7 @@ class OperatorRoutes:
         if wanted.reason is not None and wanted.code is not SurrenderCode.AREQ:
             raise fields.fault("reason", "a reason is given for an amendment only")
         held = await surrender_platform.ask(self._node, wanted)
-        return json_response(views.surrender_json(held), 202)
+        return json_response(await self._shown(request, held), 202)
 
     async def _answer(self, request: web.Request) -> web.Response:
         fields = Fields(await read_json(request), CODE)
@@ -169,11 +171,15 @@ class OperatorRoutes:
             accept=fields.boolean("accept"),
             comment=fields.optional_text("comment", pattern=TRIMMED, max_length=255),
         )
-        return json_response(views.surrender_json(held))
+        return json_response(await self._shown(request, held))
+
+    async def _shown(self, request: web.Request, held: rows.Surrender) -> dict[str, Any]:
+        """With its masters, of which an issuer of house bills is told when he answers, too."""
+        return await self._node.store.read(_surrender, held, lang(request))
 
     async def _surrenders(self, request: web.Request) -> web.Response:
         side, reference = query_text(request, "side"), query_text(request, "reference")
-        found = await self._node.store.read(_listed_surrenders, side, reference)
+        found = await self._node.store.read(_listed_surrenders, side, reference, lang(request))
         return json_response({"surrenders": found})
 
     async def _chain(self, request: web.Request) -> web.Response:
@@ -226,13 +232,21 @@ def _waiting(conn: Connection, held: rows.Issuance) -> dict[str, Any]:
     return {"titlePending": last.code or "title_pending"}
 
 
+_ABOUT = {rows.CARRIER: "answer", rows.PLATFORM: "surrender"}
+
+
+def _surrender(conn: Connection, held: rows.Surrender, language: str) -> dict[str, Any]:
+    calls = rows.calls_of(conn, _ABOUT[held.side], held.number)
+    bill = rows.issuance(conn, held.issuance)
+    return views.surrender_json(held, calls, masters.standing(conn, bill, language))
+
+
 def _listed_surrenders(
-    conn: Connection, side: str | None, reference: str | None
+    conn: Connection, side: str | None, reference: str | None, language: str
 ) -> list[dict[str, Any]]:
     sides = [side] if side in (rows.CARRIER, rows.PLATFORM) else [rows.CARRIER, rows.PLATFORM]
-    about = {rows.CARRIER: "answer", rows.PLATFORM: "surrender"}
     return [
-        views.surrender_json(one, rows.calls_of(conn, about[one.side], one.number))
+        _surrender(conn, one, language)
         for name in sides
         for one in rows.surrenders_in(conn, name)
         if reference in (None, one.reference)

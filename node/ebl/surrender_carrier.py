@@ -7,10 +7,10 @@ only then told to the platform: a platform never hears SURR of a title that coul
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from node.documents import documents
-from node.ebl import notices, rows
+from node.ebl import masters, notices, rows
 from node.ebl.counterparts import PLATFORM_ROLE
 from node.ebl.issuance_carrier import document_of, tell
 from node.ebl.rows import CARRIER, ISSUED, VOID, Surrender
@@ -88,7 +88,9 @@ def receive(conn: Connection, node: Node, platform: Counterpart, body: bytes) ->
     }
     number = rows.put_surrender(conn, values)
     notices.send(conn, node, living[0], _PENDING[request.code])
-    detail = {"request": request.reference, "code": request.code.value}
+    detail: dict[str, Any] = {"request": request.reference, "code": request.code.value}
+    if open_ones := masters.open_masters(conn, living[0]):
+        detail["masters"] = open_ones
     tell(conn, node, living[0], "ebl-surrender-asked", detail)
     return rows.surrender(conn, number)
 

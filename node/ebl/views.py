@@ -44,8 +44,12 @@ def issuance_json(held: Issuance, calls: Sequence[Call] = ()) -> dict[str, Any]:
     return body | _calls(calls)
 
 
-def surrender_json(held: Surrender, calls: Sequence[Call] = ()) -> dict[str, Any]:
-    """One surrender with its chain and the carrier's answer."""
+def surrender_json(
+    held: Surrender,
+    calls: Sequence[Call] = (),
+    masters: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """One surrender with its chain, the carrier's answer and, of a house bill, its masters."""
     body: dict[str, Any] = {
         "surrenderRequestReference": held.request,
         "side": held.side,
@@ -57,6 +61,8 @@ def surrender_json(held: Surrender, calls: Sequence[Call] = ()) -> dict[str, Any
     }
     optional = {"reasonCode": held.reason, "comments": held.comments, "party": held.party}
     body |= {name: value for name, value in optional.items() if value is not None}
+    if masters:
+        body["masterBills"] = list(masters)
     if held.body is not None:
         links = surrender.read_request(held.body).links
         body["endorsementChain"] = [link.to_json() for link in links]

@@ -15,6 +15,7 @@ from protocols import times
 from protocols.pint.answers import open_finished
 from schemas import strict_json
 from schemas.catalogue import explain
+from schemas.documents.bill_of_lading import master_bills
 from schemas.errors import ConflictError, NotFoundError, TradeError
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 _OUTCOME = {RECEIVED: "final", RECORDED: "final", REFUSED: "refused", CANCELLED: "refused"}
 _HEX = frozenset("0123456789abcdef")
 MAX_SAME = 20
-MASTER = outgoing.MASTER
 
 
 def outgoing_json(conn: Connection, row: Outgoing) -> dict[str, Any]:
@@ -127,9 +127,8 @@ def _document(conn: Connection, bill: StoredBill | None, title: bytes) -> Mappin
 def _house_and_master(conn: Connection, document: Mapping[str, Any]) -> dict[str, Any]:
     """A house bill names its master bill's reference (UN/CEFACT 1153: MB), signed with the rest."""
     found: dict[str, Any] = {}
-    for one in document.get("references") or ():
-        if one.get("type") == MASTER:
-            found["master"] = one.get("value")
+    if named := master_bills(dict(document)):
+        found["master"] = named[0]
     reference = document.get("transportDocumentReference")
     houses = outgoing.naming_master(conn, reference) if isinstance(reference, str) else []
     return found | ({"house": houses} if houses else {})

@@ -20,29 +20,41 @@ from protocols.release.facts import Standing, TitleFact
 from protocols.release.reading import (
     TRANSPORT_TYPES,
     Held,
+    masters_of,
     read_facts,
     relevant_types,
     standing_of,
 )
 from protocols.release.rules import rules_for
 from protocols.title.machine import ACCOUNT, Ending, Kind, State
-from schemas.errors import ConflictError, NotFoundError, SettingsError
+from schemas import registry
+from schemas.errors import (
+    ConflictError,
+    NotFoundError,
+    SettingsError,
+    TooLargeError,
+    TradeError,
+)
 from schemas.findings import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from sqlalchemy import Connection
 
     from node.documents.documents import StoredDocument
+    from node.release.rows import StoredOrder
     from node.runtime import Node
     from node.title.rows import StoredTitle
     from protocols.member_list import MemberList
     from protocols.release.conditions import Decision
     from protocols.release.rules import CountryRules
     from protocols.title.machine import Party, TitleState
+    from schemas.view import View
 
 MAX_CONTAINERS = 200
+MAX_MASTERS = 50
 
 
 def rules_of(node: Node, at: datetime) -> CountryRules:
@@ -63,7 +75,8 @@ def decide(
     stored = [
         each for each in documents.find_all(conn, consignment=consignment) if each.type in types
     ]
-    orders = rows.orders(conn, container=container, consignment=consignment)
+    above = _masters(conn, stored)
+    orders = _orders(conn, container, consignment)
     links, revoked = gate_rows.links(conn, members, consignment, container)
     _, operators = lanes(conn, node, consignment, by=rules.country)
     used = [order for order in orders if order.used_at is not None]
@@ -74,7 +87,8 @@ def decide(
         members=members,
         at=at,
         country=rules.country,
-        titles=tuple(_titles(conn, stored, members)),
+        masters=[held for each in above if (held := stand(conn, node, each, at)) is not None],
+        titles=tuple(_titles(conn, [*stored, *above], members)),
         used_orders=frozenset(each.delivery_order.hex() for each in used if each.delivery_order),
         gate_out=times.from_ms(used[-1].used_at) if used and used[-1].used_at else None,
         links=tuple(links),
@@ -102,6 +116,65 @@ def stand(conn: Connection, node: Node, stored: StoredDocument, at: datetime) ->
     if stored.verdict == Outcome.INDETERMINATE.value and not for_now:
         return None
     return held
+
+
+def _view(stored: StoredDocument) -> View | None:
+    """What the document says; None of one that cannot be read, which is no fact either."""
+    try:
+        return registry.examine(stored.type, stored.payload).view
+    except TradeError:
+        return None
+
+
+def _views(conn: Connection, consignment: str) -> list[View]:
+    found = documents.of_types(conn, TRANSPORT_TYPES, consignment=consignment)
+    return [view for each in found if (view := _view(each)) is not None]
+
+
+def _orders(conn: Connection, container: str, consignment: str) -> list[StoredOrder]:
+    """The orders of the container here, and under a house bill's or its master's consignment.
+
+    What left under one of them is gone for the others too: nobody gets the goods twice.
+    """
+    found = rows.orders(conn, container=container)
+    kin = {consignment}
+    others = {each.consignment for each in found if each.used_at is not None} - kin
+    if others:
+        named, known = _numbers(conn, consignment)
+        for other in others:
+            theirs, held = _numbers(conn, other)
+            if named & held or theirs & known:
+                kin.add(other)
+    return [each for each in found if each.consignment in kin]
+
+
+def _numbers(conn: Connection, consignment: str) -> tuple[set[str], set[str]]:
+    """The master bills that bills of the consignment name; these, and the bills' own numbers."""
+    views = _views(conn, consignment)
+    named = {number for view in views for number in masters_of(view)}
+    return named, named | {view.number for view in views}
+
+
+def _masters(conn: Connection, stored: Iterable[StoredDocument]) -> list[StoredDocument]:
+    """The transport documents of other consignments that house bills here name, and theirs above.
+
+    Raises TooLargeError `documents_too_many`: what is decided on must not depend on who came first.
+    """
+    waiting = [each for each in stored if each.type in TRANSPORT_TYPES]
+    known = {each.digest for each in waiting}
+    found: list[StoredDocument] = []
+    asked: set[str] = set()
+    while waiting:
+        view = _view(waiting.pop())
+        for number in set(masters_of(view) if view is not None else ()) - asked:
+            asked.add(number)
+            named = documents.of_types(conn, TRANSPORT_TYPES, number=number)
+            fresh = [each for each in named if each.digest not in known]
+            known |= {each.digest for each in fresh}
+            found, waiting = found + fresh, waiting + fresh
+            if len(found) > MAX_MASTERS or len(asked) > MAX_MASTERS:
+                raise TooLargeError("documents_too_many", f"more than {MAX_MASTERS} master bills")
+    return found
 
 
 def _titles(conn: Connection, stored: list[StoredDocument], members: MemberList) -> list[TitleFact]:
@@ -156,8 +229,6 @@ def consignment_of(conn: Connection, container: str) -> str:
 
     Raises NotFoundError `container_unknown`, ConflictError `container_ambiguous`.
     """
-    from schemas import registry
-
     found: set[str] = set()
     for kind in sorted(TRANSPORT_TYPES):
         for stored in documents.find_all(conn, type=kind):
@@ -178,8 +249,6 @@ def containers_of(conn: Connection, consignment: str) -> list[str]:
 
     Raises NotFoundError `container_unknown`.
     """
-    from schemas import registry
-
     found: dict[str, None] = {}
     for stored in documents.find_all(conn, consignment=consignment):
         if stored.type in TRANSPORT_TYPES:
@@ -191,7 +260,19 @@ def containers_of(conn: Connection, consignment: str) -> list[str]:
 
 
 def dependencies(conn: Connection, consignment: str) -> list[tuple[str, str]]:
-    """Issuer and status lists of every document of the consignment, each pair once."""
+    """Issuer and status lists of what a decision looks at, each pair once."""
     stored = documents.find_all(conn, consignment=consignment)
-    pairs = ((each.issuer, url) for each in stored for url in each.status_lists)
+    known = (*stored, *_masters(conn, stored))
+    pairs = ((each.issuer, url) for each in known for url in each.status_lists)
     return list(dict.fromkeys(pairs))
+
+
+def beside(conn: Connection, consignment: str) -> list[tuple[str, str]]:
+    """Containers of the consignment of which an outcome was told under another one, and that one.
+
+    A house bill and its master may be of two consignments, and either decision looks at both.
+    """
+    if not rows.any_told_elsewhere(conn, consignment):
+        return []
+    boxes = {box for view in _views(conn, consignment) for box in view.containers}
+    return rows.told_elsewhere(conn, consignment, boxes)

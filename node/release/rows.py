@@ -176,6 +176,25 @@ def containers_told(conn: Connection, consignment: str) -> list[str]:
     return list(conn.execute(query.order_by(release_decisions.c.container)).scalars())
 
 
+def any_told_elsewhere(conn: Connection, consignment: str) -> bool:
+    """Whether an outcome was told under any other consignment."""
+    c = release_decisions.c
+    query = select(c.container).where(c.consignment != consignment).limit(1)
+    return conn.execute(query).first() is not None
+
+
+def told_elsewhere(
+    conn: Connection, consignment: str, containers: Iterable[str]
+) -> list[tuple[str, str]]:
+    """Container and consignment of what was told of these containers under any other one."""
+    c = release_decisions.c
+    query = select(c.container, c.consignment).where(
+        c.consignment != consignment, c.container.in_(list(containers))
+    )
+    found = conn.execute(query.order_by(c.consignment, c.container))
+    return [(container, other) for container, other in found]
+
+
 def tell_outcome(
     conn: Connection, container: str, consignment: str, outcome: str, now_ms: int
 ) -> None:

@@ -232,21 +232,26 @@ class ReleaseService:
 
         Called by documents and titles inside their transactions; it never fails them.
         """
-        containers = rows.containers_told(conn, consignment)
-        if not containers or self._node.members.current is None:
+        told = [(container, consignment) for container in rows.containers_told(conn, consignment)]
+        told += deciding.beside(conn, consignment)
+        if not told or self._node.members.current is None:
             return
-        self._renew_own_lists(conn, consignment)
-        for container in containers:
-            try:
-                now = self._node.clock.now()
-                decision = deciding.decide(conn, self._node, container, consignment, now)
-            except TradeError as error:
-                # What cannot be decided is not cleared: an order that is still open is void.
-                self._node.telemetry.log.warning("release.reconsider", code=error.code)
-                self._void(conn, container, consignment, {"code": error.code})
-                continue
-            self._take_back(conn, decision)
-            self._note(conn, decision)
+        for each in sorted({consignment for _, consignment in told}):
+            self._renew_own_lists(conn, each)
+        for container, each in told:
+            self._again(conn, container, each)
+
+    def _again(self, conn: Connection, container: str, consignment: str) -> None:
+        try:
+            now = self._node.clock.now()
+            decision = deciding.decide(conn, self._node, container, consignment, now)
+        except TradeError as error:
+            # What cannot be decided is not cleared: an order that is still open is void.
+            self._node.telemetry.log.warning("release.reconsider", code=error.code)
+            self._void(conn, container, consignment, {"code": error.code})
+            return
+        self._take_back(conn, decision)
+        self._note(conn, decision)
 
     def _renew_own_lists(self, conn: Connection, consignment: str) -> None:
         """Our own status lists are never stale here: we sign them (they may be just changed)."""

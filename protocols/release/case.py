@@ -101,8 +101,59 @@ def not_required(condition_id: str, why: str = "") -> Condition:
 
 
 def carriers(case: Case) -> set[str]:
-    """Issuers of the sea documents of the container."""
-    return {each.document.issuer for each in case.transport if each.mode == "sea"}
+    """Issuers of the sea documents under which the terminal has the container.
+
+    Whoever issued a house bill has the goods from the master's carrier: what he signs moves nothing
+    out of the terminal.
+    """
+    known = (*case.transport, *masters(case))
+    return {each.document.issuer for each in known if each.mode == "sea" and not each.masters}
+
+
+def masters_named(case: Case, house: TransportFact) -> dict[str, list[TransportFact]]:
+    """The documents that are held under each number of a master bill that the house bill names.
+
+    One that was taken back is left out where another has its number: a bill issued again.
+    """
+    held = (*case.facts.transport, *case.facts.masters)
+    named: dict[str, list[TransportFact]] = {}
+    for number in house.masters:
+        found = [each for each in held if each.document.number == number and each != house]
+        standing = [each for each in found if each.document.standing is not Standing.REVOKED]
+        named[number] = standing or found[-1:]
+    return named
+
+
+def masters(case: Case) -> list[TransportFact]:
+    """All master bills above the house bills of the container, each once."""
+    found: list[TransportFact] = []
+    waiting = list(case.transport)
+    while waiting:
+        for each in masters_named(case, waiting.pop()).values():
+            fresh = [one for one in each if one not in found]
+            found += fresh
+            waiting += fresh
+    return found
+
+
+def surrendered(condition_id: str, case: Case, bill: TransportFact) -> Condition:
+    """Whether the bill's title is surrendered for delivery and accepted, finally (R21)."""
+    titles = [each for each in case.facts.titles if each.document == bill.document.digest]
+    title = titles[0] if titles else None
+    number, basis = bill.document.number, (bill.document.digest,)
+    if len(titles) > 1:
+        # R19: whoever surrendered one of them says nothing about who holds the other.
+        return Condition(condition_id, State.UNMET, "title_conflict", number, basis)
+    if title is None:
+        return Condition(condition_id, State.UNKNOWN, "title_not_known", number, basis)
+    detail = {"holder": title.holder, "state": title.state}
+    reason = f"{number}: {title.state}, {title.holder}"
+    if not title.final:
+        return Condition(condition_id, State.UNMET, "title_not_final", reason, basis, detail=detail)
+    if title.state in ("ACCEPTED", "ENDED"):
+        return Condition(condition_id, State.MET, "", reason, basis, detail=detail)
+    code = "surrender_not_accepted" if title.state == "SURRENDERED" else "title_not_surrendered"
+    return Condition(condition_id, State.UNMET, code, reason, basis, detail=detail)
 
 
 def orders(case: Case) -> list[DeliveryOrderFact]:

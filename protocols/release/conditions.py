@@ -18,11 +18,14 @@ from protocols.release.case import (
     Case,
     carriers,
     covering,
+    masters,
+    masters_named,
     need,
     not_required,
     order_counts,
     orders,
     standing,
+    surrendered,
 )
 from protocols.release.decision import Condition, Decision, Outcome, State
 from protocols.release.events import (
@@ -37,7 +40,7 @@ from protocols.release.facts import ReleaseFacts, Standing
 from schemas.errors import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from protocols.release.facts import (
@@ -85,28 +88,41 @@ def rel_020_surrender(case: Case) -> Condition:
         return not_required("REL-020", kinds)
     if not case.transport:
         return Condition("REL-020", State.UNKNOWN, "transport_document_missing")
-    conditions = [_surrendered(case, each) for each in case.surrendering]
+    conditions = [surrendered("REL-020", case, each) for each in case.surrendering]
     return next((each for each in conditions if each.blocks), conditions[-1])
 
 
-def _surrendered(case: Case, bill: TransportFact) -> Condition:
-    digest = bill.document.digest
-    titles = [each for each in case.facts.titles if each.document == digest]
-    title = titles[0] if titles else None
-    basis = (digest,)
-    if len(titles) > 1:
-        # R19: whoever surrendered one of them says nothing about who holds the other.
-        return Condition("REL-020", State.UNMET, "title_conflict", bill.document.number, basis)
-    if title is None:
-        return Condition("REL-020", State.UNKNOWN, "title_not_known", bill.document.number, basis)
-    detail = {"holder": title.holder, "state": title.state}
-    reason = f"{bill.document.number}: {title.state}, {title.holder}"
-    if not title.final:
-        return Condition("REL-020", State.UNMET, "title_not_final", reason, basis, detail=detail)
-    if title.state in ("ACCEPTED", "ENDED"):
-        return Condition("REL-020", State.MET, "", reason, basis, detail=detail)
-    code = "surrender_not_accepted" if title.state == "SURRENDERED" else "title_not_surrendered"
-    return Condition("REL-020", State.UNMET, code, reason, basis, detail=detail)
+def rel_022_master(case: Case) -> Condition:
+    """REL-022: the master bills of a house bill are held and given up as well (R19, R21).
+
+    A house bill is surrendered to its own issuer, whatever becomes of the master; but the terminal
+    has the goods for whoever holds the master, and would deliver them twice.
+    """
+    houses = [each for each in case.transport if each.masters]
+    if not houses:
+        return not_required("REL-022")
+    found = [each for house in (*houses, *masters(case)) for each in _settled(case, house)]
+    return next((each for each in found if each.blocks), found[-1])
+
+
+def _settled(case: Case, house: TransportFact) -> Iterator[Condition]:
+    """Each master bill that the house bill names; none for a bill that is no house bill."""
+    for number, found in masters_named(case, house).items():
+        if not found:
+            basis = (house.document.digest,)
+            yield Condition("REL-022", State.UNKNOWN, "master_bill_not_held", number, basis)
+        yield from (_master(case, each) for each in found)
+
+
+def _master(case: Case, master: TransportFact) -> Condition:
+    if not master.document.good:
+        return standing("REL-022", master.document)
+    number, basis = master.document.number, (master.document.digest,)
+    if not master.document.covers(case.facts.container):
+        return Condition("REL-022", State.UNMET, "master_bill_other_container", number, basis)
+    if case.rules.must_surrender(master.kind):
+        return surrendered("REL-022", case, master)
+    return Condition("REL-022", State.MET, "", f"{number}: {master.kind}", basis)
 
 
 def _plain_name(name: str) -> str:
@@ -125,12 +141,21 @@ def rel_025_consignee(case: Case) -> Condition:
     for document in case.identifying:
         if not document.consignee:
             return Condition("REL-025", State.UNKNOWN, "consignee_not_named")
-        for order in counting:
+        for order in (*counting, *_of_house(case, document)):
             if _same_name(order.consignee, document.consignee):
                 break
         else:
             return Condition("REL-025", State.UNMET, "consignee_not_identified", document.consignee)
     return Condition("REL-025", State.MET, "", case.identifying[-1].consignee)
+
+
+def _of_house(case: Case, bill: TransportFact) -> list[DeliveryOrderFact]:
+    """The orders of a house bill's own issuer, who alone knows its consignee."""
+    return [
+        each
+        for each in orders(case)
+        if bill.masters and each.document.issuer == bill.document.issuer
+    ]
 
 
 def rel_030_arrival(case: Case) -> Condition:
@@ -347,6 +372,7 @@ CONDITIONS: tuple[Callable[[Case], Condition], ...] = (
     rel_000_member_list,
     rel_010_transport,
     rel_020_surrender,
+    rel_022_master,
     rel_025_consignee,
     rel_030_arrival,
     rel_035_discharged,

@@ -66,8 +66,10 @@ def rel_045_holds(case: Case) -> Condition:
     left = case.facts.gate_out
     holds = [each for each in _said(case, "HOLD") if left is None or each.at <= left]
     open_holds = [each for each in holds if each.may_hold and not _lifted(case, each)]
+    sea = {each.document.issuer for each in case.transport if each.mode == "sea"}
+    carrying = carriers(case) | sea  # who issued a house bill moves nothing out, but may hold it
     carried = [
-        each for each in holds if each.document.issuer in carriers(case) and not _lifted(case, each)
+        each for each in holds if each.document.issuer in carrying and not _lifted(case, each)
     ]
     held = list(dict.fromkeys([*open_holds, *carried]))
     if not held:

@@ -62,6 +62,7 @@ class TransportFact:
 
     kind: "to-order", "blank", "straight", "waybill", "rail" or "multimodal"
     mode: "sea" or "rail" (of the leg that ends here)
+    masters: of a house bill, the numbers of the master bills under which its goods are carried
     """
 
     document: DocumentFact
@@ -69,6 +70,7 @@ class TransportFact:
     mode: str
     consignee: str = ""
     hs: tuple[str, ...] = ()
+    masters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ class EventFact:
 class ReleaseFacts:
     """Everything one decision looks at.
 
+    masters:       transport documents of other consignments that house bills here name
     agents:        DIDs that may sign delivery orders for the carrier, besides the carrier
     used_orders:   hex digests of delivery orders that a gate-out has used up, per this container
     gate_out:      when the container left, or None
@@ -149,6 +152,7 @@ class ReleaseFacts:
     container: str
     consignment: str
     transport: tuple[TransportFact, ...] = ()
+    masters: tuple[TransportFact, ...] = ()
     titles: tuple[TitleFact, ...] = ()
     arrival_notices: tuple[DocumentFact, ...] = ()
     delivery_orders: tuple[DeliveryOrderFact, ...] = ()

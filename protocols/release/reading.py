@@ -24,6 +24,7 @@ from protocols.release.facts import (
 )
 from schemas.errors import MalformedError
 from schemas.findings import Outcome
+from schemas.view import MASTER_BILL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +129,13 @@ def _transport(held: Held) -> TransportFact:
     if named == NEGOTIABLE or (kind == "multimodal" and view.facts.get("negotiable") is True):
         kind = _BY_ORDER.get(_text(view, "toOrder"), "to-order")
     consignee = view.parties.get("consignee") or _text(view, "consignee")
-    return TransportFact(fact_of(held), kind, _mode(view, kind), consignee, view.hs)
+    mode = _mode(view, kind)
+    return TransportFact(fact_of(held), kind, mode, consignee, view.hs, masters_of(view))
+
+
+def masters_of(view: View) -> tuple[str, ...]:
+    """The numbers of the master bills that a house bill names; none for any other document."""
+    return tuple(each.number for each in view.references if each.type == MASTER_BILL)
 
 
 def _mode(view: View, kind: str) -> str:
@@ -213,6 +220,7 @@ def read_facts(
     members: MemberList,
     at: datetime,
     country: str,
+    masters: Sequence[Held] = (),
     titles: tuple[TitleFact, ...] = (),
     used_orders: frozenset[str] = frozenset(),
     gate_out: datetime | None = None,
@@ -223,6 +231,7 @@ def read_facts(
     """The facts of one container of one consignment at `at`.
 
     held:    every document of the consignment, each with its report of `at`
+    masters: transport documents of other consignments that house bills among them name
     country: where it is released; decisions of another country's authorities are none here, though
              an agreement may recognise them as documents (an export clearance is no import release)
     """
@@ -234,11 +243,14 @@ def read_facts(
     def of(*types: str) -> list[Held]:
         return [each for each in held if each.document.claims.document_type in types]
 
-    transport = tuple(map(_transport, of(*TRANSPORT_TYPES)))
+    transport, above = tuple(map(_transport, of(*TRANSPORT_TYPES))), tuple(map(_transport, masters))
+    # Who issues a house bill has the goods from somebody else, and has no agents at the terminal.
+    carriers = {each.document.issuer for each in (*transport, *above) if not each.masters}
     return ReleaseFacts(
         container=container,
         consignment=consignment,
         transport=transport,
+        masters=above,
         titles=titles,
         arrival_notices=tuple(map(fact_of, of("arrival-notice"))),
         delivery_orders=tuple(map(_delivery_order, of("delivery-order"))),
@@ -248,7 +260,7 @@ def read_facts(
         others=tuple(
             fact_of(each) for each in held if each.document.claims.document_type not in NAMED_TYPES
         ),
-        agents=agents_of(members, {each.document.issuer for each in transport}, at),
+        agents=agents_of(members, carriers, at),
         used_orders=used_orders,
         gate_out=gate_out,
         events=tuple(_event(each, members, country) for each in of(EVENT)),
@@ -256,5 +268,5 @@ def read_facts(
         revoked_links=revoked_links,
         operators=operators,
         members_fresh=members.freshness(at) is Freshness.FRESH,
-        historical=any(each.report.historical for each in held),
+        historical=any(each.report.historical for each in (*held, *masters)),
     )

@@ -24,7 +24,7 @@ from schemas.fields import (
     texts,
     weight_in_kilograms,
 )
-from schemas.view import DocumentType, Reference, View
+from schemas.view import MASTER_BILL, DocumentType, Reference, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +50,7 @@ SINGLE_PARTIES = (
     "onBehalfOfConsignee",
     "carriersAgentAtDestination",
 )
+_MASTER = "MB"  # UN/CEFACT 1153: master bill of lading number
 
 
 def recognises(document: Document) -> bool:
@@ -140,7 +141,27 @@ def _references(document: Document) -> tuple[Reference, ...]:
     )
     instructions = text(document, "shippingInstructionsReference")
     found = [Reference("booking", number) for number in dict.fromkeys(bookings) if number]
-    return (*found, *([Reference("shipping-instructions", instructions)] if instructions else []))
+    if instructions:
+        found.append(Reference("shipping-instructions", instructions))
+    return (*found, *(Reference(MASTER_BILL, number) for number in master_bills(document)))
+
+
+def master_bills(document: Document) -> tuple[str, ...]:
+    """The master bills that a house bill names (UN/CEFACT 1153, MB), each once; itself never.
+
+    DCSA has references of the whole document, and of each consignment item.
+    """
+    named = [
+        text(each, "value")
+        for _, each in objects(document, "references")
+        if text(each, "type") == _MASTER
+    ]
+    for _, item in objects(document, "consignmentItems"):
+        for _, each in objects(item, "references"):
+            if text(each, "type") == _MASTER:
+                named += texts(each, "values")
+    own = text(document, "transportDocumentReference")
+    return tuple(dict.fromkeys(number for number in named if number and number != own))
 
 
 def _facts(document: Document) -> dict[str, JsonValue]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from node.ebl import surrender_platform
+from node.store import events
 from node.title.making import IssueOrder, Order
 from protocols.title.machine import Ending, Kind
 from schemas.errors import ConflictError
@@ -195,3 +196,52 @@ async def _back_from_paper(carrier: Node, platform: Node, old: str) -> None:
     )
     with pytest.raises(ConflictError, match="title_already_replaced"):
         await carrier.title.issue(wanted)
+
+
+async def test_who_issued_a_house_bill_is_told_that_its_master_is_not_given_up(
+    tmp_path: Path,
+) -> None:
+    async with running(made(tmp_path)) as nodes:
+        carrier, platform = nodes[CARRIER], nodes[PLATFORM]
+        named = [{"type": "MB", "value": number} for number in ("NHLMASTER", "NHLELSE")]
+        await put_up(carrier, bill(reference="NHLMASTER"))
+        master = (await reaches(carrier, "issued", "NHLMASTER"))["title"]
+        await put_up(carrier, bill(reference="NHLHOUSE", references=named))
+        title = (await reaches(carrier, "issued", "NHLHOUSE"))["title"]
+        for one in (master, title):
+            await title_is(platform, one, "LIVE")
+        wish = {"reference": "NHLHOUSE", "code": "SREQ", "by": did_of("exp-a")}
+        await operator(platform).apost("/v1/ebl/surrenders", wish)
+        request = await surrender_reaches(carrier, "asked")
+        told = {one["transportDocumentReference"]: one for one in request["masterBills"]}
+        assert (told["NHLMASTER"]["state"], told["NHLMASTER"]["code"]) == (
+            "LIVE",
+            "ebl_master_not_surrendered",
+        )
+        assert told["NHLMASTER"]["message"].startswith("The master bill of this house bill")
+        assert (told["NHLELSE"]["state"], told["NHLELSE"]["code"]) == (
+            "UNKNOWN",
+            "ebl_master_unknown",
+        )
+        (event,) = await carrier.store.read(events.newest_of, "ebl-surrender-asked")
+        assert event.detail["masters"] == {"NHLMASTER": "LIVE", "NHLELSE": "UNKNOWN"}
+        await _master_goes_first(carrier, platform, master)
+        # Told, not refused: its holder has the right to the goods, whatever becomes of the master.
+        path = f"/v1/ebl/surrenders/{request['surrenderRequestReference']}/answer"
+        done = await operator(carrier).apost(path, {"accept": True})
+        assert done["state"] == "accepted"
+        states = {one["transportDocumentReference"]: one for one in done["masterBills"]}
+        assert states["NHLMASTER"] == {
+            "transportDocumentReference": "NHLMASTER",
+            "state": "ACCEPTED",
+        }
+        assert states["NHLELSE"]["state"] == "UNKNOWN"
+
+
+async def _master_goes_first(carrier: Node, platform: Node, master: str) -> None:
+    order = {"kind": "SURRENDER_FOR_DELIVERY", "by": did_of("exp-a")}
+    await operator(platform).apost(f"/v1/titles/{master}/operations", order)
+    await title_is(carrier, master, "SURRENDERED")
+    accept = {"kind": "ACCEPT_SURRENDER", "by": carrier.did}
+    await operator(carrier).apost(f"/v1/titles/{master}/operations", accept)
+    await title_is(carrier, master, "ACCEPTED")

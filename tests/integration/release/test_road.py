@@ -65,13 +65,13 @@ ELSEWHERE = (
         "test_",
     ),
 )
+#: Partners' logs are looked at from time to time: on a slow machine within the road.
+AT_TIMES = {"log_followed", "log_foreign_checkpoints"}
 UNTOUCHED = {
     "challenges",
     "exchange_evidence",
     "join_requests",
     "joining",
-    "log_followed",
-    "log_foreign_checkpoints",
     "log_forks",
     "log_frozen",
     "log_hand_overs",
@@ -330,7 +330,8 @@ async def _written(nodes: dict[str, Node]) -> None:
     for node in nodes.values():
         filled |= await node.store.read(_filled)
     every = {table for metadata in all_metadata() for table in metadata.tables}
-    assert {name for name in every - filled if not name.startswith(ELSEWHERE)} == UNTOUCHED
+    empty = {name for name in every - filled if not name.startswith(ELSEWHERE)}
+    assert empty - AT_TIMES == UNTOUCHED
 
 
 def _filled(conn: Connection) -> set[str]:
