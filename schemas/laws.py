@@ -28,13 +28,17 @@ DEFAULT = "MLETR"
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """One law: its code, names, the countries whose own it is, and since when it is in force."""
+    """One law: its code, names, the countries whose own it is, and since when it is in force.
+
+    cited: by language, how its clauses are cited where that is not by their own numbers
+    """
 
     code: str
     name: str
     zh: str
     countries: tuple[str, ...]
     since: date
+    cited: Mapping[str, str]
 
 
 @cache
@@ -48,6 +52,7 @@ def laws() -> Mapping[str, Law]:
             each["zh"],
             tuple(each["countries"]),
             date.fromisoformat(each["since"]),
+            MappingProxyType(each.get("cited", {})),
         )
         for code, each in json.loads(text).items()
     }

@@ -153,6 +153,8 @@ def reliability_report(
     ]  # fmt: skip
     columns = ("law (* governs)", "clause", "asks", "answer", "evidence")
     output.table("Reliability", columns, rows)
+    for law, note in found["cited"].items():
+        output.line(f"{law}: {note.get(lang, note['en'])}")
 
 
 def _evidence(line: Mapping[str, Any]) -> str:

@@ -4,8 +4,10 @@ The lines are data (`schemas/data/reliability.json`): UK ETDA 2023 s.2 and s.4, 
 15–18, Singapore's ETA Part 2A and China's Maritime Code ch. 4 s. 5. Each names the property that
 answers it. A property is answered from this very title's exit file, verified again, and from what
 the member list says of its arbiter; T1–T8 name the tests that hold the system to it. What the file
-does not show is said so (`not shown`), never assumed. How the title ended that this one replaces,
-the other's exit file shows, if it can be made here. It is evidence for counsel, no legal advice.
+does not show is said so (`not shown`), never assumed. Where clauses are
+not cited by their own numbers, the report says so (`cited` in `schemas/data/laws.json`). How the
+title ended that this one replaces, the other's exit file shows, if it can be made here. It is
+evidence for counsel, no legal advice.
 """
 
 from __future__ import annotations
@@ -123,6 +125,7 @@ def report(
         "governingLaw": law,
         "rulebookDigest": rules.hex() if rules is not None else None,
         "lines": [_line(one, answers[one["asks"]], law) for one in lines()],
+        "cited": {one.code: dict(one.cited) for one in laws.laws().values() if one.cited},
     }
 
 

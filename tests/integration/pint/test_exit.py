@@ -70,6 +70,7 @@ async def test_a_title_is_proven_by_its_exit_file_alone(tmp_path: Path) -> None:
         answers_every_line(json.loads(report.stdout))
         table = await command(node, "reliability-report", title.hex())
         assert "s.2(2)(c)" in table.stdout
+        assert "CN-MC-2025: cited by chapter and section" in table.stdout
         stranger = await command(
             node, "exit", ref, "-o", str(file), "--key-of", net.did_of("exp-a"),
             "--key-out", str(tmp_path / "no.pem"),

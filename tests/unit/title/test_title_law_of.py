@@ -8,6 +8,7 @@ from hashlib import sha256
 
 import pytest
 
+from node.title import reliability
 from protocols import jws
 from protocols.title.operation import ISSUANCE_TYP, read_manifest, sign_manifest
 from schemas import laws
@@ -22,6 +23,15 @@ def test_a_carrier_without_a_law_of_its_country_issues_under_the_model_law() -> 
     assert laws.of_country("NL") == laws.DEFAULT
     assert all(laws.CODE.fullmatch(code) for code in laws.laws())
     assert laws.rulebook_digest() == sha256(laws.rulebook()).digest()
+
+
+def test_where_clauses_are_not_cited_by_their_own_numbers_the_report_says_so() -> None:
+    said = {code for code, law in laws.laws().items() if law.cited}
+    assert said == {"SG-ETA-2021", "CN-MC-2025"}
+    for line in reliability.lines():
+        own = "MLETR art." not in line["clause"] and ":" not in line["clause"]
+        assert own is (line["law"] not in said), line
+    assert all({"en", "zh"} == set(laws.laws()[code].cited) for code in said)
 
 
 def test_the_title_commits_to_its_law_and_rules() -> None:
