@@ -66,10 +66,10 @@ def intend(
     _require_epoch(conn, epoch, log)
     last = newest(conn, log=log)
     if last is not None and last.size > size:
-        raise SettingsError("log_rolled_back", f"{last.size} leaves were signed, {size} are here")
+        raise SettingsError("log_rolled_back", f"signed was size {last.size}, here is {size}")
     if last is not None and last.size == size:
         if last.root != root:
-            raise SettingsError("log_root_mismatch", f"two roots for {size} leaves")
+            raise SettingsError("log_root_mismatch", f"two roots for size {size}")
         return
     conn.execute(
         insert(checkpoints).values(log=log, size=size, root=root, epoch=epoch, intended_at=now_ms)

@@ -97,11 +97,9 @@ class LogPublisher:
 
     def _require_prefix(self, size: int, root: bytes, who: str) -> None:
         if size > self.tree.size:
-            raise SettingsError(
-                "log_rolled_back", f"{who} {size} leaves, {self.tree.size} are here"
-            )
+            raise SettingsError("log_rolled_back", f"{who} size {size}, here is {self.tree.size}")
         if self.tree.root(size) != root:
-            raise SettingsError("log_root_mismatch", f"{who} another root for {size} leaves")
+            raise SettingsError("log_root_mismatch", f"{who} another root for size {size}")
 
     def take_over(self, conn: Connection) -> None:
         """Fence off whoever signed this log before."""

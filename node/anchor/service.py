@@ -183,7 +183,7 @@ class AnchorService:
         if size and tree is not None and (size > tree.size or tree.root(size) != root):
             raise ConflictError(
                 "anchor_contradicts_log",
-                f"the chain holds an anchor of {size} leaves that this log never had",
+                f"the chain holds an anchor of size {size} that this log never had",
             )
         return time != 0
 
@@ -264,7 +264,7 @@ class AnchorService:
         else:
             anchors.mark(conn, anchor, entry.state, news.receipt)
             if entry.state == journal.FAILED:
-                record_alarm(conn, self.node, "anchor_reverted", f"{anchor.size} leaves")
+                record_alarm(conn, self.node, "anchor_reverted", f"size {anchor.size}")
 
     def _conclude(self, conn: Connection, anchor: StoredAnchor, news: News) -> None:
         assert news.receipt is not None
@@ -273,7 +273,7 @@ class AnchorService:
         at = next((i for i, log in enumerate(news.receipt.logs) if read_event(log) == wanted), None)
         if at is None:
             anchors.mark(conn, anchor, anchors.FAILED, news.receipt)
-            record_alarm(conn, self.node, "anchor_reverted", f"{anchor.size} leaves, no event")
+            record_alarm(conn, self.node, "anchor_reverted", f"size {anchor.size}, no event")
             return
         anchors.conclude(conn, anchor, news.proven, news.proven.event(news.receipt, at))
         detail = {
@@ -303,7 +303,7 @@ class AnchorService:
         gauge("pratique_anchor_waiting_seconds", "Age of the oldest of them").set(waited)
         overdue = waited > OVERDUE * self.node.settings.chain.anchor_interval
         if overdue and not self._overdue:
-            told = f"{missing} leaves wait since {int(waited)} s"
+            told = f"leaves that wait: {missing}, since {int(waited)} s"
             await self.node.store.write(record_alarm, self.node, "anchor_overdue", told)
         self._overdue = overdue
 

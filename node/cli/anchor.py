@@ -104,7 +104,7 @@ def now(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     elif body["anchor"] is None:
         output.line("nothing is new since the last anchor")
     else:
-        output.line(f"{body['anchor']['size']} leaves will be anchored")
+        output.line(f"to be anchored: size {body['anchor']['size']}")
 
 
 def show(
@@ -123,7 +123,7 @@ def show(
         output.print_json(body)
     else:
         out.write_bytes(orjson.dumps(body, option=orjson.OPT_INDENT_2) + b"\n")
-        output.line(f"{body['size']} leaves, chain {body['chainId']}: {out}")
+        output.line(f"size {body['size']}, chain {body['chainId']}: {out}")
 
 
 def deploy(

@@ -30,7 +30,7 @@ def consistency(
         output.print_json(body)
     else:
         papers, pairs = len(body["papers"]), body["compared"]
-        output.line(f"{body['consignment']}: {papers} papers, {pairs} pairs compared")
+        output.line(f"{body['consignment']}: papers: {papers}, pairs compared: {pairs}")
         for one in body["findings"]:
             values = one["values"]
             output.line(f"{one['severity']} {one['rule']} {one['title']}")

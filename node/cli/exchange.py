@@ -162,7 +162,9 @@ def _whole(client: OperatorClient, digest: str) -> str:
     rows = client.get("/v1/inbox", document=digest, limit=500)["items"]
     found = {row["document"] for row in rows}
     if len(found) != 1:
-        raise NotFoundError("document_unreceived", f"{len(found)} documents begin with {digest}")
+        raise NotFoundError(
+            "document_unreceived", f"documents that begin with {digest}: {len(found)}"
+        )
     return str(found.pop())
 
 

@@ -66,7 +66,7 @@ def _show(body: dict[str, Any]) -> None:
             f"new witnesses wait (epoch {waiting['epoch']}): {waiting['trouble'] or 'soon'}"
         )
     for ended in body["frozen"]:
-        output.line(f"ended: {ended['origin']} at {ended['size']} leaves [{ended['reason']}]")
+        output.line(f"ended: {ended['origin']} at size {ended['size']} [{ended['reason']}]")
     if body["witnesses"]:
         rows = [(item["name"], item["size"], item["error"] or "") for item in body["witnesses"]]
         output.table("Witnesses", ("witness", "cosigned", "trouble"), rows)
@@ -99,7 +99,7 @@ def _sentence(code: str) -> str:
 
 
 def _head(head: dict[str, Any] | None) -> str:
-    return "nothing yet" if head is None else f"{head['size']} leaves, root {head['root'][:16]}…"
+    return "nothing yet" if head is None else f"size {head['size']}, root {head['root'][:16]}…"
 
 
 def audit(
@@ -131,7 +131,7 @@ def audit(
             output.report(error)
         raise typer.Exit(output.ExitCode.FAILED)
     if not body["done"]:
-        told = f"{body['verified']} of {body['size']} entries verified"
+        told = f"entries verified: {body['verified']} of {body['size']}"
         unfinished = UnavailableError("log_audit_unfinished", told)
         if not as_json:
             output.report(unfinished)
@@ -197,7 +197,7 @@ def _show_compared(body: dict[str, Any]) -> None:
         output.line(f"split: {origin}. {_sentence('log_split_view')}")
     for anchor in body["anchors"]:
         if not anchor["ok"]:
-            output.line(f"the anchor of {anchor['size']} leaves has another root than our log")
+            output.line(f"the anchor of size {anchor['size']} has another root than our log")
 
 
 def recover(
@@ -227,9 +227,9 @@ def recover(
         output.line(f"ended: {body['frozen']}")
         output.line(f"opened: {body['opened']}; have its key listed with `pratique trust ask`")
     else:
-        output.line(f"{body['entries']} entries came back from partners")
+        output.line(f"entries that came back from partners: {body['entries']}")
         if body["moved"]:
-            output.line(f"{body['moved']} entries of this copy were put behind them")
+            output.line(f"entries of this copy that were put behind them: {body['moved']}")
 
 
 def _advance(client: OperatorClient, asked: dict[str, Any], *, genesis: bool) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def _advance(client: OperatorClient, asked: dict[str, Any], *, genesis: bool) ->
     body: dict[str, Any] = client.post("/v1/log/audit", {**asked, "genesis": genesis})
     before = -1
     while body["ok"] and not body["done"] and body["verified"] > before:
-        output.progress(f"{body['verified']} of {body['size']} entries verified")
+        output.progress(f"entries verified: {body['verified']} of {body['size']}")
         before = body["verified"]
         body = client.post("/v1/log/audit", asked)
     return body

@@ -67,12 +67,12 @@ def chain(
 def _fault(body: dict[str, Any]) -> TradeError | None:
     """Why the answer is no whole history; None when it is one."""
     if not body["done"]:
-        read = f"{body['read']} of {body['size']} entries read"
+        read = f"entries read: {body['read']} of {body['size']}"
         return UnavailableError("log_chain_unfinished", read)
     if not body["ok"]:
         return RefusedError("log_chain_broken", "; ".join(body["faults"]))
     if not body["leaves"]:
-        read = f"subject {body['subject']}: nothing in {body['size']} entries"
+        read = f"subject {body['subject']}: nothing, entries: {body['size']}"
         return NotFoundError("log_chain_empty", read)
     return None
 
@@ -112,7 +112,7 @@ def _advance(client: OperatorClient, asked: dict[str, Any]) -> dict[str, Any]:
     body: dict[str, Any] = client.post("/v1/log/chain", asked)
     before = -1
     while not body["done"] and body["read"] > before:
-        output.progress(f"{body['read']} of {body['size']} entries read")
+        output.progress(f"entries read: {body['read']} of {body['size']}")
         before = body["read"]
         body = client.post("/v1/log/chain", asked)
     return body
@@ -125,7 +125,7 @@ def _show(body: dict[str, Any]) -> None:
     ]
     output.table(f"Entries in {body['origin']}", ("index", "what", "claimed", "leaf"), rows)
     if _fault(body) is None:
-        output.line(f"complete: the chain has no gap in {body['size']} entries")
+        output.line(f"complete: the chain has no gap, entries: {body['size']}")
     if body["done"] and not body["witnessed"]:
         output.line("no quorum of witnesses has seen this state: others may be shown another")
 

@@ -150,7 +150,7 @@ def _draft(home: Path, wish: Mapping[str, Any], file: Path | None, as_json: bool
 
 
 def _show_freeze(answer: Mapping[str, Any]) -> None:
-    where = f"{answer['size']} entries" if "size" in answer else f"block {answer['block']}"
+    where = f"size {answer['size']}" if "size" in answer else f"block {answer['block']}"
     output.pairs("End of an arbiter", [
         ("arbiter", answer["arbiter"]),
         ("origin", answer["origin"]),

@@ -26,7 +26,7 @@ _WORDS = {
     "unsigned": ("nothing was signed", "未签名"),
     "force": ("in force", "已生效"),
     "more": (
-        "{have} of {need} signatures; the other roots sign next",
+        "signatures: {have} of {need}; the other roots sign next",
         "已有{have}个签名，共需{need}个；请其余根密钥持有人签名",
     ),
     "new": ("; {have} of {need} of the new roots", "；新根密钥已签{have}个，共需{need}个"),

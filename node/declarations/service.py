@@ -144,7 +144,7 @@ class DeclarationService:
         if examination.errors:
             raise RefusedError(
                 "document_has_errors",
-                f"{len(examination.errors)} findings refuse it",
+                f"findings that refuse it: {len(examination.errors)}",
                 findings=examination.findings,
             )
         return drawn, _across(held, filing.type, payload)

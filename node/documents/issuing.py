@@ -89,7 +89,7 @@ def examine(order: IssueOrder, node: Node) -> Examined:
     if examination.errors:
         raise RefusedError(
             "document_has_errors",
-            f"{len(examination.errors)} findings refuse it",
+            f"findings that refuse it: {len(examination.errors)}",
             findings=examination.findings,
         )
     if not 0 < len(examination.view.number) <= MAX_NUMBER:

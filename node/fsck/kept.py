@@ -71,7 +71,7 @@ def _own(conn: Connection, name: str, bits: bytes) -> Iterator[str]:
             yield f"own status list {name}: entry {entry} was set and is not"
     standing = int.from_bytes(bits, "big").bit_count()
     if standing > count:
-        yield f"own status list {name}: {standing} bits are set, for {count} entries"
+        yield f"own status list {name}: bits set: {standing}, entries: {count}"
 
 
 def _entries(conn: Connection, row: Any) -> Iterator[str]:
@@ -79,7 +79,7 @@ def _entries(conn: Connection, row: Any) -> Iterator[str]:
     c = status_entries.c
     given = conn.execute(select(func.count()).where(c.list == row.list)).scalar_one()
     if given != row.used:
-        yield f"own status list {row.list}: {row.used} entries were given, {given} are here"
+        yield f"own status list {row.list}: entries given: {row.used}, here: {given}"
     suspends = row.purpose == status_list.SUSPENSION
     place = document_table.c.suspension_index if suspends else document_table.c.status_index
     query = (
@@ -126,9 +126,9 @@ def chain_anchors(conn: Connection, context: Context) -> Iterator[str]:
 
 
 def _anchor(tree: Tree, anchor: StoredAnchor) -> Iterator[str]:
-    where = f"anchor of {anchor.size} leaves"
+    where = f"anchor of size {anchor.size}"
     if anchor.size > tree.size:
-        yield f"{where}: only {tree.size} leaves are stored"
+        yield f"{where}: leaves stored: {tree.size}"
     elif tree.root(anchor.size) != anchor.root:
         yield f"{where}: the leaves give another root"
     try:

@@ -41,7 +41,7 @@ def entries(conn: Connection, context: Context) -> Iterator[str]:
                 if leaf_hash(stored.entry) != stored.hash:
                     yield f"log {name}: entry {stored.index} does not give its leaf hash"
         if expected != size:
-            yield f"log {name}: the head says {size} entries, {expected} are stored"
+            yield f"log {name}: the head says size {size}, stored: {expected}"
 
 
 def _last_index(conn: Connection, name: str) -> int:

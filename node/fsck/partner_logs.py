@@ -47,7 +47,7 @@ def partner_logs(conn: Connection, context: Context) -> Iterator[str]:
         context.examined += 1
         why = _recorded(conn, context, row)
         if why:
-            yield f"the checkpoint of {row.origin} with {row.size} leaves in our log: {why}"
+            yield f"the checkpoint of {row.origin} of size {row.size} in our log: {why}"
 
 
 def _said(context: Context, origin: str, text: str) -> Checkpoint | str:

@@ -54,9 +54,9 @@ def gone(conn: Connection, table: Table, column: str) -> Iterator[str]:
     given = conn.execute(asked, {"name": table.name}).scalar() or 0
     held, last = conn.execute(select(func.count(number), func.max(number))).one()
     if (last or 0) > given:
-        yield f"{table.name}: number {last} is there, {given} were given"
+        yield f"{table.name}: number {last} is there, given: {given}"
     elif held != given:
-        yield f"{table.name}: {given} rows were written, {held} are here"
+        yield f"{table.name}: rows written: {given}, here: {held}"
 
 
 def _inbound(conn: Connection, context: Context) -> Iterator[str]:
@@ -72,7 +72,7 @@ def _inbound(conn: Connection, context: Context) -> Iterator[str]:
         link = conn.execute(select(inbox.c.link).where(*mine, inbox.c.seq == row.last)).scalar()
         where = f"stream {row.stream} of {row.peer}"
         if tuple(held) != (row.last, row.last or None):
-            yield f"{where}: {row.last} messages came in order, {held[0]} are here"
+            yield f"{where}: messages that came in order: {row.last}, here: {held[0]}"
         elif _plain(link) != _plain(row.head):
             yield f"{where}: its end is not that of its last message"
         waiting = conn.execute(

@@ -119,7 +119,7 @@ class Follower:
             await self._service.accuser.accuse(entry, one, other, proof)
         except RefusedError:
             raise RefusedError("log_inconsistent", f"{first.size} and {second.size}") from None
-        raise RefusedError("log_equivocation", f"{first.size} and {second.size} leaves")
+        raise RefusedError("log_equivocation", f"sizes {first.size} and {second.size}")
 
     def _entangle(self, conn: Connection, origin: str) -> None:
         """Record the newest witnessed checkpoint, if none was for a while."""

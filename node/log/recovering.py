@@ -116,7 +116,7 @@ class Recovering:
             raise UnavailableError("log_entries_unavailable", "nobody knows the last state")
         best = max(goals, key=lambda goal: goal.head.size)
         if any(g.head.size == best.head.size and g.head.root != best.head.root for g in goals):
-            raise SettingsError("log_forked", f"two roots for {best.head.size} leaves are known")
+            raise SettingsError("log_forked", f"two roots for size {best.head.size} are known")
         return best
 
     async def _ask(self, identity: LogIdentity, witness: Witness) -> tuple[bool, _Goal | None]:

@@ -138,7 +138,7 @@ class Freezing:
         missing = policy.smallest_quorum() - (len(voters) - len(told))
         if missing < 1:
             raise UnavailableError(
-                "freeze_unconfirmed", f"{len(told)} of {len(voters)} witnesses have answered"
+                "freeze_unconfirmed", f"witnesses that answered: {len(told)} of {len(voters)}"
             )
         heads = sorted((head for head in told if head), key=lambda one: one.size, reverse=True)
         if len(heads) < missing:

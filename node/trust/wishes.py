@@ -296,7 +296,7 @@ def _roots(roots: Roots, change: RootChange) -> Roots:
     threshold = change.threshold or roots.threshold
     if threshold > len(keys):
         raise RefusedError(
-            "threshold_unreachable", f"{threshold} signatures of {len(keys)} root keys"
+            "threshold_unreachable", f"signatures: {threshold}, root keys: {len(keys)}"
         )
     return Roots(threshold, keys)
 

@@ -440,7 +440,7 @@ def _malformed(detail: str) -> MalformedError:
 
 def _words(data: bytes, count: int) -> list[bytes]:
     if len(data) != 32 * count:
-        raise _malformed(f"{count} words are expected")
+        raise _malformed(f"another number of words than {count}")
     return [data[at : at + 32] for at in range(0, len(data), 32)]
 
 

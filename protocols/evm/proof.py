@@ -162,7 +162,7 @@ def verify_seals(header: Header, validators: Collection[bytes]) -> bytes:
     if not pinned or counted < quorum(len(pinned)):
         raise RefusedError(
             "evm_block_unsealed",
-            f"{counted} of the {len(pinned)} pinned validators sealed the block",
+            f"pinned validators that sealed the block: {counted} of {len(pinned)}",
         )
     return seals.hash
 

@@ -130,7 +130,7 @@ def settle(
     elsewhere settle nothing: the message stays open, marked suspicious.
     """
     if len(items) != len(sent):
-        reason = f"{len(items)} items answer {len(sent)} messages"
+        reason = f"items in the answer: {len(items)}, messages sent: {len(sent)}"
         return tuple(Open(one, "receipt_mismatch", reason) for one in sent)
     receipts: dict[str, SignedReceipt | TradeError] = {}
     return tuple(

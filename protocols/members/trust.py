@@ -395,7 +395,7 @@ def _require_threshold(envelope: jws.MultiJws, roots: Roots, whose: str) -> None
     if counted < roots.threshold:
         raise RefusedError(
             "member_list_threshold",
-            f"{counted} of the {roots.threshold} signatures that {whose} must give",
+            f"signatures that {whose} must give: {counted} of {roots.threshold}",
         )
 
 

@@ -188,7 +188,7 @@ def pint_03_signed_objects(case: _Case) -> Check:
         _opened(partial(open_entry, dialect=dialect, index=index), text)
         for index, text in enumerate(case.read.chain)
     )
-    return _passed("PINT-03", f"{len(case.entries)} entries")
+    return _passed("PINT-03", f"entries: {len(case.entries)}")
 
 
 def _opened(open_: Callable[[str], T], text: str) -> T:

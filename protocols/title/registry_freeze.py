@@ -173,7 +173,7 @@ class SignedFreeze:
             raise RefusedError("freeze_other_list", "it names another version of the member list")
         counted, needed = self.counted(members), members.roots.threshold
         if counted < needed:
-            raise RefusedError("freeze_threshold", f"{counted} of the {needed} roots have signed")
+            raise RefusedError("freeze_threshold", f"roots that have signed: {counted} of {needed}")
         return self.freeze
 
 
@@ -381,6 +381,6 @@ def disclosed(items: object, members: MemberList, held: Freezes) -> Freezes:
             raise RefusedError("freeze_other_network", "the document is of another network")
         counted, needed = document.counted(members), members.roots.threshold
         if counted < needed:
-            raise RefusedError("freeze_threshold", f"{counted} of the {needed} roots have signed")
+            raise RefusedError("freeze_threshold", f"roots that have signed: {counted} of {needed}")
         known[arbiter] = document
     return known

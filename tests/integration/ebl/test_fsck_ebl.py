@@ -249,15 +249,16 @@ async def test_what_members_keep_is_whole_and_every_damage_is_told(
 
 def _gone(said: Mapping[str, int]) -> Iterator[Damage]:
     """Whole rows that are gone: seen by the events and by the rows that go with them."""
+    all_of_them = sum(said.values())
     for about, count in said.items():
         area = {"issuance": 18, "response": 18, "notice": 21}.get(about, 19)
         lost = [delete(calls).where(calls.c.about == about)]
         yield f"FSCK-{area}", lost, "the call that carries"
-        yield "FSCK-20", lost, f"rows were written, {sum(said.values()) - count} are here"
+        yield "FSCK-20", lost, f"rows written: {all_of_them}, here: {all_of_them - count}"
     yield "FSCK-18", [delete(issuances)], "is not in ebl_issuances"
-    yield "FSCK-18", [delete(issuances)], "1 rows were written, 0 are here"
+    yield "FSCK-18", [delete(issuances)], "rows written: 1, here: 0"
     yield "FSCK-19", [delete(surrenders)], "is not in ebl_surrenders"
-    yield "FSCK-19", [delete(surrenders)], "1 rows were written, 0 are here"
+    yield "FSCK-19", [delete(surrenders)], "rows written: 1, here: 0"
     untold = update(events).where(events.c.kind.startswith("ebl-")).values(detail="{")
     yield "FSCK-18", [untold], "its detail cannot be read"
 

@@ -356,7 +356,7 @@ async def test_the_commands_propose_compare_and_sign_a_file(
     )  # fmt: skip
     assert f"from 2030-01-01T00:00:00.000Z on NL no longer accept {COO} of {alpha.did}" in told
     assert "version 3" in await there("trust", "diff", file)
-    assert "1 of 1 signatures" in await here("trust", "sign", file)
+    assert "signatures: 1 of 1" in await here("trust", "sign", file)
     assert "nothing was signed" in await there("trust", "sign", file, "--dry-run")
     assert "in force" in await there("trust", "sign", file)
     await eventually(lambda: alpha.members.current.version == 3)
