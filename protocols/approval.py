@@ -39,7 +39,8 @@ SKEW = timedelta(seconds=60)
 ISSUE, ISSUE_BATCH = "issue", "issue-batch"
 REVOKE, SUSPEND, REINSTATE = "revoke", "suspend", "reinstate"
 STATUS_ACTS = (REVOKE, SUSPEND, REINSTATE)
-ACTS = frozenset({ISSUE, ISSUE_BATCH, *STATUS_ACTS})
+ADD_PERSON = "add-person"
+ACTS = frozenset({ISSUE, ISSUE_BATCH, ADD_PERSON, *STATUS_ACTS})
 APPROVE, REFUSE = "approve", "refuse"
 #: What `require_approvals` refuses an act for, without saying anything about the document itself.
 REFUSALS = frozenset(
@@ -70,7 +71,8 @@ _MEMBERS = frozenset(
 class Subject:
     """What is decided on.
 
-    digest: SHA-256 of the payload to be issued, of the document file, or of the batch
+    digest: SHA-256 of the payload to be issued, of the document file, of the batch, or of a
+            person's name and key
     terms:  SHA-256 of what goes with it: the order's other members, or the reason of a change
     type, number: for people to read; "-" where there is none
     """
@@ -98,6 +100,13 @@ def batch_subject(name: str, items: bytes) -> Subject:
     """A batch of that name; items: `Subject.item` of each document, one after the other."""
     terms: dict[str, JsonValue] = {"name": name, "total": len(items) // 32}
     return subject(ISSUE_BATCH, sha256(items), terms, type_="batch", number=name)
+
+
+def person_subject(name: str, key: str) -> Subject:
+    """A person who is to decide from now on, under that did:key."""
+    terms: dict[str, JsonValue] = {"name": name, "key": key}
+    digest = sha256(strict_json.canonical(terms))
+    return subject(ADD_PERSON, digest, terms, type_="person", number=name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +142,10 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class SignedApproval:
-    """An approval whose signature is its key's. digest: SHA-256 of the payload (R2)."""
+    """An approval whose signature is its key's.
+
+    digest: SHA-256 over the payload's (R2) and the key: two persons may say the same in one moment
+    """
 
     approval: Approval
     key: str
@@ -196,7 +208,8 @@ def read(text: str) -> SignedApproval:
     unknown = members.keys() - _MEMBERS
     if unknown:
         raise MalformedError(CODE, "nobody signs what nobody here reads", pointer=min(unknown))
-    return SignedApproval(_approval(Fields(members, CODE)), key, parsed.payload_digest, text)
+    digest = sha256(parsed.payload_digest + key.encode())
+    return SignedApproval(_approval(Fields(members, CODE)), key, digest, text)
 
 
 def _approval(fields: Fields) -> Approval:

@@ -94,6 +94,15 @@ class Policy:
         """The policy for that document type."""
         return self.types.get(key, self.default)
 
+    @property
+    def most(self) -> int:
+        """The greatest number of persons that anything may need, of whatever type."""
+        return max(
+            count
+            for each in (self.default, *self.types.values())
+            for count in (each.persons(Lane.MANUAL), *each.acts.values())
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:

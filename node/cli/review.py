@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from node.cli import output
+from node.cli import output, review_people
 from node.cli.approving import (
     DAYS,
     MAX_BYTES,
@@ -60,11 +60,7 @@ def register(app: typer.Typer) -> None:
     group.command("key")(key)
     group.command("sign")(sign)
     group.command("sign-change")(sign_change)
-    people = typer.Typer(help="Who may decide, by which key.", no_args_is_help=True)
-    people.command("list")(list_people)
-    people.command("add")(add_person)
-    people.command("end")(end_person)
-    group.add_typer(people, name="people")
+    group.add_typer(review_people.group(), name="people")
     app.add_typer(group, name="review")
     app.command("issue-batch")(issue_batch)
 
@@ -290,53 +286,6 @@ def _print(body: dict[str, Any], *, as_json: bool) -> None:
         output.line("  a second, other person has to approve, too")
     if "document" in body:
         output.line(f"  issued: {body['document']}")
-
-
-def list_people(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """List who may decide, and who may no more."""
-    from node.operator import operator
-
-    with operator(home, lang=output.lang()) as client:
-        body = client.get("/v1/review/people")
-    if as_json:
-        output.print_json(body)
-        return
-    rows = [
-        (each["name"], "active" if each["active"] else "ended", each["key"])
-        for each in body["people"]
-    ]
-    output.table("Reviewers", ("name", "standing", "key"), rows)
-
-
-def add_person(
-    name: Annotated[str, typer.Argument(help="The person's name.")],
-    key: Annotated[str, typer.Option("--key", help="Their did:key: pratique review key.")],
-    home: HomeOption = DEFAULT_HOME,
-    as_json: JsonOption = False,
-) -> None:
-    """Add a person who may decide, by the public key of the key that they made themselves."""
-    from node.operator import operator
-
-    with operator(home, lang=output.lang()) as client:
-        body = client.post("/v1/review/people", {"name": name, "key": key})
-    if as_json:
-        output.print_json(body)
-    else:
-        output.pairs("Reviewer", body.items())
-
-
-def end_person(
-    name: Annotated[str, typer.Argument(help="The person's name.")],
-    home: HomeOption = DEFAULT_HOME,
-) -> None:
-    """The person decides no more; what was decided stays."""
-    from urllib.parse import quote
-
-    from node.operator import operator
-
-    with operator(home, lang=output.lang()) as client:
-        client.request("DELETE", f"/v1/review/people/{quote(name)}")
-    output.line(f"{name} decides no more")
 
 
 def batch(

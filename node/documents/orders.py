@@ -91,12 +91,12 @@ def read_issue(body: Mapping[str, JsonValue]) -> IssueOrder:
         import_country=fields.optional_text("importCountry", pattern=COUNTRY),
         form=_form(fields),
         holder=_holder(fields),
-        approvals=_approvals(fields),
+        approvals=read_approvals(fields),
     )
 
 
-def _approvals(fields: Fields) -> tuple[str, ...]:
-    """Compact JWS texts; whether they count is asked where the document is signed."""
+def read_approvals(fields: Fields) -> tuple[str, ...]:
+    """Compact JWS texts; whether they count is asked where what they are for is done."""
     found = fields.members.get("approvals", [])
     if not isinstance(found, list) or len(found) > approval.MAX_APPROVALS:
         raise fields.fault("approvals", f"a list of at most {approval.MAX_APPROVALS} approvals")
@@ -136,7 +136,7 @@ def _payload(fields: Fields) -> bytes:
 def read_change(body: Mapping[str, JsonValue]) -> tuple[str, tuple[str, ...]]:
     """POST …/revoke, suspend, reinstate: why, for those who relied on it, and the approvals."""
     fields = Fields(body, "revoke_malformed")
-    return fields.text("reason", max_length=MAX_REASON), _approvals(fields)
+    return fields.text("reason", max_length=MAX_REASON), read_approvals(fields)
 
 
 def read_timestamp(text: str, now: datetime) -> datetime:

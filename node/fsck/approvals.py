@@ -29,6 +29,7 @@ _ACTS = {
     "revoked": frozenset({approval.REVOKE}),
     "suspended": frozenset({approval.SUSPEND}),
     "reinstated": frozenset({approval.REINSTATE}),
+    "reviewer-added": frozenset({approval.ADD_PERSON}),
 }
 
 
@@ -102,7 +103,7 @@ def _opened(
 
 
 def _told(conn: Connection, context: Context) -> Iterator[str]:
-    """Each document issued or changed under approvals has them, over its own digest."""
+    """Each document or person that came by approvals has them, over its own digest."""
     query = select(events.c.number, events.c.kind, events.c.document, events.c.detail)
     named = events.c.detail.contains('"approvals":')
     for row in pages(conn, query.where(events.c.kind.in_(_ACTS), named)):
@@ -123,10 +124,12 @@ def _fault(conn: Connection, event: Row[Any]) -> str:
     found = conn.execute(query).all()
     if len(found) < len(digests) or len({row.person for row in found}) < needed:
         return "an approval that it was signed under is not here"
-    held = conn.execute(
-        select(documents.c.payload_digest).where(documents.c.digest == event.document)
-    ).scalar_one_or_none()
-    about = held if event.kind == "issued" else event.document
+    about = event.document
+    if event.kind == "issued":
+        held = select(documents.c.payload_digest).where(documents.c.digest == event.document)
+        about = conn.execute(held).scalar_one_or_none()
+    elif event.kind == "reviewer-added":
+        about = approval.person_subject(str(detail.get("name")), str(detail.get("key"))).digest
     for row in found:
         other = row.act != ISSUE_BATCH and (about is None or bytes(row.subject) != bytes(about))
         if row.act not in _ACTS[event.kind] or other:

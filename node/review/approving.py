@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from node.runtime import Node
 
 
+#: From how many persons on nobody joins them unapproved.
+PAIR = 2
+
+
 def asked(conn: Connection, node: Node, subject: Subject) -> Asked:
     """What an approval of that subject has to say now."""
     return Asked(
@@ -101,6 +105,26 @@ def for_change(
     subject = status_subject(act, document.digest, document.type, document.number, reason)
     found = approval.require_approvals(texts, asked(conn, node, subject), needed)
     return _use(conn, found, needed, node.clock.now_ms())
+
+
+def add_person(conn: Connection, node: Node, name: str, key: str, texts: Sequence[str]) -> None:
+    """A person who may decide from now on, approved by those who decide already.
+
+    Where the policy that binds asks for two persons or more, the holder of the operator's token
+    cannot make up one of them: as many as it asks for, or as there have been side by side, approve
+    a new person or a new key. The first two found the desk. Raises as `people.add`, `for_issue`.
+    """
+    people.require_free(conn, node, name, key)
+    policy, widest = desk_policy.binding(node), people.widest(conn)
+    needed = min(policy.most, widest) if policy is not None else 0
+    if needed < PAIR:
+        needed = 0
+    told = {}
+    if needed or texts:
+        subject = approval.person_subject(name, key)
+        found = approval.require_approvals(texts, asked(conn, node, subject), needed)
+        told = _use(conn, found, needed, node.clock.now_ms())
+    people.add(conn, node, name, key, told)
 
 
 def _use(conn: Connection, found: Sequence[Approved], needed: int, now_ms: int) -> dict[str, Any]:

@@ -7,9 +7,10 @@ import binascii
 import re
 from typing import TYPE_CHECKING, Any
 
+from node.documents.orders import read_approvals
 from node.http.helpers import json_response, lang, path_int, query_int, query_text, read_json
 from node.http.routes import JSON, Auth, Parameter, Route
-from node.review import desk_policy, people, rows
+from node.review import approving, desk_policy, people, rows
 from node.verification.judging import members_of
 from protocols import approval
 from protocols.fields import Fields
@@ -73,7 +74,11 @@ _DECIDE = {
 _PERSON_BODY = {
     "type": "object",
     "required": ["name", "key"],
-    "properties": {"name": {"type": "string"}, "key": {"type": "string"}},
+    "properties": {
+        "name": {"type": "string"},
+        "key": {"type": "string"},
+        "approvals": {"type": "array", "items": _APPROVAL},
+    },
 }
 
 
@@ -119,7 +124,8 @@ class ReviewHandlers:
                   request={JSON: _ITEMS}, max_body=MAX_BODY, deadline=60.0),
             Route("GET", persons, self._people, operator, "Who may decide, by which key", tag),
             Route("POST", persons, self._add, operator,
-                  "Add a person by the did:key of their own key", tag,
+                  "Add a person by the did:key of their own key, approved by persons where the"
+                  " policy asks for two", tag,
                   request={JSON: _PERSON_BODY}, responses={201: "Added"}),
             Route("DELETE", persons + "/{name}", self._end, operator,
                   "The person decides no more", tag),
@@ -204,7 +210,8 @@ class ReviewHandlers:
         fields = Fields(await read_json(request), CODE)
         name = fields.text("name", pattern=_PERSON)
         key = fields.text("key", max_length=120)
-        await self._node.store.write(people.add, self._node, name, key)
+        texts = read_approvals(fields)
+        await self._node.store.write(approving.add_person, self._node, name, key, texts)
         return json_response({"name": name, "key": key, "active": True}, 201)
 
     async def _end(self, request: web.Request) -> web.Response:

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Approver:
-    """A person: name, did:key, and what signs with it."""
+    """A person: name, did:key, what signs with it, and the private key itself."""
 
     name: str
     key: str
     signer: SoftwareSigner
+    private: ec.EllipticCurvePrivateKey
 
     def sign(
         self,
@@ -48,7 +49,7 @@ def approver(name: str, which: int = 0) -> Approver:
     seed = int.from_bytes(sha256(f"{name} {which}".encode()), "big") >> 8
     private = ec.derive_private_key(seed or 1, ec.SECP256R1())
     key = did.key_did(SoftwareSigner("", private).public())
-    return Approver(name, key, SoftwareSigner(approval.key_id(key), private))
+    return Approver(name, key, SoftwareSigner(approval.key_id(key), private), private)
 
 
 def register(client: OperatorClient, *names: str) -> list[Approver]:
@@ -57,6 +58,14 @@ def register(client: OperatorClient, *names: str) -> list[Approver]:
     for each in made:
         client.post("/v1/review/people", {"name": each.name, "key": each.key})
     return made
+
+
+def admit(client: OperatorClient, who: Approver, *by: Approver) -> Any:
+    """The person added under the approvals of those who decide already."""
+    subject = approval.person_subject(who.name, who.key)
+    body: dict[str, Any] = {"name": who.name, "key": who.key}
+    body |= {"approvals": [signed_at(client, each, subject) for each in by]}
+    return client.post("/v1/review/people", body)
 
 
 def signed_at(client: OperatorClient, who: Approver, subject: Subject, **more: Any) -> str:

@@ -13,11 +13,11 @@ from node.documents.documents import find
 from node.documents.orders import read_issue
 from node.documents.service import DocumentService
 from node.exchange.service import ExchangeService
-from node.review import desk_policy, people, rows
+from node.review import approving, desk_policy, people, rows
 from node.review.service import ReviewService, subject_of_application
 from node.trust.service import TrustService
 from protocols import approval
-from schemas.errors import ConflictError, RefusedError, TradeError
+from schemas.errors import ConflictError, ForbiddenError, RefusedError, TradeError
 from tests.support.approvers import Approver, approver
 from tests.support.clocks import Leaping
 from tests.support.desk import COO, body_of, certificate, make_desk, put_policy, subject_of_body
@@ -173,6 +173,44 @@ async def test_r26_a_first_approval_that_lapsed_is_replaced_by_somebody_elses(
     await decide(node, waiting, mei)
     done = await until(node, one.n, rows.ISSUED)
     assert done.document is not None
+
+
+async def admit(node: Node, who: Approver, *by: Approver) -> None:
+    subject = approval.person_subject(who.name, who.key)
+    texts = [await signed(node, each, subject) for each in by]
+    await node.store.write(approving.add_person, node, who.name, who.key, texts)
+
+
+async def test_r26_a_desk_is_founded_once_and_by_its_first_two_persons(node: Node) -> None:
+    """Ending persons, which needs no approval, makes no room for others that nobody approved."""
+    mei, zhao, sun = (approver(f"{name} Demo") for name in ("Mei", "Zhao", "Sun"))
+    await admit(node, mei)  # one person suffices here for everything
+    put_policy(node.home, TWO)
+    with pytest.raises(ForbiddenError, match="approval_missing"):
+        await admit(node, zhao, LIN)
+    await admit(node, zhao, LIN, mei)
+    for each in (LIN, WU, mei):
+        await end(node, each)
+    with pytest.raises(ForbiddenError, match="approval_missing"):
+        await admit(node, sun, zhao)
+    with pytest.raises(ForbiddenError, match="approval_person_ended"):
+        await admit(node, sun, zhao, LIN)
+    put_policy(node.home, TWO, binding=False)  # whoever writes the machine's files
+    await admit(node, sun)
+    put_policy(node.home, TWO)
+    await admit(node, approver("Lin Demo", 2), zhao, sun)
+
+
+async def test_r26_founding_needs_nobody_before_there_are_two(tmp_path: Path) -> None:
+    home = make_desk(tmp_path)
+    put_policy(home, TWO)
+    async with running_node(home, services=SERVICES) as made:
+        await admit(made, LIN)
+        await end(made, LIN)
+        await admit(made, approver("Lin Demo", 2))  # still alone
+        await admit(made, WU)
+        with pytest.raises(ForbiddenError, match="approval_missing"):
+            await admit(made, approver("Mei Demo"))
 
 
 async def test_r26_a_policy_that_changed_is_asked_again_before_anybody_decides(

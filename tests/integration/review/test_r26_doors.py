@@ -24,10 +24,11 @@ from node.keystore import KeyStore
 from node.operator import operator
 from node.review.service import ReviewService
 from node.trust.service import TrustService
+from protocols import approval
 from protocols.credentials import did
 from schemas import registry
 from schemas.errors import ConflictError, ForbiddenError, MalformedError, RefusedError, TradeError
-from tests.support.approvers import approver, register, signed_at
+from tests.support.approvers import Approver, admit, approver, register, signed_at
 from tests.support.desk import (
     COO,
     QUALITY,
@@ -265,10 +266,7 @@ def test_r26_the_command_line_signs_here_and_the_private_key_stays_here(
     assert made.stdout.startswith("did:key:z")
     assert key.stat().st_mode & 0o777 == 0o600
     assert run("review", "key", key).returncode != 0  # never overwritten
-    assert (
-        run("review", "people", "add", "Mei Demo", "--key", made.stdout.strip(), *at).returncode
-        == 0
-    )
+    _let_in("Mei Demo", made.stdout.strip(), run, at, tmp_path)
     alone = run("issue", file, *at)
     assert alone.returncode != 0
     assert "approval" in alone.stderr
@@ -298,6 +296,30 @@ def test_r26_the_command_line_signs_here_and_the_private_key_stays_here(
     assert "chmod 600" in run("review", "sign", file, "--key", key, *at).stderr
     key.chmod(0o600)
     _nowhere(key, desk, said)
+
+
+def _let_in(name: str, key: str, run: Callable[..., Any], at: Any, folder: Path) -> None:
+    """By the signatures of Lin and Wu, each made with a key file of their own."""
+    given: list[object] = []
+    add = ("review", "people", "add", name, "--key", key, *at)
+    assert "approv" in run(*add).stderr
+    for who in (LIN, WU):
+        file, text = folder / f"{who.name}.pem", folder / f"{who.name}.jws"
+        file.write_bytes(private_pem(who))
+        file.chmod(0o600)
+        done = run("review", "people", "sign", name, key, "--key", file, "-o", text, *at)
+        assert done.returncode == 0, done.stderr
+        given += ["--approval", text]
+    assert run(*add, *given[:2]).returncode != 0
+    assert run(*add, *given).returncode == 0
+
+
+def private_pem(who: Approver) -> bytes:
+    return who.private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
 
 
 def _nowhere(key: Path, desk: Home, said: list[str]) -> None:
@@ -337,10 +359,46 @@ def test_r26_a_key_is_one_persons_and_a_machines_is_nobodys(
     assert refused(lambda: add("Zhao Demo", did.key_did(own))) == "reviewer_key_taken"
     assert refused(lambda: add("Zhao Demo", "did:key:z6Mk")) == "reviewer_key_malformed"
     zhao = approver("Zhao Demo")
-    add(zhao.name, zhao.key)
+    admit(client, zhao, LIN, WU)
     client.request("DELETE", "/v1/review/people/Zhao%20Demo")
     assert refused(lambda: add(zhao.name, zhao.key)) == "reviewer_key_taken"  # ended for ever
-    add(zhao.name, approver("Zhao Demo", 2).key)  # the person goes on under a new one
+    admit(client, approver("Zhao Demo", 2), LIN, WU)  # the person goes on under a new one
+    client.request("DELETE", "/v1/review/people/Zhao%20Demo")
+
+
+def test_r26_the_operators_token_alone_adds_nobody_where_two_persons_are_asked_for(
+    client: OperatorClient,
+) -> None:
+    """Nor replaces a key: whoever holds the token would otherwise be the second person, too."""
+    sock, other = approver("Sock Demo"), approver("Other Demo")
+    subject = approval.person_subject(sock.name, sock.key)
+    body = {"name": sock.name, "key": sock.key}
+
+    def add(*texts: str) -> str:
+        return refused(lambda: client.post("/v1/review/people", body | {"approvals": list(texts)}))
+
+    lin, wu = (signed_at(client, who, subject) for who in (LIN, WU))
+    assert add() == "approval_missing"
+    assert add(lin) == "approval_missing"
+    assert add(lin, lin) == "second_person_required"
+    assert add(lin, signed_at(client, sock, subject)) == "approval_person_unknown"
+    for wrong in (
+        approval.person_subject(sock.name, other.key),
+        approval.person_subject(other.name, sock.key),
+    ):
+        assert add(lin, signed_at(client, WU, wrong)) == "approval_other_subject"
+    issue = replace(subject, act="issue")
+    assert add(lin, signed_at(client, WU, issue)) == "approval_other_act"
+    refusal = signed_at(client, WU, subject, decision="refuse", reason="nobody knows them")
+    assert add(lin, refusal) == "approval_is_refusal"
+    names = [each["name"] for each in client.get("/v1/review/people")["people"]]
+    assert "Sock Demo" not in names
+    admitted = client.post("/v1/review/people", body | {"approvals": [lin, wu]})
+    assert admitted["active"]
+    client.request("DELETE", "/v1/review/people/Sock%20Demo")
+    # What let them in once lets nobody in again, not even after they were ended.
+    again = {"name": sock.name, "key": approver("Sock Demo", 2).key, "approvals": [lin, wu]}
+    assert refused(lambda: client.post("/v1/review/people", again)) == "approval_other_subject"
 
 
 async def test_r26_inside_the_node_no_service_issues_or_revokes_without_approvals(
@@ -400,6 +458,7 @@ def test_r26_fsck_verifies_every_approval_again(tmp_path: Path) -> None:
     put_policy(home, TYPES)
     with node_process(home), operator(home.path) as client:
         register(client, "Lin Demo", "Wu Demo")
+        admit(client, approver("Mei Demo"), LIN, WU)
         body = body_of(certificate(1))
         post(client, body, signed_at(client, LIN, subject_of_body(body)))
         n = applied(client, certificate(2))["application"]
@@ -425,6 +484,7 @@ DAMAGES = (
     "delete from review_approvals where person='Lin Demo'",
     "update review_applications set decisions=replace(decisions, 'Wu Demo', 'Lin Demo')",
     "update review_applications set payload_digest=zeroblob(32)",
+    "update events set detail=replace(detail, 'Mei', 'May') where kind='reviewer-added'",
     f"update events set document={_DOCUMENT.format(2)} where document={_DOCUMENT.format(1)}",
 )
 

@@ -192,3 +192,25 @@ def test_r26_a_batch_is_signed_for_by_name_number_and_every_document() -> None:
     assert require_approvals([signed(subject=whole)], asked, 1)
     for other in others:
         assert code([signed(subject=other)], 1, asked) == "approval_other_subject"
+
+
+def test_r26_a_person_is_let_in_by_name_and_key() -> None:
+    new = approver("Mei Demo")
+    subject = approval.person_subject(new.name, new.key)
+    asked = replace(ASKED, subject=subject)
+    assert require_approvals([signed(subject=subject), signed(WU, subject)], asked, 2)
+    for other in (
+        approval.person_subject("May Demo", new.key),
+        approval.person_subject(new.name, approver("Mei Demo", 2).key),
+    ):
+        assert code([signed(subject=other)], 1, asked) == "approval_other_subject"
+
+
+def test_r26_what_two_persons_say_in_one_moment_is_two_approvals() -> None:
+    """One person's is one, however often it is signed."""
+    one, other = approval.read(signed()), approval.read(signed(WU))
+    assert one.approval == other.approval
+    assert one.digest != other.digest
+    header, payload, _ = signed().split(".")
+    signature = base64url.encode(LIN.signer.sign(f"{header}.{payload}".encode()))
+    assert approval.read(f"{header}.{payload}.{signature}").digest == one.digest
