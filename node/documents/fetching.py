@@ -36,6 +36,7 @@ PATH = "/status/"
 #: A host that failed is left alone for 5 s, and after each further failure for twice as long.
 QUIET_MS, MAX_QUIET_MS = 5_000, 60_000
 _REMEMBERED = 10_000
+_LOOKS = 3
 _FUTURE = timedelta(seconds=1)
 
 Name = tuple[str, str]  # of a list: who keeps it, and its URL
@@ -64,6 +65,7 @@ class StatusFetcher:
         self.alarms = ListAlarms(node)
         self.tokens = TokenLists(node, self.alarms)
         self._under_way: dict[Name, asyncio.Task[TradeError | None]] = {}
+        self._ended = 0  # fetches that are over
         self._quiet: dict[Name, tuple[int, int]] = {}  # failures in a row, until when
 
     @property
@@ -83,7 +85,7 @@ class StatusFetcher:
             keeper = self._keeper(issuer, url)
         except TradeError as error:
             return StatusAnswer(None, None, error)
-        held = await self._node.store.read(status.newest, url, keeper)
+        held = await self._newest(keeper, url)
         now = self._node.clock.now()
         if held is not None and held[0].fresh_at(now, self.max_age) and not refresh:
             return StatusAnswer(*held)
@@ -135,8 +137,22 @@ class StatusFetcher:
                 return UnavailableError("status_unreachable", "the issuer did not answer just now")
             task = asyncio.get_running_loop().create_task(self._fetch(name))
             self._under_way[name] = task
-            task.add_done_callback(lambda _: self._under_way.pop(name, None))
+            task.add_done_callback(lambda _: self._over(name))
         return await asyncio.shield(task)
+
+    def _over(self, name: Name) -> None:
+        self._under_way.pop(name, None)
+        self._ended += 1
+
+    async def _newest(self, keeper: str, url: str) -> tuple[StatusList, int] | None:
+        """What is held; looked up again when a fetch ended meanwhile, for this may be older."""
+        held = None
+        for _ in range(_LOOKS):
+            ended = self._ended
+            held = await self._node.store.read(status.newest, url, keeper)
+            if ended == self._ended:
+                break
+        return held
 
     async def _fetch(self, name: Name) -> TradeError | None:
         keeper, url = name

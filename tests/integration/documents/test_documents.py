@@ -329,6 +329,38 @@ async def test_r7_status_comes_from_the_listed_address_once_and_is_cached(
         assert own.fault.code == "status_list_unknown"
 
 
+async def test_r7_a_list_that_came_while_it_was_looked_up_is_not_fetched_again(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = founded_homes.make(tmp_path, "beta", "NL", "customs")
+    async with run(home) as alpha, run(second) as beta:
+        await joined(alpha, beta)
+        made = await founded_homes.client(alpha).apost("/v1/documents", order())
+        url, looked, fetched = made["status"]["list"], asyncio.Event(), asyncio.Event()
+        called: list[str] = []
+        real, read = beta.guarded.get, beta.store.read
+
+        async def counted(address: str, **named: Any) -> Any:
+            called.append(address)
+            return await real(address, **named)
+
+        async def slowly(job: Any, *arguments: Any, **named: Any) -> Any:
+            found = await read(job, *arguments, **named)
+            if job is status.newest and not looked.is_set():
+                looked.set()
+                await fetched.wait()
+            return found
+
+        monkeypatch.setattr(beta.guarded, "get", counted)
+        monkeypatch.setattr(beta.store, "read", slowly)
+        late = asyncio.create_task(beta.documents.status_for(alpha.did, url))
+        await looked.wait()
+        answer = await beta.documents.status_for(alpha.did, url)
+        fetched.set()
+        assert (await late).held == answer.held is not None
+        assert called == [f"{alpha.endpoint}/status/1"]
+
+
 async def test_an_older_or_clearing_list_changes_nothing(home: Home, tmp_path: Path) -> None:
     second = founded_homes.make(tmp_path, "beta", "NL", "customs")
     async with run(home) as alpha, run(second) as beta:
