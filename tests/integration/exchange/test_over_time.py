@@ -169,8 +169,8 @@ async def test_r17_a_compromised_key_sends_nothing_more(tmp_path):
             with_key(
                 nodes.members,
                 "a",
-                compromised_from=now + timedelta(minutes=1),
-                compromise_announced=now + timedelta(minutes=1),
+                compromised_from=now + timedelta(hours=1),
+                compromise_announced=now + timedelta(hours=1),
             )
         )
         await a.send(b, "one")
