@@ -11,6 +11,7 @@ environment is `.venv-vyper`, made once per lock file.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import json
 import subprocess
@@ -43,11 +44,14 @@ def run(*command: str | Path, folder: Path = CONTRACTS) -> str:
 
 def compiler() -> Path:
     """The pinned compiler, installed when the lock file is new."""
-    digest, mark = hashlib.sha256(LOCK.read_bytes()).hexdigest(), HOME / "lock.sha256"
-    if not mark.exists() or mark.read_text() != digest:
-        venv.create(HOME, clear=True, with_pip=True)
-        run(HOME / "bin" / "pip", "install", "-q", "--require-hashes", "--no-deps", "-r", LOCK)
-        mark.write_text(digest)
+    pip = (HOME / "bin" / "pip", "--disable-pip-version-check", "install", "-q")
+    with LOCK.open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of two checks at once one installs it, the other waits
+        digest, mark = hashlib.sha256(lock.read()).hexdigest(), HOME / "lock.sha256"
+        if not mark.exists() or mark.read_text() != digest:
+            venv.create(HOME, clear=True, with_pip=True)
+            run(*pip, "--require-hashes", "--no-deps", "-r", LOCK)
+            mark.write_text(digest)
     return HOME / "bin" / "vyper"
 
 
