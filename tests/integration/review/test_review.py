@@ -35,14 +35,25 @@ if TYPE_CHECKING:
     from node.home import Home
 
 
-#: The whole node, which dies in the midst of issuing the batch: after so many of its documents.
+#: The whole node, which dies in the midst of issuing the batch: after so many of its documents. It
+#: issues none before the command has come: without a node the command would do it all itself.
 MORTAL = """
 import os, signal, sys
 from pathlib import Path
 from node.daemon import serve
 from node.review import rows
+from node.review.service import ReviewService
 
-set_issued, left = rows.set_issued, int(sys.argv[2])
+issue_some, open_batch = ReviewService._issue_some, ReviewService.open_batch
+set_issued, left, opened = rows.set_issued, int(sys.argv[2]), False
+
+async def issue_when_opened(self):
+    return await issue_some(self) if opened else 0
+
+async def opening(self, *words):
+    global opened
+    opened = True
+    await open_batch(self, *words)
 
 def mortal(conn, n, document):
     global left
@@ -52,6 +63,7 @@ def mortal(conn, n, document):
         os.kill(os.getpid(), signal.SIGKILL)
 
 rows.set_issued = mortal
+ReviewService._issue_some, ReviewService.open_batch = issue_when_opened, opening
 serve(Path(sys.argv[1]))
 """
 
