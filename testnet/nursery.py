@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-ANSWER_DEADLINE = 20.0
+ANSWER_DEADLINE = 60.0
 _MAX_LINE = 65_536
 _PR_SET_PDEATHSIG = 1
 

@@ -44,9 +44,13 @@ PURPOSES: Final = ("exchange", "title", "platform", "log")
 
 
 def make_home(folder: Any) -> Home:
-    """The home of the measured platform; of its settings only the registry is another."""
-    # The bills are under no registry: what an arbiter answers is not this node's work.
-    settings = {"pint": {"registry_required": False}}
+    """The home of the measured platform; its settings are the default ones but for two."""
+    # The bills are under no registry: what an arbiter answers is not this node's work. And no
+    # answer is given up: a machine that stalls is slow, which is what is measured.
+    settings: dict[str, dict[str, Any]] = {
+        "pint": {"registry_required": False},
+        "limits": {"handler_deadline": 60.0},
+    }
     return nodes.make_home(folder / HERE, PLATFORMS[HERE], PURPOSES, settings)
 
 
