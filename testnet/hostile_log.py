@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from protocols.log.policy import Witness
     from protocols.seams import Answer
 
-DEADLINE = 5.0
+DEADLINE = 30.0
 ATTEMPTS = 4
 
 

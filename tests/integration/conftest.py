@@ -11,6 +11,26 @@ from tests.support.postgres import cluster
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: What nodes allow their peers and themselves, in seconds. One that is gone is not waited for.
+UNHURRIED = (
+    "node.log.comparing.DEADLINE",
+    "node.log.consistency.DEADLINE",
+    "node.log.following.AUDIT_BUDGET",
+    "node.log.following.DEADLINE",
+    "node.log.gathering.GRACE",
+    "node.log.gathering.PATIENCE",
+    "node.log.handing_over.PROBE_DEADLINE",
+    "node.log.monitor.DEADLINE",
+    "node.log.recovering.DEADLINE",
+    "node.log.service.CALL_DEADLINE",
+    "node.log.witness_service.CALL_DEADLINE",
+    "node.title.arbiter.CALL_SECONDS",
+    "node.title.evm_keys.CALL_SECONDS",
+    "node.title.evm_peers.ALL_SECONDS",
+    "node.title.evm_peers.CALL_SECONDS",
+    "node.title.partners.CALL_DEADLINE",
+)
+
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
@@ -26,10 +46,7 @@ def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
     Nor does a log go on without the witnesses that its quorum did not need: many a test asks every
     one of them afterwards."""
-    monkeypatch.setattr("node.log.gathering.PATIENCE", 30.0)
-    monkeypatch.setattr("node.log.gathering.GRACE", 30.0)
-    monkeypatch.setattr("node.title.partners.CALL_DEADLINE", 30.0)
-    monkeypatch.setattr("node.title.evm_peers.CALL_SECONDS", 30.0)
-    monkeypatch.setattr("node.title.evm_peers.ALL_SECONDS", 90.0)
+    for name in UNHURRIED:
+        monkeypatch.setattr(name, 30.0)
     if request.node.get_closest_marker("undecided") is None:
         monkeypatch.setattr("node.title.service.FINAL_WAIT", 15)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ledger import checkpoints
 from node.log.service import LogReceipt, LogService
 from node.log.witness_service import WitnessService
 from node.runtime import Node
@@ -78,6 +79,17 @@ async def append(node: Node, *entries: bytes) -> bytes:
 
     added = await node.store.write(log.append_all, entries, node.clock.now_ms())
     return added[-1].hash
+
+
+async def cosigned_by_all(node: Node, size: int) -> None:
+    """Wait until every witness has cosigned so much of the log; a quorum is there earlier."""
+    keys = [item.key.key_id for item in node.log.policy.voters(node.log.origin)]
+
+    async def all_of_them() -> bool:
+        sizes = await node.store.read(checkpoints.cosigned_sizes)
+        return all(sizes.get(key, 0) >= size for key in keys)
+
+    await eventually(all_of_them)
 
 
 def verified(node: Node, receipt: LogReceipt | None) -> ProofResult:

@@ -29,7 +29,15 @@ from protocols.seams import Answer
 from schemas.errors import UnavailableError
 from testnet import hostile_log
 from tests.integration.log.entries import some_entries
-from tests.integration.log.log_network import SERVICES, UNTIL, WITNESSES, append, eventually, made
+from tests.integration.log.log_network import (
+    SERVICES,
+    UNTIL,
+    WITNESSES,
+    append,
+    cosigned_by_all,
+    eventually,
+    made,
+)
 from tests.support.network import running_network
 from tests.support.process import pratique
 
@@ -207,6 +215,7 @@ async def test_two_sizes_are_proven_a_fork_by_a_mirror_when_the_log_gives_no_pro
     async with running_network(network, services=SERVICES) as nodes:
         rail, w1 = nodes["rail"], nodes["w1"]
         await rail.log.wait_for(await append(rail, *some_entries(7)), UNTIL)
+        await cosigned_by_all(rail, 7)
         await rail.log.mirrors.turn()
         publisher = rail.log.publisher
         # To w3 alone it shows another history of five leaves; w1 mirrors the seven.

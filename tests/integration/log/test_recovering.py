@@ -19,7 +19,15 @@ from node.runtime import Node
 from protocols.log.merkle import leaf_hash
 from schemas.errors import TradeError
 from tests.integration.log.entries import some_entries
-from tests.integration.log.log_network import SERVICES, UNTIL, WITNESSES, append, made, verified
+from tests.integration.log.log_network import (
+    SERVICES,
+    UNTIL,
+    WITNESSES,
+    append,
+    cosigned_by_all,
+    made,
+    verified,
+)
 from tests.integration.log.log_network import start as start_nodes
 from tests.support.network import Made
 
@@ -50,6 +58,7 @@ async def grown(network: Made, copy: Path, *, mirrored: bool = True) -> bytes:
         rail = (await start(stack, network, "rail"))["rail"]
         receipt = await rail.log.wait_for(await append(rail, *ENTRIES[300:]), UNTIL)
         assert receipt.witnessed
+        await cosigned_by_all(rail, 700)
         if mirrored:
             await rail.log.mirrors.turn()
         root = rail.log.publisher.tree.root()
