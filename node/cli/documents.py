@@ -178,18 +178,18 @@ def documents(
         ("digest", "type", "number", "consignment", "issuer", "origin", "status"),
         [
             (one["digest"], one["type"], one["number"], one.get("consignment"), one["issuer"],
-             one["origin"], _standing(one))
+             output.say(one["origin"]), _standing(one))
             for one in body["documents"]
         ],
     )  # fmt: skip
     if body["next"] is not None:
-        output.progress(f"more: --after {body['next']}")
+        output.progress(f"{output.say('more')}: --after {body['next']}")
 
 
 def _standing(document: dict[str, Any]) -> str:
     if document["status"]["revoked"]:
-        return "revoked"
+        return output.say("revoked")
     if document["status"]["suspended"]:
-        return "suspended"
-    standing = document.get("verdict") or "in force"
-    return f"{standing}, basis lost" if document.get("basisLost") else standing
+        return output.say("suspended")
+    standing: str = document.get("verdict") or output.say("in force")
+    return f"{standing}, {output.say('basis lost')}" if document.get("basisLost") else standing

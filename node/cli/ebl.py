@@ -129,7 +129,7 @@ def _line(item: Mapping[str, Any]) -> tuple[object, ...]:
     moving = item.get("transfer")
     return (
         item["transportDocumentReference"],
-        item["status"],
+        output.say(item["status"]),
         item["state"],
         item["kind"],
         item["possessor"],
@@ -139,7 +139,7 @@ def _line(item: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def _words(action: str) -> str:
-    return action.lower().replace("_", " ")
+    return output.say(action.lower().replace("_", " "))
 
 
 def show(
@@ -176,7 +176,9 @@ def show(
 
 
 def _dead(shown: Mapping[str, Any]) -> str:
-    return "DEAD, it gives no right to the goods: " if shown.get("ending") else ""
+    if not shown.get("ending"):
+        return ""
+    return output.say("DEAD, it gives no right to the goods") + ": "
 
 
 def _more(shown: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
@@ -194,12 +196,13 @@ def _more(shown: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
 
 def _control(party: Mapping[str, Any] | None, nobody: str) -> str:
     if party is None:
-        return nobody
-    where = f"a party at {party['platform'] or 'no platform'}"
+        return output.say(nobody)
+    platform = party["platform"] or output.say("no platform")
+    where = output.say("a party at {platform}", platform=platform)
     if party["key"] is None:
-        return f"{where}, by the platforms' word alone"
-    here = ", whose key is here" if party["here"] else ""
-    return f"{where}{here}; key {party['key']}"
+        return where + output.say(", by the platforms' word alone")
+    here = output.say(", whose key is here") if party["here"] else ""
+    return f"{where}{here}; {output.say('key')} {party['key']}"
 
 
 def outgoing(

@@ -231,7 +231,7 @@ def _show(title: str, found: Sequence[Mapping[str, Any]]) -> None:
             if "code" in master:
                 number = master["transportDocumentReference"]
                 output.line(f"{number}: {master['message']} [{master['code']}]")
-                output.line(f"  next: {master['next']}")
+                output.line(f"  {output.say('next')}: {master['next']}")
 
 
 def _row(one: Mapping[str, Any]) -> tuple[object, ...]:
@@ -298,7 +298,7 @@ def chain(
         rows = [
             (
                 link["actionDateTime"],
-                link["actionCode"].lower().replace("_", " "),
+                output.say(link["actionCode"].lower().replace("_", " ")),
                 _party(link["actor"]),
                 _party(link.get("recipient")),
             )
@@ -307,7 +307,8 @@ def chain(
         title = " ".join(
             filter(None, (one["transportDocumentReference"], one.get("carrierSCACCode")))
         )
-        output.table(f"Endorsement chain of {title}", ("when", "action", "by", "to"), rows)
+        told = output.say("Endorsement chain of {title}", title=title)
+        output.table(told, ("when", "action", "by", "to"), rows)
 
 
 def _party(party: Mapping[str, Any] | None) -> str:

@@ -36,7 +36,7 @@ def export(
     from node.operator import operator
 
     target = out or Path("evidence.zip")
-    output.progress("waiting for the witnesses …")
+    output.progress(output.say("waiting for the witnesses …"))
     with operator(home, lang=output.lang()) as client:
         headers = {"Content-Type": "application/json"}
         body = orjson.dumps({"consignment": consignment})

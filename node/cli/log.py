@@ -47,26 +47,28 @@ def show(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
 
 def _show(body: dict[str, Any]) -> None:
     policy = body["policy"]
-    quorum = f"{policy['quorum']} of {policy['witnesses']}" if policy["witnesses"] else "none"
-    told = [
+    quorum = output.say("none")
+    if policy["witnesses"]:
+        quorum = output.say("{quorum} of {witnesses}", **policy)
+    about = [
         ("origin", body["origin"]),
         ("key", body["vkey"]),
         ("leaves", body["leaves"]),
         ("signed", _head(body["signed"])),
         ("witnessed", _head(body["witnessed"])),
         ("quorum", quorum),
-        ("confirmed by partners", "yes" if body["confirmed"] else "not yet"),
+        ("confirmed by partners", output.say("yes" if body["confirmed"] else "not yet")),
     ]
-    output.pairs("Log", told)
+    output.pairs("Log", about)
     if body["trouble"] is not None and body["fault"] is None:
-        output.line(f"halted: nothing new is witnessed. {_sentence(body['trouble'])}")
+        halted = output.say("halted: nothing new is witnessed.")
+        output.line(f"{halted} {_sentence(body['trouble'])}")
     if body["handOver"] is not None:
         waiting = body["handOver"]
-        output.line(
-            f"new witnesses wait (epoch {waiting['epoch']}): {waiting['trouble'] or 'soon'}"
-        )
+        told = output.say("new witnesses wait (epoch {epoch})", epoch=waiting["epoch"])
+        output.line(f"{told}: {waiting['trouble'] or output.say('soon')}")
     for ended in body["frozen"]:
-        output.line(f"ended: {ended['origin']} at size {ended['size']} [{ended['reason']}]")
+        output.line(output.say("ended: {origin} at size {size} [{reason}]", **ended))
     if body["witnesses"]:
         rows = [(item["name"], item["size"], item["error"] or "") for item in body["witnesses"]]
         output.table("Witnesses", ("witness", "cosigned", "trouble"), rows)
@@ -74,13 +76,13 @@ def _show(body: dict[str, Any]) -> None:
         rows = [(item["name"], item["size"], item["error"] or "") for item in body["mirrors"]]
         output.table("Mirrors", ("mirror", "stored", "trouble"), rows)
     for key in body["keys"]:
-        output.line(f"to be named in policies: {key}")
+        output.line(f"{output.say('to be named in policies')}: {key}")
     for mark in body["marked"]:
-        output.line(f"caught: {mark['did']} [{mark['code']}]")
+        output.line(f"{output.say('caught')}: {mark['did']} [{mark['code']}]")
     fault = body["fault"]
     if fault is not None:
-        output.line(f"sealed: {fault['title']} [{fault['code']}]")
-        output.line(f"next: {fault.get('next', '')}")
+        output.line(f"{output.say('sealed')}: {fault['title']} [{fault['code']}]")
+        output.line(f"{output.say('next')}: {fault.get('next', '')}")
         _show_recovery(body["recovery"])
 
 
@@ -88,9 +90,10 @@ def _show_recovery(body: dict[str, Any] | None) -> None:
     if body is None:
         return
     if body["automatic"]:
-        output.line("recovery: the node asks its partners again and again by itself")
+        output.line(output.say("recovery: the node asks its partners again and again by itself"))
     if body["trouble"] is not None:
-        output.line(f"recovery: {body['trouble']['title']} [{body['trouble']['code']}]")
+        trouble = body["trouble"]
+        output.line(f"{output.say('recovery')}: {trouble['title']} [{trouble['code']}]")
 
 
 def _sentence(code: str) -> str:
@@ -99,7 +102,9 @@ def _sentence(code: str) -> str:
 
 
 def _head(head: dict[str, Any] | None) -> str:
-    return "nothing yet" if head is None else f"size {head['size']}, root {head['root'][:16]}…"
+    if head is None:
+        return output.say("nothing yet")
+    return output.say("size {size}, root {root}…", size=head["size"], root=head["root"][:16])
 
 
 def audit(

@@ -123,7 +123,8 @@ def _show(body: dict[str, Any]) -> None:
         (item["index"], item["kind"], _moment(item["at"]), item["hash"][:16] + "…")
         for item in body["leaves"]
     ]
-    output.table(f"Entries in {body['origin']}", ("index", "what", "claimed", "leaf"), rows)
+    title = output.say("Entries in {origin}", origin=body["origin"])
+    output.table(title, ("index", "what", "claimed", "leaf"), rows)
     if _fault(body) is None:
         output.line(f"complete: the chain has no gap, entries: {body['size']}")
     if body["done"] and not body["witnessed"]:

@@ -157,33 +157,37 @@ def _print(body: dict[str, Any]) -> None:
         _print_origin(report["origin"])
     if "country" in report:
         country = report["country"]
-        output.line(f"  country of origin {country['country'] or '?'} ({country['paragraph']})")
+        told = f"{country['country'] or '?'} ({country['paragraph']})"
+        output.line(f"  {output.say('country of origin')} {told}")
     if report.get("proof", {}).get("expires"):
-        output.line(f"  the proof counts until {report['proof']['expires']}")
+        until = report["proof"]["expires"]
+        output.line("  " + output.say("the proof counts until {until}", until=until))
     _print_checks("Conclusions", report["checks"])
     for finding in report["findings"]:
         output.line(f"! {finding['rule']} {finding['pointer']}: {finding['message']}")
     for given in body.get("inputs", ()):
         told = " ".join(given.get(name, "") for name in ("code", "reason")).strip()
-        output.line(f"  certificate {given['digest'][:16]}… {given['status']} {told}".rstrip())
+        certificate = f"  {output.say('certificate')} {given['digest'][:16]}…"
+        output.line(f"{certificate} {given['status']} {told}".rstrip())
     if "document" in body:
-        output.line(f"signed as {body['number']}, {body['document']}")
+        output.line(output.say("signed as {number}, {document}", **body))
 
 
 def _print_origin(origin: dict[str, Any]) -> None:
-    said = [origin["criterion"] or "no criterion", *origin["annotations"]]
+    said = [origin["criterion"] or output.say("no criterion"), *origin["annotations"]]
     if origin["also"]:
-        said.append(f"also {', '.join(origin['also'])}")
+        said.append(f"{output.say('also')} {', '.join(origin['also'])}")
     rule = origin["rule"]
-    output.line(f"  origin {origin['verdict']}: {', '.join(said)}")
+    output.line(f"  {output.say('origin')} {origin['verdict']}: {', '.join(said)}")
     if rule is not None:
-        told = " or ".join(rule["alternatives"])
-        mark = ", demonstration data" if rule.get("demonstration") else ""
-        output.line(f"  rule {told} ({rule['source']}{mark})")
+        told = f" {output.say('or')} ".join(rule["alternatives"])
+        mark = f", {output.say('demonstration data')}" if rule.get("demonstration") else ""
+        output.line(f"  {output.say('rule')} {told} ({rule['source']}{mark})")
     _print_checks("Tests tried", origin["tests"])
     for name, title in (("withoutCumulation", "Without cumulation"), ("atBest", "At best")):
         if name in origin:
-            _print_checks(f"{title}: {origin[name]['verdict']}", origin[name]["tests"])
+            told = f"{output.say(title)}: {origin[name]['verdict']}"
+            _print_checks(told, origin[name]["tests"])
 
 
 def _print_checks(title: str, checks: list[dict[str, Any]]) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from schemas.catalogue import explain
+from schemas.words import in_language
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -55,6 +56,12 @@ def lang() -> str:
     """`zh` in a Chinese locale, else `en`."""
     locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG", "")
     return "zh" if locale.startswith("zh") else "en"
+
+
+def say(text: str, /, **values: object) -> str:
+    """Fixed words in the language of the terminal (`schemas.words`), with `values` in them."""
+    told = in_language(text, lang())
+    return told.format_map(values) if values else told
 
 
 def print_json(value: Any) -> None:
@@ -99,6 +106,7 @@ def _steers(letter: str) -> bool:
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table on standard output; cells are text, never markup.
 
+    Title and columns are shown in the language of the terminal where `say` knows them.
     Identifiers are never broken: what is too wide for the terminal is shown row by row.
     """
     from rich.console import Console
@@ -108,10 +116,10 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     # A column without any value tells nothing.
     used = [at for at in range(len(columns)) if not cells or any(row[at] for row in cells)]
     shown = [[row[at] for at in used] for row in cells]
-    named = [columns[at] for at in used]
+    title, named = say(title), [say(columns[at]) for at in used]
     widths = _fitting(console.width, named, shown)
     if not cells:
-        line(f"{title}: none" if title else "none")
+        line(f"{title}: {say('none')}" if title else say("none"))
     elif widths is None:
         _stacked(title, named, shown)
     else:
@@ -174,13 +182,16 @@ def _stacked(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) 
 
 
 def pairs(title: str, values: Iterable[tuple[str, object]]) -> None:
-    """Names and values below a title, one to a line, long values unbroken."""
+    """Names and values below a title, one to a line, long values unbroken.
+
+    Title and names as in `table`.
+    """
     from rich.cells import cell_len, set_cell_size
 
-    told = [(name, "" if value is None else str(value)) for name, value in values]
+    told = [(say(name), "" if value is None else str(value)) for name, value in values]
     width = max((cell_len(name) for name, _ in told), default=0)
     if title:
-        line(title)
+        line(say(title))
     for name, value in told:
         first, *more = value.split("\n")
         line(f"  {set_cell_size(name, width)}  {first}".rstrip())

@@ -65,25 +65,27 @@ def _arrival_code(body: dict[str, Any]) -> int:
 
 
 def _print_run(body: dict[str, Any]) -> None:
-    output.line(f"{body['verdict']}  for {body['destination']} ({body['country']})")
-    output.line(f"  rules {body['ruleSet']}")
+    told = output.say("for {destination} ({country})", **body)
+    output.line(f"{body['verdict']}  {told}")
+    output.line("  " + output.say("rules {edition}", edition=body["ruleSet"]))
     _print_lines("Verdicts", body["lines"])
     _print_standing(body["standing"])
-    output.line(f"pre-advice {body['number']}, {body['document']}")
+    output.line(f"{output.say('pre-advice')} {body['number']}, {body['document']}")
 
 
 def _print_standing(standing: dict[str, Any] | None) -> None:
     if standing is None:
-        output.line("the destination did not say how balance, lane and title stand")
+        output.line(output.say("the destination did not say how balance, lane and title stand"))
     elif standing["lines"]:
-        _print_lines(f"At the destination as of {standing['asOf']}", standing["lines"])
+        title = output.say("At the destination as of {at}", at=standing["asOf"])
+        _print_lines(title, standing["lines"])
 
 
 def _print_lines(title: str, lines: list[dict[str, Any]]) -> None:
     rows = [
         (
             one["id"],
-            one["outcome"] + ("" if one["blocking"] else " (told)"),
+            one["outcome"] + ("" if one["blocking"] else f" ({output.say('told')})"),
             "\n".join(part for part in (one["title"], one["about"], one.get("code", "")) if part),
             one.get("next", ""),
         )
@@ -94,7 +96,7 @@ def _print_lines(title: str, lines: list[dict[str, Any]]) -> None:
 
 def _print_arrivals(body: dict[str, Any]) -> None:
     for one in body["preAdvices"]:
-        output.line(f"{one['number']} of {one['issuer']}: {one['advised']}, now {one['found']}")
+        output.line(output.say("{number} of {issuer}: {advised}, now {found}", **one))
         rows = [
             (
                 each["id"],

@@ -48,11 +48,13 @@ def show(
 def _print(body: dict[str, Any]) -> None:
     rules = body["rules"]
     output.line(f"{body['outcome']}  {body['container']}  {body['consignment']}")
-    output.line(f"  rules {rules['edition']} ({rules['digest'][:16]}…), {body['at']}")
+    told = output.say("rules {edition}", edition=rules["edition"])
+    output.line(f"  {told} ({rules['digest'][:16]}…), {body['at']}")
     rows = [
         (
             item["id"],
-            f"{MARKS[item['state']]} {item['state']}" + ("" if item["blocking"] else " (told)"),
+            f"{MARKS[item['state']]} {output.say(item['state'])}"
+            + ("" if item["blocking"] else f" ({output.say('told')})"),
             "\n".join(part for part in (item["title"], item.get("reason", "")) if part),
             item.get("next", ""),
         )
@@ -61,7 +63,13 @@ def _print(body: dict[str, Any]) -> None:
     output.table("Conditions", ("condition", "state", "what", "next step"), rows)
     if body["orders"]:
         orders = [
-            (item["number"], item["state"], item["gateGroup"], item["collector"], item["notAfter"])
+            (
+                item["number"],
+                output.say(item["state"]),
+                item["gateGroup"],
+                item["collector"],
+                item["notAfter"],
+            )
             for item in body["orders"]
         ]
         columns = ("order", "state", "gate", "collector", "until")
@@ -87,7 +95,8 @@ def list_all(
         (one["container"], one["outcome"], ", ".join(each["id"] for each in one["unmet"]))
         for one in body["containers"]
     ]
-    output.table(f"Release: {body['extent']}", ("container", "outcome", "unmet"), lines)
+    title = output.say("Release: {extent}", extent=body["extent"])
+    output.table(title, ("container", "outcome", "unmet"), lines)
 
 
 def sign(

@@ -141,14 +141,15 @@ def reliability_report(
     if as_json:
         output.print_json(found)
         return
-    told = [("title", found["title"]), ("governing law", found["governingLaw"] or "not named"),
-            ("rules (SHA-256)", found["rulebookDigest"] or "not named"),
+    told = [("title", found["title"]),
+            ("governing law", found["governingLaw"] or output.say("not named")),
+            ("rules (SHA-256)", found["rulebookDigest"] or output.say("not named")),
             ("exit file", found["verdict"])]  # fmt: skip
     output.pairs("Title", told)
     lang = output.lang()
     rows = [
         (one["law"] + (" *" if one["governs"] else ""), one["clause"],
-         one["asks"].get(lang, one["asks"]["en"]), one["answer"], _evidence(one))
+         one["asks"].get(lang, one["asks"]["en"]), output.say(one["answer"]), _evidence(one))
         for one in found["lines"]
     ]  # fmt: skip
     columns = ("law (* governs)", "clause", "asks", "answer", "evidence")

@@ -122,18 +122,19 @@ def _show_state(shown: Mapping[str, Any]) -> None:
     state = shown.get("state")
     told: list[tuple[str, object]] = [("title", shown["title"])]
     if state is None:
-        told.append(("state", "not final yet"))
+        told.append(("state", output.say("not final yet")))
     else:
         told += [
             ("state", state["state"] + _ending(state)),
             ("bill", state["bill"]),
             ("in possession", _did(state.get("possessor"))),
-            ("titleholder", _did(state.get("holder")) or "whoever possesses it"),
+            ("titleholder", _did(state.get("holder")) or output.say("whoever possesses it")),
             ("carrier", _did(state["issuer"])),
             ("sequence", state["seq"]),
             ("as of", shown["asOf"]),
         ]
-    told.append(("final", "yes" if shown["final"] else "no, something handed in here is open"))
+    final = "yes" if shown["final"] else "no, something handed in here is open"
+    told.append(("final", output.say(final)))
     told += _registry(shown.get("registry"))
     if shown.get("document"):
         told.append(("document", shown["document"]))
@@ -145,9 +146,12 @@ def _registry(place: Mapping[str, Any] | None) -> list[tuple[str, object]]:
     if place is None:
         return []
     told: list[tuple[str, object]] = [
-        ("arbiter", f"{place['name']}: {place['contract']} on chain {place['chainId']}"),
-        ("block", place["block"] if place["block"] is not None else "none that is final yet"),
-        ("final by", f"{place['finality']}, read up to {place['finalBlock']}"),
+        ("arbiter", output.say("{name}: {contract} on chain {chainId}", **place)),
+        (
+            "block",
+            output.say("none that is final yet") if place["block"] is None else place["block"],
+        ),
+        ("final by", output.say("{finality}, read up to {finalBlock}", **place)),
     ]
     if "unreachable" in place:
         told.append(("now", place["unreachable"]))
@@ -165,7 +169,7 @@ def _did(party: Mapping[str, Any] | None) -> str:
 def _step(item: Mapping[str, Any]) -> tuple[object, ...]:
     return (
         item["seq"],
-        item["kind"].lower().replace("_", " "),
+        output.say(item["kind"].lower().replace("_", " ")),
         _did(item["from"]),
         _did(item["to"]),
         item["digest"][:16] + "…",

@@ -91,13 +91,14 @@ def show(
 
 def _show_list(body: dict[str, Any]) -> None:
     roots = body["roots"]
-    kind = "test network" if body["test"] else "network"
+    kind = output.say("test network" if body["test"] else "network")
+    needed = output.say("{threshold} of", threshold=roots["threshold"])
     output.pairs(f"{body['name']} ({kind})", [
         ("network id", body["network"]),
         ("version", body["version"]),
         ("digest", body["digest"]),
-        ("expires", f"{body['expires']} ({body['freshness']})"),
-        ("roots", f"{roots['threshold']} of {', '.join(roots['keys'])}"),
+        ("expires", f"{body['expires']} ({output.say(body['freshness'])})"),
+        ("roots", f"{needed} {', '.join(roots['keys'])}"),
         ("requests waiting", body["pending"]),
     ])  # fmt: skip
     output.table(
@@ -143,7 +144,7 @@ def _show_pending(body: dict[str, Any]) -> None:
         "Proposals",
         ("version", "signatures", "changes"),
         [
-            (one["version"], f"{one['signatures']} of {one['threshold']}",
+            (one["version"], output.say("{signatures} of {threshold}", **one),
              "; ".join(one["changes"]))
             for one in body["proposals"]
         ],

@@ -19,7 +19,8 @@ def show(body: Mapping[str, Any]) -> None:
     mark = MARKS.get(body["verdict"], "")
     output.line(f"{mark} {body['verdict']}  {body.get('subject', '')}")
     if body.get("historical"):
-        output.line(f"  as of {body.get('at') or 'an unknown moment'}; no release accepts it (R25)")
+        at = body.get("at") or output.say("an unknown moment")
+        output.line("  " + output.say("as of {at}; no release accepts it (R25)", at=at))
         _show_judged_by(body["checks"])
     rows = [_row(check) for check in body["checks"] if check.get("code") != NOT_REACHED]
     output.table("Checks", ("check", "outcome", "what", "next step"), rows)
@@ -28,7 +29,7 @@ def show(body: Mapping[str, Any]) -> None:
     _show_lists(body["checks"])
     if body.get("findings"):
         found = [
-            (item["rule"], item["severity"], item["pointer"], _message(item))
+            (item["rule"], output.say(item["severity"]), item["pointer"], _message(item))
             for item in body["findings"]
         ]
         output.table("Findings", ("rule", "severity", "place", "message"), found)
@@ -39,14 +40,16 @@ def _show_judged_by(checks: Sequence[Mapping[str, Any]]) -> None:
     evidence = {each["id"]: each.get("evidence", {}) for each in checks}
     members, status = evidence.get("CRED-12", {}), evidence.get("CRED-10", {})
     if "version" in members:
-        since = f"issued {members['issued']}, {members['digest'][:16]}…"
-        output.line(f"  member list version {members['version']} ({since})")
+        since = output.say("issued {at}", at=members["issued"])
+        told = output.say("member list version {version}", version=members["version"])
+        output.line(f"  {told} ({since}, {members['digest'][:16]}…)")
     agreed = next((one for one in map(_recognition, checks) if "version" in one), None)
     if agreed is not None:
-        by = f"member list version {agreed['version']} ({agreed['digest'][:16]}…)"
-        output.line(f"  recognition by the agreements of {by}")
+        told = output.say("recognition by the agreements of version {version}", **agreed)
+        output.line(f"  {told} ({agreed['digest'][:16]}…)")
     if "signedAt" in status:
-        output.line(f"  status list signed {status['signedAt']} ({status['digest'][:16]}…)")
+        told = output.say("status list signed {at}", at=status["signedAt"])
+        output.line(f"  {told} ({status['digest'][:16]}…)")
 
 
 def _recognition(check: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -68,38 +71,30 @@ def _show_disclosed(checks: Sequence[Mapping[str, Any]]) -> None:
         output.table("Disclosable members", ("place", "disclosed"), rows)
 
 
-_LISTS = {
-    "en": ("Status lists", ("list", "says", "signed", "age")),
-    "zh": ("状态列表", ("列表", "所述", "签署时间", "距今")),
-}
-_SAYS_ZH = {"valid": "有效", "revoked": "已吊销", "suspended": "已暂停", "invalid": "无效"}
-
-
 def _show_lists(checks: Sequence[Mapping[str, Any]]) -> None:
     """The status lists that were asked, and how old they are (CRED-10)."""
     evidence: Mapping[str, Any] = next(
         (each.get("evidence", {}) for each in checks if each["id"] == "CRED-10"), {}
     )
     lists = [one for one in (evidence, evidence.get("suspension", {})) if "ageSeconds" in one]
-    lang = "zh" if output.lang() == "zh" else "en"
     rows = [
         (
             one["list"],
-            _SAYS_ZH.get(one["says"], one["says"]) if lang == "zh" else one["says"],
+            output.say(one["says"]),
             one["signedAt"],
-            _age(one["ageSeconds"], lang),
+            _age(one["ageSeconds"]),
         )
         for one in lists
     ]
     if rows:
-        output.table(*_LISTS[lang], rows)
+        output.table("Status lists", ("list", "says", "signed", "age"), rows)
 
 
-def _age(seconds: int, lang: str) -> str:
+def _age(seconds: int) -> str:
     """An age in the unit in which it is two digits or so; a list of later has a negative one."""
-    units = ((86_400, "d", "天"), (3_600, "h", "小时"), (60, "min", "分钟"), (1, "s", "秒"))
-    size, en, zh = next((each for each in units if abs(seconds) >= 2 * each[0]), units[-1])
-    return f"{int(seconds / size)} {zh if lang == 'zh' else en}"
+    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+    size, name = next((each for each in units if abs(seconds) >= 2 * each[0]), units[-1])
+    return f"{int(seconds / size)} {output.say(name)}"
 
 
 def _message(finding: Mapping[str, Any]) -> str:
@@ -132,17 +127,12 @@ def _told(check: Mapping[str, Any]) -> str:
     return "\n".join(part for part in (*parts, code) if part)
 
 
-_NO_COUNTRY = (
-    "not asked: recognition by a country. Name the one that verifies: --country NL",
-    "未检查：是否获一国承认。请用 --country 指定核验国，例如 --country NL",
-)
-
-
 def show_unasked(body: Mapping[str, Any]) -> None:
     """Say so when documents were judged, and their recognition by a country was not (CRED-11)."""
     asked = {check["id"] for check in body["checks"]}
     if "CRED-11" not in asked and asked & {"CRED-06", "EVI-08"}:
-        output.line(_NO_COUNTRY[output.lang() == "zh"])
+        told = "not asked: recognition by a country. Name the one that verifies: --country NL"
+        output.line(output.say(told))
 
 
 def exit_code(body: Mapping[str, Any]) -> output.ExitCode:
