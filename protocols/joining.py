@@ -171,8 +171,12 @@ def _owners(request: JoinRequest) -> dict[str, tuple[ListedKey, ...]]:
     return {owner.did: owner.keys for owner in owners}
 
 
-def is_fulfilled(request: JoinRequest, members: MemberList) -> bool:
-    """Whether the list names the node, its keys and its parties' keys as asked for."""
+def is_admitted(request: JoinRequest, members: MemberList) -> bool:
+    """Whether the list names the node, its keys and its parties' keys as asked for.
+
+    Who asks is a member by that, whatever else it wants; what is still missing of that,
+    `node.trust.wishes.missing` says.
+    """
     if members.node(request.node.did) is None:
         return False
     for key in request.keys:

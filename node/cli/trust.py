@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> None:
     for name, function in (
         ("show", show),
         ("ask", ask),
+        ("refuse", refuse),
         ("propose", propose),
         ("diff", diff),
         ("sign", sign),
@@ -133,10 +134,10 @@ def _show_list(body: dict[str, Any]) -> None:
 def _show_pending(body: dict[str, Any]) -> None:
     output.table(
         "Requests to join",
-        ("request", "did", "name", "country", "roles", "wants"),
+        ("request", "did", "name", "country", "roles", "wants", "missing"),
         [
             (one["id"], one["did"], one["name"], one["country"], ", ".join(one["roles"]),
-             ", ".join(one["wants"]))
+             ", ".join(one["wants"]), "; ".join(one["missing"]))
             for one in body["requests"]
         ],
     )  # fmt: skip
@@ -149,6 +150,22 @@ def _show_pending(body: dict[str, Any]) -> None:
             for one in body["proposals"]
         ],
     )  # fmt: skip
+
+
+def refuse(
+    requests: Annotated[list[str], typer.Argument(help="Ids of requests that wait.")],
+    why: Annotated[str, typer.Option("--why", help="The reason, kept with the refusal.")],
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Let requests to join wait no longer that no list is to grant, or not to grant whole.
+
+    Who asks is told `dropped`; what a list has granted already stays.
+    """
+    from node.operator import operator
+
+    with operator(home, lang=output.lang()) as client:
+        body = client.post("/v1/trust/refuse", {"requests": requests, "why": why})
+    output.line(f"{len(body['requests'])} refused")
 
 
 def ask(

@@ -61,6 +61,9 @@ class TrustHandlers:
                   "The member list in force as it is signed, for editing", tag),
             Route("GET", "/v1/trust/requests", self._requests, operator,
                   "Requests and proposals that wait", tag),
+            Route("POST", "/v1/trust/refuse", self._refuse, operator,
+                  "Let requests wait no longer that no list is to grant", tag,
+                  request={JSON: views.REFUSE}),
             Route("POST", "/v1/trust/propose", self._propose, operator,
                   "Draft the next list; nothing is signed or kept", tag,
                   request={JSON: views.PROPOSE}, deadline=30.0, max_body=MAX_PAGE_BYTES),
@@ -118,8 +121,10 @@ class TrustHandlers:
 
     async def _join_state(self, request: web.Request) -> web.Response:
         request_id = hex_digest(request.match_info["id"], "id")
-        state = await self._trust.joining.state(request_id)
-        return json_response({"id": request_id.hex(), "state": state})
+        state, left = await self._trust.joining.state(request_id)
+        missing = [one.tell().strip() for one in left]
+        body: dict[str, Any] = {"id": request_id.hex(), "state": state}
+        return json_response(body | ({"missing": missing} if missing else {}))
 
     async def _proposal(self, request: web.Request) -> web.Response:
         taken = await self._trust.signing.take(await request.read())
@@ -135,6 +140,7 @@ class TrustHandlers:
             if current.issued_at > at:
                 founded = times.to_text(current.issued_at)
                 raise NotFoundError("member_list_not_yet", f"the network was founded at {founded}")
+        await self._trust.joining.settle()
         pending = await self._node.store.read(rows.pending_requests)
         roots = [one.kid for one in self._trust.signing.roots()]
         body = views.members(current, at or self._node.clock.now())
@@ -145,14 +151,21 @@ class TrustHandlers:
 
     async def _requests(self, request: web.Request) -> web.Response:
         current = self._current()
+        await self._trust.joining.settle()
         pending = await self._node.store.read(rows.pending_requests)
-        waiting = [views.request(one, test=current.test) for one in pending]
+        now, told_in = self._node.clock.now(), lang(request)
+        waiting = [views.request(one, current, now, told_in) for one in pending]
         proposals = await self._node.store.read(rows.open_proposals)
         opened = [proposal.read(one) for one in proposals]
         following = [one for one in opened if one.members.previous == current.digest]
         examined = [self._trust.signing.examine(one.to_bytes()) for one in following]
         told = [views.signed(one, lang(request)) for one in examined]
         return json_response({"requests": waiting, "proposals": told})
+
+    async def _refuse(self, request: web.Request) -> web.Response:
+        ids, why = views.read_refusal(await read_json(request))
+        await self._trust.joining.refuse(ids, why)
+        return json_response({"requests": [one.hex() for one in ids], "state": "dropped"})
 
     async def _propose(self, request: web.Request) -> web.Response:
         wish = views.read_wish(await read_json(request))

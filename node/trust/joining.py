@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from node.runtime import Node
     from node.trust.following import Follower
     from protocols.member_list import MemberList, PartyEntry
+    from protocols.members.changes import Change
 
 JOIN = "/px/1/join"
 POLL_SECONDS = 1.0
 RESEND_MS = 3600_000
+#: Changes of what a node says of itself: name, address, roles, platform.
+_ENTRY = frozenset({"changes", "member"})
 
 
 class Joining:
@@ -97,7 +100,7 @@ class Joining:
         now = self._node.clock.now()
         newest = member_list.open_chain(lists, None, now, network=waiting.network)
         request = joining.read(waiting.signed, test=newest.test)
-        if joining.is_fulfilled(request, newest):
+        if joining.is_admitted(request, newest):
             await self._follower.accept(lists, network=waiting.network)
             return True
         if self._node.clock.now_ms() - waiting.sent_at > RESEND_MS:
@@ -130,7 +133,7 @@ class Joining:
         if current is None:
             raise NotFoundError("no_network", "this node is in no network yet")
         request = self.request_for(current, wants=wants, parties=parties)
-        if wishes.asks_nothing(request, current, self._node.clock.now()):
+        if not wishes.missing(request, current, self._node.clock.now()):
             told = f"version {current.version} of the list says it already"
             raise ConflictError("nothing_to_ask_for", told, version=current.version)
         await self.receive(request.signed)
@@ -174,17 +177,53 @@ class Joining:
             except TradeError as error:
                 self._node.telemetry.log.info("trust.join_pass_on", peer=did, code=error.code)
 
-    async def state(self, request_id: bytes) -> str:
-        """`pending` or `admitted`; raises NotFoundError `join_request_unknown`."""
+    async def state(self, request_id: bytes) -> tuple[str, list[Change]]:
+        """`pending`, `admitted` or `dropped`, and what the list still has to say for it.
+
+        Raises NotFoundError `join_request_unknown`.
+        """
+        await self.settle()
         found = await self._node.store.read(rows.find_request, request_id)
         if found is None:
             raise NotFoundError("join_request_unknown", "no such request came here")
         current = self._node.members.current
-        if current is not None:
-            request = joining.read(found.signed, test=current.test)
-            if joining.is_fulfilled(request, current):
-                return "admitted"
-        return "pending" if found.state == "admitted" else found.state
+        if current is None or found.state != "pending":
+            return found.state, []
+        request = joining.read(found.signed, test=current.test)
+        return found.state, wishes.missing(request, current, self._node.clock.now())
+
+    async def settle(self) -> None:
+        """Requests that the list in force grants whole wait no longer.
+
+        Nor do those that only say of a node what it said otherwise later.
+        """
+        current, now = self._node.members.current, self._node.clock.now()
+        if current is None:
+            return
+        done, overtaken, told = list[bytes](), list[bytes](), set[str]()
+        for waiting in reversed(await self._node.store.read(rows.pending_requests)):
+            request = joining.read(waiting.signed, test=current.test)
+            if not joining.is_admitted(request, current):
+                continue
+            left = wishes.missing(request, current, now)
+            if not left:
+                done.append(waiting.id)
+                told.add(waiting.did)
+            elif waiting.did in told and all(one.kind in _ENTRY for one in left):
+                overtaken.append(waiting.id)
+        if done:
+            await self._node.store.write(rows.settle_requests, done, "admitted")
+        if overtaken:
+            await self._node.store.write(rows.settle_requests, overtaken, "dropped")
+
+    async def refuse(self, ids: Sequence[bytes], why: str) -> None:
+        """The operator's no: these wait no longer, and are told so when they ask.
+
+        Raises NotFoundError `join_request_unknown`.
+        """
+        await self._node.store.write(
+            rows.refuse_requests, ids, why, self._node.did, self._node.clock.now_ms()
+        )
 
 
 def _refusal(status: int, body: bytes) -> TradeError:

@@ -13,6 +13,7 @@ from node.store import dialect, events
 from node.trust.tables import forks, joining, lists, proposals, requests
 from protocols.log import leaf
 from protocols.log.leaf import LeafKind
+from schemas.errors import NotFoundError
 
 if TYPE_CHECKING:
     from protocols.joining import JoinRequest
@@ -125,6 +126,19 @@ def _pending(request_id: bytes, did: str, signed: bytes, state: str, received_at
 def settle_requests(conn: Connection, ids: Sequence[bytes], state: str) -> None:
     """Set the state of requests."""
     conn.execute(update(requests).where(requests.c.id.in_(ids)).values(state=state))
+
+
+def refuse_requests(
+    conn: Connection, ids: Sequence[bytes], why: str, actor: str, now_ms: int
+) -> None:
+    """Drop waiting requests, each with an event; raises NotFoundError `join_request_unknown`."""
+    for one in ids:
+        found = find_request(conn, one)
+        if found is None or found.state != "pending":
+            raise NotFoundError("join_request_unknown", f"no request {one.hex()} waits")
+        detail = {"request": one.hex(), "did": found.did, "why": why}
+        events.record(conn, kind="join-refused", at=now_ms, actor=actor, detail=detail)
+    settle_requests(conn, ids, "dropped")
 
 
 def open_proposals(conn: Connection) -> list[bytes]:

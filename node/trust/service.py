@@ -40,7 +40,7 @@ class TrustService:
         self._node = node
         self.follower = Follower(node)
         self.joining = Joining(node, self.follower)
-        self.signing = Signing(node, self.follower)
+        self.signing = Signing(node, self.follower, self.joining)
         self._handlers = TrustHandlers(node, self)
 
     def routes(self) -> Sequence[Route]:

@@ -21,6 +21,7 @@ from schemas.errors import ConflictError, NotFoundError, RefusedError, TradeErro
 if TYPE_CHECKING:
     from node.runtime import Node
     from node.trust.following import Follower
+    from node.trust.joining import Joining
     from node.trust.wishes import Wish
     from protocols.joining import JoinRequest
     from protocols.keys import SoftwareSigner
@@ -44,10 +45,11 @@ class Signed:
 class Signing:
     """Drafts, signs, passes on and publishes next versions."""
 
-    def __init__(self, node: Node, follower: Follower) -> None:
+    def __init__(self, node: Node, follower: Follower, joining: Joining) -> None:
         """Uses the node's root keys, where it has any."""
         self._node = node
         self._follower = follower
+        self._joining = joining
         self._lock = asyncio.Lock()
 
     def roots(self, proposed: MemberList | None = None) -> list[SoftwareSigner]:
@@ -125,7 +127,7 @@ class Signing:
     async def _settle_empty(self, wish: Wish) -> None:
         current, now = self._current(), self._node.clock.now()
         requests = await self._chosen(current, wish)
-        done = [one.digest for one in requests if wishes.asks_nothing(one, current, now)]
+        done = [one.digest for one in requests if not wishes.missing(one, current, now)]
         await self._node.store.write(rows.settle_requests, done, "admitted")
 
     async def sign_file(
@@ -190,18 +192,8 @@ class Signing:
 
     async def _publish(self, signed: bytes) -> None:
         await self._follower.accept([signed])
-        await self._settle()
+        await self._joining.settle()
         self._follower.in_background(self._follower.tell_everybody())
-
-    async def _settle(self) -> None:
-        """Requests that the list now fulfils wait no longer."""
-        current = self._current()
-        done = []
-        for waiting in await self._node.store.read(rows.pending_requests):
-            request = joining.read(waiting.signed, test=current.test)
-            if joining.is_fulfilled(request, current):
-                done.append(waiting.id)
-        await self._node.store.write(rows.settle_requests, done, "admitted")
 
     async def _pass_on(self, signed: Signed) -> None:
         """Give the proposal to the other nodes that hold roots, old or new."""

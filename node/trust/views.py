@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from node.trust import wishes
 from node.trust.wishes import FROM_THE_LIST, End, Grant, RootChange, Wish
 from protocols import joining, member_list, times
 from protocols.fields import CERTIFICATE_TYPE, COUNTRY, DID, TYPE_KEY, Fields
@@ -48,6 +49,11 @@ BEGIN = {
 ASK = {
     "type": "object",
     "properties": {"wants": _RIGHTS, "parties": _objects(("did", "name"))},
+}
+REFUSE = {
+    "type": "object",
+    "required": ["requests", "why"],
+    "properties": {"requests": _TEXTS, "why": _TEXT},
 }
 _WHEN = {"type": "string", "format": "date-time"}
 _OBJECT = {"type": "object"}
@@ -146,9 +152,17 @@ def members(current: MemberList, now: datetime) -> dict[str, Any]:
     }
 
 
-def request(pending: Pending, *, test: bool) -> dict[str, Any]:
-    """A waiting request: who, where, with which keys, wanting what."""
-    asked = joining.read(pending.signed, test=test)
+def read_refusal(body: Mapping[str, Any]) -> tuple[list[bytes], str]:
+    """Which requests are refused, and why."""
+    fields = Fields(dict(body), CODE)
+    return _ids(fields), fields.text("why", max_length=500)
+
+
+def request(
+    pending: Pending, current: MemberList, now: datetime, lang: str = "en"
+) -> dict[str, Any]:
+    """A waiting request: who, where, with which keys, wanting what, and what is still missing."""
+    asked = joining.read(pending.signed, test=current.test)
     node = asked.node
     return {
         "id": pending.id.hex(),
@@ -164,6 +178,7 @@ def request(pending: Pending, *, test: bool) -> dict[str, Any]:
         ],
         "parties": [{"did": party.did, "name": party.name} for party in asked.parties],
         "wants": [f"{right.document_type}:{right.country}" for right in asked.wants],
+        "missing": [one.tell(lang).strip() for one in wishes.missing(asked, current, now)],
     }
 
 

@@ -29,7 +29,7 @@ from protocols.members import policies, trust
 from protocols.members.anchor_contracts import AnchorContractEntry
 from protocols.members.anchors import AnchorEntry
 from protocols.members.arbiters import ArbiterEntry
-from protocols.members.changes import says_the_same
+from protocols.members.changes import Change, changes, says_the_same
 from protocols.members.drafting import ended
 from schemas import strict_json
 from schemas.errors import NotFoundError, RefusedError
@@ -340,13 +340,14 @@ def _with_new_keys(node: NodeEntry, current: MemberList, at: datetime) -> NodeEn
     return replace(node, keys=keys, names=names, countersigned_from=since)
 
 
-def asks_nothing(request: JoinRequest, current: MemberList, now: datetime) -> bool:
-    """Whether all that the request asks for is on the list: signing it would change nothing."""
-    if _lacking(request, current, now):
-        return False
+def missing(request: JoinRequest, current: MemberList, now: datetime) -> list[Change]:
+    """What a list would still have to change to grant all that the request asks for."""
     drafted = MemberListDraft.after(current, issued_at=now, expires=current.expires)
-    payload = admit(drafted, request, current).payload()
-    return says_the_same(current, trust.read_payload(payload, b""))
+    drafted = admit(drafted, request, current)
+    for right in _lacking(request, current, now):
+        drafted = drafted.with_issuer(right.entry(request.node.did, now))
+    granted = trust.read_payload(drafted.payload(), b"")
+    return [] if says_the_same(current, granted) else changes(current, granted)
 
 
 def _lacking(request: JoinRequest, current: MemberList, at: datetime) -> list[Right]:

@@ -64,7 +64,8 @@ def network_of(node: Node) -> bytes:
 
 
 async def admit(founder: Node, joiner: Node, **wish: Any) -> None:
-    await joiner.trust.join(founder.endpoint, network_of(founder), [RIGHT])
+    wants = [RIGHT] if wish else []
+    await joiner.trust.join(founder.endpoint, network_of(founder), wants)
     client = founded_homes.client(founder)
     answer = await client.apost("/v1/trust/sign", {"all": True, **wish})
     assert answer["signed"][0]["published"] is True
@@ -257,6 +258,81 @@ async def test_a_member_asks_a_root_at_another_node_for_a_right(homes: tuple[Hom
         assert [right.document_type for right in rights] == ["quality-certificate"]
 
 
+async def test_a_request_waits_until_the_list_grants_all_that_it_wants_or_it_is_refused(
+    homes: tuple[Home, Home], capsys: pytest.CaptureFixture[str]
+) -> None:
+    from node.cli.main import build
+
+    def call(*arguments: str) -> str:
+        whole = [*arguments, "--home", str(homes[0].path)]
+        build(whole)(whole, standalone_mode=False)
+        return capsys.readouterr().out
+
+    async with run(homes[0]) as alpha, run(homes[1]) as beta:
+        asked = await beta.trust.join(alpha.endpoint, network_of(alpha), [RIGHT])
+        client, url = founded_homes.client(alpha), f"{alpha.endpoint}/px/1/join"
+        # Admitted, and without the right: it is a member, and its request is not settled.
+        await client.apost("/v1/trust/sign", {"all": True})
+        await eventually(lambda: beta.members.current)
+        (waits,) = (await client.aget("/v1/trust/requests"))["requests"]
+        lacks = [f"adds right {beta.did}: {RIGHT.document_type} for {RIGHT.country}"]
+        assert (waits["id"], waits["missing"]) == (asked.digest.hex(), lacks)
+        answer = await beta.client.open_call("GET", f"{url}/{asked.digest.hex()}")
+        state = strict_json.loads_object(answer.body)
+        assert (state["state"], state["missing"]) == ("pending", lacks)
+        # No newer list settles it that does not grant it; the one that does, settles it.
+        await client.apost("/v1/trust/sign", {"expires": "2040-01-01T00:00:00Z"})
+        assert len((await client.aget("/v1/trust/requests"))["requests"]) == 1
+        await client.apost("/v1/trust/sign", {"all": True, "grantWanted": True})
+        assert (await client.aget("/v1/trust"))["pending"] == 0
+        assert await alpha.trust.joining.state(asked.digest) == ("admitted", [])
+
+        # What is not to be granted is refused by the operator, once, and the asker is told.
+        await eventually(lambda: beta.members.current.version == alpha.members.current.version)
+        more = (Right("quality-certificate", "NL"),)
+        other = beta.trust.joining.request_for(beta.members.current, wants=more)
+        await alpha.trust.joining.receive(other.signed)
+        refusal = ("trust", "refuse", other.digest.hex(), "--why", "no such office")
+        assert await asyncio.to_thread(call, *refusal) == "1 refused\n"
+        assert await alpha.trust.joining.state(other.digest) == ("dropped", [])
+        told = await alpha.store.read(events.newest_of, "join-refused")
+        assert told[0].detail["why"] == "no such office"
+        with pytest.raises(TradeError, match="join_request_unknown"):
+            await asyncio.to_thread(call, *refusal)
+        assert (await client.aget("/v1/trust"))["pending"] == 0
+
+
+async def test_what_a_node_said_of_itself_later_settles_what_it_said_before(
+    homes: tuple[Home, Home],
+) -> None:
+    async with run(homes[0]) as alpha, run(homes[1]) as beta:
+        await admit(alpha, beta)
+        joining_, members = alpha.trust.joining, alpha.members.current
+        asked = []
+        for name in ("Second name", "Third name"):
+            entry = replace(members.node(beta.did), name=name)
+            signed = joining.build(
+                network=members.network,
+                node=entry,
+                issued_at=beta.clock.now(),
+                signers=[beta.keys.signer_for(key.kid) for key in entry.keys],
+            )
+            asked.append(await joining_.receive(signed))
+        # Of the same millisecond, ids would decide which was the later one.
+        await alpha.store.write(_received_before, asked[0].digest)
+        await founded_homes.client(alpha).apost(
+            "/v1/trust/sign", {"requests": [asked[1].digest.hex()]}
+        )
+        assert alpha.members.current.node(beta.did).name == "Third name"
+        states = [(await joining_.state(one.digest))[0] for one in asked]
+        assert states == ["dropped", "admitted"]
+
+
+def _received_before(conn: Connection, asked: bytes) -> None:
+    row = tables.requests.c
+    conn.execute(tables.requests.update().where(row.id == asked).values(received_at=1))
+
+
 async def test_a_member_has_a_hosted_party_listed(homes: tuple[Home, Home]) -> None:
     async with run(homes[0]) as alpha, run(homes[1]) as beta:
         await admit(alpha, beta)
@@ -388,7 +464,7 @@ async def test_a_listed_did_is_not_taken_over(homes: tuple[Home, Home], tmp_path
         own = await alpha.store.read(rows.pending_requests)
         assert own == []
         again = beta.trust.joining.request_for(beta.members.current)
-        assert joining.is_fulfilled(again, alpha.members.current)
+        assert joining.is_admitted(again, alpha.members.current)
 
 
 async def test_the_command_line_reads_the_same(

@@ -60,7 +60,7 @@ def test_a_request_carries_what_it_offers_and_every_key_signs() -> None:
     assert opened.wants == wants
     assert len(opened.keys) == len(PURPOSES) + 1
     joining.require_admissible(opened, MADE.members, NOW)
-    assert not joining.is_fulfilled(opened, MADE.members)
+    assert not joining.is_admitted(opened, MADE.members)
     entry = wants[1].entry(C, NOW)
     assert (entry.did, entry.office) == (C, "desk")
 
@@ -121,8 +121,8 @@ def test_a_member_asks_again_with_a_key_it_has_but_not_for_anothers_party() -> N
     more = replace(known, keys=(*kids, *strange(B)))
     opened = read(request(more))
     joining.require_admissible(opened, MADE.members, NOW)
-    assert not joining.is_fulfilled(opened, MADE.members)
-    assert joining.is_fulfilled(read(request(replace(known, keys=kids))), MADE.members)
+    assert not joining.is_admitted(opened, MADE.members)
+    assert joining.is_admitted(read(request(replace(known, keys=kids))), MADE.members)
     taken = replace(MADE.members.parties[0], host=B)
     with pytest.raises(ConflictError) as caught:
         joining.require_admissible(read(request(more, parties=(taken,))), MADE.members, NOW)
