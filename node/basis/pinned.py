@@ -3,7 +3,8 @@
 A proof of origin pins its inputs by digest. A digest of no document here says nothing yet: it is
 shown, and counts neither for nor against the document. When the proof of that type and number is
 held under another digest, the digest is wrong: our own proof is not signed with it, and one that
-came is told as an error of its issuer, who alone invalidates it (RCEP 3.17(5)).
+came is told as an error of its issuer, who alone invalidates it (RCEP 3.17(5)). A number is unique
+with its issuing body only (3.17(3)): held from several of them, it names none, and that is told.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from node.documents.documents import StoredDocument
     from protocols.basis import Pin
 
-NOT_HERE, OTHER_DIGEST = "BAS-002", "BAS-003"
+NOT_HERE, OTHER_DIGEST, AMBIGUOUS = "BAS-002", "BAS-003", "BAS-004"
+MAX_ISSUERS = 1_000
 _LINKED = PROOFS | DECISIONS | {basis.EVALUATION}
 _GENUINE = (None, Outcome.PASSED.value)
 
@@ -31,6 +33,7 @@ _GENUINE = (None, Outcome.PASSED.value)
 def findings(conn: Connection, document_type: str, payload: bytes) -> tuple[Finding, ...]:
     """BAS-002 for each pinned proof that is not here, BAS-003 where it is here as another one.
 
+    BAS-004 where several issuers' are here, and which of them is meant cannot be told.
     A decision is warned only: goods wait for no preference.
     """
     if document_type not in _LINKED:
@@ -40,7 +43,7 @@ def findings(conn: Connection, document_type: str, payload: bytes) -> tuple[Find
     except TradeError:
         return ()  # what cannot be read is told by the rules of its type
     return tuple(
-        _finding(pin, _namesake(conn, pin), document_type)
+        _finding(pin, _namesakes(conn, pin), document_type)
         for pin in basis.pins(document_type, document)
         if documents.get(conn, pin.digest) is None
     )
@@ -51,26 +54,32 @@ def errors(found: tuple[Finding, ...]) -> bool:
     return any(each.severity is Severity.ERROR for each in found)
 
 
-def _namesake(conn: Connection, pin: Pin) -> StoredDocument | None:
-    """The genuine proof in force, held here, that has the pinned one's number but not its digest.
+def _namesakes(conn: Connection, pin: Pin) -> tuple[StoredDocument, ...]:
+    """Genuine proofs in force, held here, that have the pinned one's number but not its digest.
 
-    A reference need not name the issuer; where it does, only that issuer's counts.
+    One of each issuer. A reference need not name the issuer; where it does, only that one's count.
     """
     if not pin.number:
-        return None
-    for kind in [pin.type] if pin.type else sorted(PROOFS):
-        for held in documents.find(conn, type=kind, number=pin.number):
-            genuine = held.verdict in _GENUINE and held.revoked_at is None
-            if genuine and pin.issuer in ("", held.issuer):
-                return held
-    return None
+        return ()
+    kinds = [pin.type] if pin.type else sorted(PROOFS)
+    found: dict[str, StoredDocument] = {}
+    for held in documents.of_types(conn, kinds, number=pin.number):
+        genuine = held.verdict in _GENUINE and held.revoked_at is None
+        if genuine and pin.issuer in ("", held.issuer):
+            found.setdefault(held.issuer, held)
+    return tuple(found.values())
 
 
-def _finding(pin: Pin, namesake: StoredDocument | None, document_type: str) -> Finding:
+def _finding(pin: Pin, namesakes: tuple[StoredDocument, ...], document_type: str) -> Finding:
     named = {"pinned": pin.digest.hex(), "number": pin.number}
-    if namesake is None:
+    if not namesakes:
         told = "the proof that it stands on is not here: if it is revoked, nothing is flagged here"
         return Finding(NOT_HERE, Severity.WARNING, pin.pointer, told, named)
+    if len(namesakes) > 1:
+        told = "several issuers' proofs of that number are here, none with this digest"
+        named |= {"issuers": ", ".join(sorted(each.issuer for each in namesakes))[:MAX_ISSUERS]}
+        return Finding(AMBIGUOUS, Severity.WARNING, pin.pointer, told, named)
+    (namesake,) = namesakes
     held = {"held": namesake.digest.hex(), "issuer": namesake.issuer}
     refuses = document_type not in DECISIONS
     return Finding(

@@ -105,6 +105,31 @@ async def test_r25_an_input_that_is_here_under_another_digest_is_an_error_and_is
         assert "warnings" not in await signed(china, standing_on(cells, own="CN-2"))
 
 
+async def test_r25_a_number_that_several_issuers_have_given_is_told_and_not_guessed(
+    tmp_path: Path,
+) -> None:
+    """A number is unique with its issuing body only (RCEP 3.17(3))."""
+    async with certificate_nodes(tmp_path) as nodes:
+        korea, china = nodes["kr-cert"], nodes["cn-cert"]
+        cells = await issue(korea, certificate("N-1", "KR", "CN"), "cn-cert")
+        await arrived(nodes, cells, "cn-cert")
+        own = await issue(china, certificate("N-1"))
+        made = await signed(china, standing_on(NOBODY_HOLDS, "N-1", "CN-7"))
+        assert [each["rule"] for each in made["warnings"]] == ["BAS-004"]
+        assert await told(china, made["digest"]) == [("BAS-004", "warning")]
+        shown = await operator(china).aget(f"/v1/documents/{made['digest']}")
+        issuers = shown["basisUnknown"][0]["values"]["issuers"]
+        assert issuers == "did:web:cn-cert.example, did:web:kr-cert.example"
+        # With the issuer it is a wrong digest again, and once one is gone, so is the doubt.
+        pin = {"type": COO, "number": "N-1", "digest": NOBODY_HOLDS}
+        pin["issuer"] = "did:web:kr-cert.example"
+        with pytest.raises(RefusedError) as refused:
+            await signed(china, certificate("CN-8", inputs=[pin], consignment=UCR))
+        assert [each["rule"] for each in refused.value.context["errors"]] == ["BAS-003"]
+        await operator(china).apost(f"/v1/documents/{own}/revoke", {"reason": "typing error"})
+        assert await told(china, made["digest"]) == [("BAS-003", "error")]
+
+
 async def test_r25_a_decision_that_names_a_wrong_digest_is_signed_with_a_warning(
     tmp_path: Path,
 ) -> None:
