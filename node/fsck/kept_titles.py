@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from ledger import registry_freezes
 from node.documents import documents
@@ -29,7 +29,7 @@ from schemas import strict_json
 from schemas.errors import RefusedError, TradeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from node.fsck import Context
     from protocols.member_list import MemberList
@@ -50,15 +50,29 @@ def kept_titles(conn: Connection, context: Context) -> Iterator[str]:
         why = _fault(conn, context, row, ended)
         if why:
             yield f"title {bytes(row.title).hex()}: {why}"
-    yield from _bills(conn, context)
-    for row in pages(conn, select(submissions).order_by(submissions.c.created_at)):
+    # What each title stands for, on a chain as well: the carrier's word and the document.
+    for row, why in _each(conn, context, select(bills).order_by(bills.c.title), _bill_fault):
+        yield f"bill of title {bytes(row.title).hex()}: {why}"
+    tried = select(submissions).order_by(submissions.c.created_at)
+    for row, why in _each(conn, context, tried, _submission_fault):
+        yield f"operation {bytes(row.digest).hex()} handed in: {why}"
+
+
+def _each(
+    conn: Connection,
+    context: Context,
+    query: Select[Any],
+    fault: Callable[[Connection, Context, Any], str],
+) -> Iterator[tuple[Any, str]]:
+    """The rows that have a fault, each with what is wrong."""
+    for row in pages(conn, query):
         context.examined += 1
         try:
-            why = _submission_fault(conn, context, row)
+            why = fault(conn, context, row)
         except TradeError as error:
             why = str(error)
         if why:
-            yield f"operation {bytes(row.digest).hex()} handed in: {why}"
+            yield row, why
 
 
 def _submission_fault(conn: Connection, context: Context, row: Any) -> str:
@@ -171,18 +185,6 @@ def _history(conn: Connection, title: bytes) -> str:
         if (operation.seq, operation.digest) != (seq, bytes(digest)):
             return f"operation {seq} of its history is not what its row says"
     return ""
-
-
-def _bills(conn: Connection, context: Context) -> Iterator[str]:
-    """What each title stands for, on a chain as well: the carrier's word and the document."""
-    for row in pages(conn, select(bills).order_by(bills.c.title)):
-        context.examined += 1
-        try:
-            why = _bill_fault(conn, context, row)
-        except TradeError as error:
-            why = str(error)
-        if why:
-            yield f"bill of title {bytes(row.title).hex()}: {why}"
 
 
 def _bill_fault(conn: Connection, context: Context, row: Any) -> str:
