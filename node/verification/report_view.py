@@ -45,7 +45,9 @@ def _show_judged_by(checks: Sequence[Mapping[str, Any]]) -> None:
         output.line(f"  {told} ({since}, {members['digest'][:16]}…)")
     agreed = next((one for one in map(_recognition, checks) if "version" in one), None)
     if agreed is not None:
-        told = output.say("recognition by the agreements of version {version}", **agreed)
+        told = output.say(
+            "recognition by the agreements of member list version {version}", **agreed
+        )
         output.line(f"  {told} ({agreed['digest'][:16]}…)")
     if "signedAt" in status:
         told = output.say("status list signed {at}", at=status["signedAt"])
