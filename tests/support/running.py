@@ -9,6 +9,8 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+import aiohttp
+
 from node import migrations
 from node.daemon import factories
 from node.home import Home
@@ -16,7 +18,7 @@ from node.runtime import Node
 from node.settings import load, parse, render
 from testnet.ports import free_port
 
-__all__ = ["UNHURRIED", "free_port", "make_home", "running_node"]
+__all__ = ["UNHURRIED", "caller", "free_port", "make_home", "running_node"]
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -59,6 +61,11 @@ def _empty_store() -> bytes:
         migrations.upgrade(home.store_url())
         assert not list(home.database.parent.glob(f"{home.database.name}-*"))
         return home.database.read_bytes()
+
+
+def caller() -> aiohttp.ClientSession:
+    """A client that uses no connection twice: the node may be closing one that lay idle."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
 
 
 @asynccontextmanager

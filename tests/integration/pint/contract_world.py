@@ -32,7 +32,7 @@ from tests.support import founded_homes
 from tests.support import pint_world as w
 from tests.support.contract import Ledger
 from tests.support.pki import Spec, key_of, make
-from tests.support.running import free_port, running_node
+from tests.support.running import caller, free_port, running_node
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -189,7 +189,7 @@ async def contract(folder: Path) -> AsyncIterator[Contract]:
         await web.TCPSite(runner, "127.0.0.1", outside.port).start()
         async with (
             running_node(_home(folder, outside), services=services) as node,
-            aiohttp.ClientSession() as session,
+            caller() as session,
         ):
             yield Contract(node, outside, ledger, session)
     finally:

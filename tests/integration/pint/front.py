@@ -32,7 +32,8 @@ class Front:
         self.faults: deque[Fault] = deque()
         self.seen: list[tuple[str, str]] = []
         self.bodies: list[bytes] = []
-        self._session = aiohttp.ClientSession(auto_decompress=False)
+        connector = aiohttp.TCPConnector(force_close=True)
+        self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()

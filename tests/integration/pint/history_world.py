@@ -41,6 +41,7 @@ from tests.integration.pint.history_model import (
 )
 from tests.integration.pint.test_sending_kinds import parties
 from tests.support.network import running_network
+from tests.support.running import caller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -347,7 +348,5 @@ async def world(folder: Path) -> AsyncIterator[World]:
         nodes = await stack.enter_async_context(running)
         for name, one in before.items():
             one.node = nodes[name]
-        # No connection is used twice: the node may be closing one that lay idle.
-        connector = aiohttp.TCPConnector(force_close=True)
-        session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        session = await stack.enter_async_context(caller())
         yield World(nodes, made.members, before, session)

@@ -29,7 +29,7 @@ from protocols.pint import answers, documents
 from protocols.pint.answers import FinishedResponse, open_finished, read_error
 from protocols.pint.reading import to_base64
 from tests.support import pint_world as w
-from tests.support.running import make_home, running_node
+from tests.support.running import caller, make_home, running_node
 from tests.support.title_world import did
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ async def receiving(home: Home, members: MemberList) -> AsyncIterator[Sender]:
     clock = ManualClock(w.NOW)
     async with (
         running_node(home, clock=clock, services=SERVICES, prepare=put_in_force) as node,
-        aiohttp.ClientSession() as session,
+        caller() as session,
     ):
         yield Sender(node, session)
 

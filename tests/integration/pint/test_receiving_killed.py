@@ -25,6 +25,7 @@ from tests.integration.pint.sending_network import (
 from tests.integration.pint.test_receiving_titles import HOST, RECEIVING, hand_of
 from tests.support.network import running_network
 from tests.support.process import ROOT, node_process, wait_until_up
+from tests.support.running import caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +67,7 @@ async def test_r20_a_killed_platform_says_rece_when_it_is_asked_again(tmp_path: 
     home = whole.homes[HOST]
     others = {name: one for name, one in whole.homes.items() if name != HOST}
     rest = running_network(replace(whole, homes=others), services=RECEIVING)
-    async with rest as nodes, aiohttp.ClientSession() as session:
+    async with rest as nodes, caller() as session:
         with mortal(home) as dying:
             it = await hand_of(nodes, await titled(nodes[CARRIER]), session)
             issue = it.deed(Action.ISSUE, CARRIER, "exp-a")

@@ -37,6 +37,7 @@ from tests.integration.pint.sending_network import (
     titled,
 )
 from tests.support.network import running_network
+from tests.support.running import caller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -124,7 +125,7 @@ class Hand:
 async def hand(folder: Path, holder: str = "exp-a") -> AsyncIterator[Hand]:
     """The network with one title, and a hand that sends for it."""
     network = running_network(made(folder), services=RECEIVING)
-    async with network as nodes, aiohttp.ClientSession() as session:
+    async with network as nodes, caller() as session:
         yield await hand_of(nodes, await titled(nodes[CARRIER], holder=holder), session)
 
 

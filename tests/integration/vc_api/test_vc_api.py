@@ -70,7 +70,7 @@ async def running(tmp_path: Path) -> AsyncIterator[tuple[Node, Caller]]:
         store.add((folder / name).read_bytes())
     async with running_node(home) as node:
         trusted = ssl.create_default_context(cafile=home.path / "vc-api" / "certificate.pem")
-        connector = aiohttp.TCPConnector(ssl=trusted)
+        connector = aiohttp.TCPConnector(ssl=trusted, force_close=True)
         async with aiohttp.ClientSession(connector=connector) as session:
             yield node, Caller(node.vc_api.url, session)
 
