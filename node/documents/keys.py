@@ -34,8 +34,10 @@ PURPOSES = frozenset(
     }
 )
 #: Purposes of which a node has one key. An arbiter is its key (R19); a witness cosigns with its
-#: newest key only, and a policy that names an older one would wait for it in vain (R16).
+#: newest key only, and a policy that names an older one would wait for it in vain (R16): another
+#: one follows only where the list has ended the one that is here, which has no vote any more.
 ONCE = frozenset({"registry", "witness", "registry-witness"})
+WITNESSING = frozenset({"witness", "registry-witness"})
 
 
 class KeyHandlers:
@@ -63,9 +65,17 @@ class KeyHandlers:
         purpose = fields.text("purpose", max_length=40)
         if purpose not in PURPOSES:
             raise fields.fault("purpose", f"purpose is one of {', '.join(sorted(PURPOSES))}")
-        if purpose in ONCE and self._node.keys.has(purpose):
+        if purpose in ONCE and self._node.keys.has(purpose) and not self._has_ended(purpose):
             raise ConflictError("key_is_the_only_one", f"this node has a {purpose} key")
         algorithm = fields.optional_text("algorithm", max_length=40)
         key = self._node.keys.create(purpose, algorithm)
         body = {"kid": key.kid, "algorithm": key.algorithm, "jwk": dict(key.public_jwk)}
         return json_response(body, 201)
+
+    def _has_ended(self, purpose: str) -> bool:
+        """Whether the list has ended our newest key for witnessing."""
+        members = self._node.members.current
+        if purpose not in WITNESSING or members is None:
+            return False
+        listed = members.key(self._node.keys.signer(purpose).kid)
+        return listed is not None and not listed.valid_at(self._node.clock.now())

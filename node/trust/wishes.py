@@ -305,6 +305,8 @@ def _with_policies(drafted: MemberListDraft, wish: Wish) -> MemberListDraft:
     """Witnesses for every log, and for the registry, which is nothing without one (R22)."""
     if wish.witnesses:
         drafted = policies.with_witnesses(drafted, wish.witnesses, wish.quorum, known=wish.known)
+    elif wish.compromised or wish.requests or wish.everything:
+        drafted = policies.with_stolen_replaced(drafted)
     if wish.registry is None:
         return drafted
     if not set(wish.witnesses) - {wish.registry}:

@@ -255,7 +255,7 @@ def _policies_naming(members: MemberList, keys: Sequence[ListedKey], purpose: st
     """How many logs and registries name the member among their witnesses."""
     if purpose not in {"witness", "registry-witness"} or not keys:
         return 0
-    name = f"{keys[0].did.removeprefix('did:web:')}/{purpose}/1"
+    name = f"{keys[0].did.removeprefix('did:web:')}/{purpose}/"
     policies = [log.policy for log in members.logs]
     policies += [registered.policy for registered in members.registries]
-    return sum(f" {name}+" in policy for policy in policies)
+    return sum(f" {name}" in policy for policy in policies)

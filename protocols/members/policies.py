@@ -1,8 +1,8 @@
 """Logs, registries and their witness policies, made from the keys that nodes list.
 
 Names follow from the DID: `<host>/log/1`, `<host>/witness/1`, `<host>/registry/1` and
-`<host>/registry-witness/1`. Nobody witnesses for itself (R16); registry witnesses have keys of
-their own (R22).
+`<host>/registry-witness/1`, numbered like their keys. Nobody witnesses for itself (R16); registry
+witnesses have keys of their own (R22).
 """
 
 from __future__ import annotations
@@ -43,11 +43,6 @@ def next_log(entry: LogEntry, earlier: Sequence[LogEntry]) -> LogEntry:
         note.parse_vkey(entry.vkey), voters, policy.smallest_quorum()
     )
     return replace(entry, policy=text)
-
-
-def _newest(node: NodeEntry, purpose: str) -> bytes | None:
-    found = _newest_key(node, purpose)
-    return None if found is None else found.public.raw()
 
 
 def _newest_key(node: NodeEntry, purpose: str) -> ListedKey | None:
@@ -112,11 +107,7 @@ def log_witness_policy(
     known: Sequence[note.VerifierKey] = (),
 ) -> str:
     """The tlog-policy text of one log."""
-    keys = [
-        note.witness_key(one, _witness_key(draft, one, "witness"))
-        for one in witnesses
-        if one != did
-    ]
+    keys = [_log_witness(draft, one) for one in witnesses if one != did]
     return _policy(note.parse_vkey(vkey), keys, quorum, known)
 
 
@@ -129,13 +120,13 @@ def registry_of(
     takes over the titles of the other by a hand-over only (R21).
     """
     node = _node(draft, did)
-    raw = _newest(node, "registry")
-    if raw is None:
+    listed_key = _newest_key(node, "registry")
+    if listed_key is None:
         raise RefusedError("witness_without_key", f"{did} lists no registry key")
     host = did.removeprefix("did:web:")
     listed = {entry.origin: entry for entry in draft.registries}
     for number in range(1, len(listed) + 2):
-        key = note.verifier_key(f"{host}/registry/{number}", note.ED25519, raw)
+        key = note.verifier_key(f"{host}/registry/{number}", note.ED25519, listed_key.public.raw())
         keys = [_registry_witness(draft, one) for one in witnesses if one != did]
         made = RegistryEntry(key.name, did, key.to_text(), _policy(key, keys, quorum))
         # Another key or policy is another arbiter (R19): titles stay with the one that is listed.
@@ -144,9 +135,53 @@ def registry_of(
     return made
 
 
+def _log_witness(draft: MemberListDraft, did: str) -> note.VerifierKey:
+    key = _witness_key(draft, did, "witness")
+    return note.witness_key(did, key.public.raw(), _number(key.kid))
+
+
 def _registry_witness(draft: MemberListDraft, did: str) -> note.VerifierKey:
-    name = f"{did.removeprefix('did:web:')}/registry-witness/1"
-    return note.verifier_key(name, note.COSIGNATURE, _witness_key(draft, did, "registry-witness"))
+    key = _witness_key(draft, did, "registry-witness")
+    name = f"{did.removeprefix('did:web:')}/registry-witness/{_number(key.kid)}"
+    return note.verifier_key(name, note.COSIGNATURE, key.public.raw())
+
+
+def with_stolen_replaced(draft: MemberListDraft) -> MemberListDraft:
+    """The draft whose logs name a member's newest witness key in place of a compromised one.
+
+    The others stay, and so does the quorum; each such log gets an epoch that waits for its
+    hand-over (R16), in which the stolen key has no vote. A member without another key stays named.
+    """
+    for origin in dict.fromkeys(log.origin for log in draft.logs):
+        epochs = [log for log in draft.logs if log.origin == origin]
+        youngest = max(epochs, key=lambda log: log.epoch)
+        text = _without_stolen(draft, youngest) if youngest.policy else youngest.policy
+        if text != youngest.policy:
+            following = replace(youngest, epoch=youngest.epoch + 1, policy=text, since=None)
+            draft = draft.with_log(following)
+    return draft
+
+
+def _without_stolen(draft: MemberListDraft, entry: LogEntry) -> str:
+    stolen = {
+        key.public.raw(): node
+        for node in draft.nodes
+        for key in node.keys
+        if key.purpose == "witness" and key.compromised_from is not None
+    }
+    policy = log_policy.parse(entry.policy)
+    voters = []
+    for item in policy.voters(entry.origin):
+        node = stolen.get(item.key.public_key)
+        if node is not None and _newest_key(node, "witness") is not None:
+            item = replace(item, key=_log_witness(draft, node.did))
+        voters.append((item.key, item.url))
+    held = {item.key for item in policy.voters(entry.origin)}
+    if {key for key, _ in voters} == held:
+        return entry.policy
+    known = [item.key for item in policy.witnesses.values() if item.key not in held]
+    log = note.parse_vkey(entry.vkey)
+    return log_policy.threshold_policy(log, voters, policy.smallest_quorum(), known=known)
 
 
 def _policy(
@@ -163,11 +198,11 @@ def _policy(
     return text
 
 
-def _witness_key(draft: MemberListDraft, did: str, purpose: str) -> bytes:
-    raw = _newest(_node(draft, did), purpose)
-    if raw is None:
+def _witness_key(draft: MemberListDraft, did: str, purpose: str) -> ListedKey:
+    listed = _newest_key(_node(draft, did), purpose)
+    if listed is None:
         raise RefusedError("witness_without_key", f"{did} lists no {purpose} key")
-    return raw
+    return listed
 
 
 def _node(draft: MemberListDraft, did: str) -> NodeEntry:

@@ -156,3 +156,69 @@ async def test_r16_the_last_witness_of_a_log_ends_only_with_another_named_or_in_
     assert alpha.members.current.node(beta.did).key_for("witness", alpha.clock.now()) is None
     # The decision was taken: the next change is not asked for it again.
     assert (await sign(alpha, expires="2040-01-01T00:00:00Z"))["published"]
+
+
+async def test_r16_a_stolen_witness_key_is_replaced_at_its_member(tmp_path: Path) -> None:
+    first = founded_homes.make(tmp_path, "alpha", "CN", "port", **SOON)
+    founded_homes.found(first)
+    homes = [
+        founded_homes.make(tmp_path, name, "NL", "port", "witness", **SOON)
+        for name in ("beta", "gamma", "delta", "kappa")
+    ]
+    async with AsyncExitStack() as stack:
+        nodes = [await stack.enter_async_context(running_node(one)) for one in (first, *homes)]
+        alpha, beta, delta = nodes[0], nodes[1], nodes[3]
+        for node in nodes[1:]:
+            await node.trust.join(alpha.endpoint, alpha.members.current.network)
+        await sign(alpha, all=True)
+        await sign(alpha, witnesses=[one.did for one in nodes[1:]])
+        await eventually(lambda: all(one.members.current for one in nodes))
+        assert (await receipt(alpha, b"before")).witnessed
+
+        since = times.to_text(alpha.clock.now())
+        told = [{"kid": f"{delta.did}#witness-1", "since": since}]
+        both = [*told, {"kid": f"{beta.did}#witness-1", "since": since}]
+        # Three of four must cosign: without two of them nothing would be witnessed again.
+        assert await code_of(sign(alpha, compromised=both)) == "witness_quorum_lost"
+        there = founded_homes.client(delta)
+        early = there.apost("/v1/keys", {"purpose": "witness"})
+        assert await code_of(early) == "key_is_the_only_one"
+        await sign(alpha, compromised=told)
+        version = alpha.members.current.version
+        await eventually(lambda: delta.members.current.version == version)
+
+        made = await there.apost("/v1/keys", {"purpose": "witness"})
+        assert made["kid"] == f"{delta.did}#witness-2"
+        asked = await there.apost("/v1/trust/ask")
+        await arrived(alpha, asked["id"])
+        await sign(alpha, requests=[asked["id"]])
+        await eventually(lambda: alpha.members.current.log(ORIGIN).epoch == 2, 60.0)
+        voters = log_partners.policy_of(alpha.members.current.log(ORIGIN)).voters(ORIGIN)
+        names = sorted(one.key.name for one in voters)
+        assert names == [
+            "beta.example/witness/1",
+            "delta.example/witness/2",
+            "gamma.example/witness/1",
+            "kappa.example/witness/1",
+        ]
+        # It goes on where the stolen key stood, and its vote counts.
+        epoch = alpha.members.current.version
+        await eventually(lambda: delta.members.current.version == epoch)
+        assert delta.witness.watched(ORIGIN).cosigner.key.name == "delta.example/witness/2"
+        after = await receipt(alpha, b"after")
+        assert verify_in_listed_log(alpha.members.current, after.entry, after.text).witnessed
+
+
+async def arrived(root: Node, asked: str) -> None:
+    """The request has come to the root."""
+    client = founded_homes.client(root)
+
+    async def look() -> bool:
+        waiting = (await client.aget("/v1/trust/requests"))["requests"]
+        return asked in {one["id"] for one in waiting}
+
+    async with asyncio.timeout(30.0):
+        while True:
+            if await look():
+                return
+            await asyncio.sleep(0.02)

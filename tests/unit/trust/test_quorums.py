@@ -10,6 +10,7 @@ import pytest
 from node.trust import wishes
 from node.trust.wishes import End, Wish
 from protocols.log import epochs as log_epochs
+from protocols.log import votes
 from protocols.member_list import MemberList, MemberListDraft, RegistryEntry
 from protocols.members import consequences, policies, proposal, quorums
 from schemas.errors import RefusedError
@@ -112,6 +113,46 @@ def test_r16_old_witnesses_stay_long_enough_to_hand_over() -> None:
     over = replace(waits, logs=log_epochs.handed_over(waits.logs, epochs))
     gone = End("key", f"{WITNESSES[0]}#witness-1")
     assert lost(after(Wish(ends=(gone, keys[1])), over), over) == []
+
+
+def listing_another_key(held: MemberList, did: str) -> MemberList:
+    draft = MemberListDraft.after(held, issued_at=NOW, expires=held.expires)
+    key = listed(f"{did}#witness-2", "witness")
+    nodes = tuple(
+        replace(one, keys=(*one.keys, key)) if one.did == did else one for one in draft.nodes
+    )
+    return proposal.draft_of(replace(draft, nodes=nodes).payload()).members
+
+
+def test_r16_a_stolen_witness_key_is_replaced_at_the_same_member() -> None:
+    stolen = f"{WITNESSES[0]}#witness-1"
+    wish = Wish(compromised=((stolen, NOW),))
+    # With no other key listed the policy stays; the vote is gone all the same.
+    alone = after(wish)
+    assert [log.epoch for log in alone.logs] == [1]
+    held = listing_another_key(HELD, WITNESSES[0])
+    new = after(wish, held)
+    assert lost(new, held) == []
+    first, second = new.logs
+    assert (second.epoch, second.since) == (2, None)
+    before, then = (log_epochs.policy_of(one) for one in (first, second))
+    names = {one.key.name for one in then.voters()}
+    assert names ^ {one.key.name for one in before.voters()} == {
+        "w1.example/witness/1",
+        "w1.example/witness/2",
+    }
+    assert then.smallest_quorum() == before.smallest_quorum() == 3
+    # It is done once: the next change finds nothing to replace.
+    assert len(after(wish, new).logs) == 2
+    # Cosignatures since the theft have no vote, those before keep it.
+    voter = next(one for one in before.voters() if one.key.name.startswith("w1."))
+    counts = votes.under(new)
+    assert not counts(voter, int(NOW.timestamp()))
+    assert counts(voter, int(NOW.timestamp()) - 1)
+    # One more, and nobody could hand over any more.
+    two = Wish(compromised=((stolen, NOW), (f"{WITNESSES[1]}#witness-1", NOW)))
+    with pytest.raises(RefusedError, match="witness_quorum_lost"):
+        quorums.require_kept(held, after(two, held))
 
 
 def test_r16_an_end_on_a_later_date_counts_and_is_told_once() -> None:
