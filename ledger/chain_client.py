@@ -248,7 +248,7 @@ class ChainClient:
         if not counted and len(answers) >= self.config.agree:
             return None
         raise UnavailableError(
-            "chain_unconfirmed", f"{what}: fewer than {self.config.agree} addresses tell it"
+            "chain_unconfirmed", f"{what}: fewer addresses tell it than {self.config.agree}"
         )
 
     # -- reading -------------------------------------------------------------------------------

@@ -217,5 +217,5 @@ def octets(value: Any, size: int | None) -> bytes:
     if isinstance(value, str):
         value = bytes.fromhex(value.removeprefix("0x"))
     if not isinstance(value, bytes) or (size is not None and len(value) != size):
-        raise ValueError(f"{size} bytes are expected")
+        raise ValueError(f"expected bytes: {size}")
     return bytes(value)

@@ -174,7 +174,7 @@ class Mirror:
             proof = tree.consistency_proof(*sizes)
             return MirrorAnswer(refusal=refusal, forked_with=mine.note, proof=proof)
         if freeze is not None and head.size > freeze.at:
-            ended = RefusedError("arbiter_frozen", f"this arbiter ended at {freeze.at} entries")
+            ended = RefusedError("arbiter_frozen", f"this arbiter ended at size {freeze.at}")
             return MirrorAnswer(refusal=ended)
         if request.old != tree.size:
             return MirrorAnswer(old_size=tree.size)

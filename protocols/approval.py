@@ -304,5 +304,5 @@ def require_approvals(texts: Sequence[str], asked: Asked, needed: int) -> tuple[
 
 def missing(act: str, needed: int, given: int) -> ForbiddenError:
     """The refusal that names how many approvals are missing."""
-    detail = f"{act}: {needed - given} of {needed} approvals missing"
+    detail = f"{act}: approvals missing: {needed - given} of {needed}"
     return ForbiddenError("approval_missing", detail, needed=needed, missing=needed - given)

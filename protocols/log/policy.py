@@ -124,7 +124,7 @@ def check(policy: Policy, origin: str) -> None:
     if 2 * quorum - count < liars + 1:
         raise RefusedError(
             "policy_intolerant",
-            f"{quorum} of {count} witnesses cannot tolerate {liars} that lie; "
+            f"a quorum of {quorum} among {count} cannot tolerate liars: {liars}; "
             f"take {(count + liars + 2) // 2}",
         )
 

@@ -45,7 +45,7 @@ class Lost:
         """For an error's detail."""
         return (
             f"{self.origin} from {times.to_text(self.at)} on: "
-            f"{self.left} of {self.count} witnesses, {self.needed} must cosign"
+            f"{self.left} of {self.count} left, needed to cosign: {self.needed}"
         )
 
 
