@@ -164,6 +164,9 @@ class PreflightService:
         rules = await self.rules_of(destination)
         judged = await judging.judge(self._node, stored, rules.country)
         told = await self._standing_at(rules, consignment, [each.digest for each in stored])
+        if told is not None:
+            names = {each.digest.hex(): f"{each.type} {each.number}" for each in stored}
+            told = standings.with_names(told, names)
         advised = Advised(rules, verdicts(judged, rules), told)
         payload = self._payload(consignment, advised, judged)
         order = IssueOrder(payload, TYPE.key, consignment)

@@ -2,7 +2,8 @@
 
 Asked before sailing and looked at again on arrival, by the functions that decide here: the
 register's signed balance (R23), the answer about an authorisation, the release condition REL-020.
-Only of documents that the asker names by digest, and that this node holds as good.
+Only of documents that the asker names by digest. Of those that this node does not hold as good, and
+of the proofs that a named one stands on and that are not here, it is told that they are missing.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from typing import TYPE_CHECKING
 from node.aeo import history
 from node.documents import documents
 from node.documents.documents import ISSUED
-from protocols import balance
+from protocols import balance, basis
 from protocols.preflight import standing
 from protocols.preflight.standing import Standing
 from protocols.release.reading import TRANSPORT_TYPES
 from schemas import strict_json
-from schemas.errors import NotFoundError, RefusedError, UnavailableError
+from schemas.errors import NotFoundError, RefusedError, TradeError, UnavailableError
 from schemas.findings import Outcome
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 async def now(node: Node, rules: RuleSet, consignment: str, named: Sequence[bytes]) -> Standing:
-    """What is known here of these documents of the consignment; nothing for those not held."""
+    """What is known here of these documents of the consignment, and which are not held."""
     at = node.clock.now()
     held = await node.store.read(_held, consignment, named)
     proofs = [each for each in held if each.type in rules.release.preference]
@@ -43,6 +44,7 @@ async def now(node: Node, rules: RuleSet, consignment: str, named: Sequence[byte
         lines += [standing.of_operator(each) for each in answers]
     if any(each.type in TRANSPORT_TYPES for each in held):
         lines += await _titles(node, consignment, [each.digest.hex() for each in held])
+    lines += await node.store.read(missing, held, named)
     return Standing(node.did, consignment, at, standing.ordered(lines))
 
 
@@ -55,6 +57,22 @@ def _held(conn: Connection, consignment: str, named: Sequence[bytes]) -> list[St
         and each.consignment == consignment
         and (each.origin == ISSUED or each.verdict == Outcome.PASSED.value)
     ]
+
+
+def missing(conn: Connection, held: Sequence[StoredDocument], named: Sequence[bytes]) -> list[Line]:
+    """PRE-83 for what was named and is not held, and for what the held ones pin and is not here."""
+    here = {each.digest for each in held}
+    told = {each: standing.of_missing(each) for each in named if each not in here}
+    for one in held:
+        try:
+            pins = basis.pins(one.type, strict_json.loads_object(one.payload))
+        except TradeError:
+            continue  # not JSON: it pins nothing
+        for pin in pins:
+            if documents.get(conn, pin.digest) is None:
+                about = f"{pin.type} {pin.number}".strip()
+                told[pin.digest] = standing.of_missing(pin.digest, about)
+    return list(told.values())
 
 
 async def _balance(node: Node, proof: StoredDocument) -> tuple[Line, ...]:

@@ -1,15 +1,16 @@
-"""What a destination knows of a consignment as of a moment, beside its rules (PRE-80 … PRE-82).
+"""What a destination knows of a consignment as of a moment, beside its rules (PRE-80 … PRE-83).
 
 Balance, lane and title move until the goods arrive: these lines promise nothing and block nothing.
 The destination makes them of its own register answers, lanes and release conditions and signs them;
 nobody else works them out. They tell how things stand and neither how much is left nor who holds.
 A balance is told for the whole proof, and for each goods line (subject DIGEST#LINE) where one of
-them stands otherwise than the whole.
+them stands otherwise than the whole. Of a paper that is not here nothing else can be said, so that
+is what is said: silence would look like "nothing is wrong".
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from schemas.errors import RefusedError
 from schemas.findings import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from protocols import aeo, balance
@@ -38,7 +39,8 @@ CODE = "standing_malformed"
 MAX_BYTES = 512 * 1024
 MAX_LINES = 1_000
 FRESH = timedelta(minutes=5)
-BALANCE, LANE, TITLE = "PRE-80", "PRE-81", "PRE-82"
+BALANCE, LANE, TITLE, MISSING = "PRE-80", "PRE-81", "PRE-82", "PRE-83"
+_KNOWN = frozenset({BALANCE, LANE, TITLE, MISSING})
 #: Between a digest and the number of a goods line, in the subject of PRE-80.
 _LINE = "#"
 SURRENDER = "REL-020"
@@ -117,6 +119,25 @@ def of_title(decision: Decision, documents: Iterable[str]) -> Line | None:
     return _told(TITLE, decision.container, _OUTCOMES[found.state], SURRENDER, found.code)
 
 
+def of_missing(digest: bytes, about: str = "") -> Line:
+    """PRE-83: a paper that was named, or that a paper here pins, is not here as a good one."""
+    return _told(MISSING, digest.hex(), Outcome.INDETERMINATE, about, "preflight_not_held")
+
+
+def with_names(found: Standing, names: Mapping[str, str]) -> Standing:
+    """The same with the asker's own names of papers that the destination does not have.
+
+    names: digest (hex) → type and number; `text` stays as it was signed
+    """
+    lines = (
+        replace(line, about=names.get(line.subject, ""))
+        if line.id == MISSING and not line.about
+        else line
+        for line in found.lines
+    )
+    return replace(found, lines=tuple(lines))
+
+
 def _told(id_: str, subject: str, outcome: Outcome, about: str, code: str) -> Line:
     return Line(id_, subject, outcome, about, code, blocking=False)
 
@@ -151,7 +172,7 @@ def read(text: str, members: MemberList, node: str, consignment: str, at: dateti
     if abs(at - as_of) > FRESH:
         raise RefusedError("standing_untrusted", f"it is of {times.to_text(as_of)}")
     lines = tuple(read_line(each.members) for each in fields.children("lines", MAX_LINES))
-    if any(line.blocking or line.id not in (BALANCE, LANE, TITLE) for line in lines):
+    if any(line.blocking or line.id not in _KNOWN for line in lines):
         raise fields.fault("lines", "only what is told as of a moment")
     return Standing(node, consignment, as_of, lines, text)
 
@@ -159,6 +180,7 @@ def read(text: str, members: MemberList, node: str, consignment: str, at: dateti
 def moved(before: Sequence[Line], now: Sequence[Line]) -> tuple[Difference, ...]:
     """What stood otherwise when the pre-advice was made; what nobody spoke of is no difference.
 
+    Nor is a paper that has come since: that it had not is why nothing was said of it.
     A goods line that is no longer told apart stands as its whole proof does.
     """
     found = {line.key: line for line in now}
@@ -173,7 +195,8 @@ def moved(before: Sequence[Line], now: Sequence[Line]) -> tuple[Difference, ...]
             after=other.outcome if other else None,
         )
         for line, other in pairs
-        if other is None or (line.outcome, line.code) != (other.outcome, other.code)
+        if not (other is None and line.id == MISSING)
+        and (other is None or (line.outcome, line.code) != (other.outcome, other.code))
     )
 
 

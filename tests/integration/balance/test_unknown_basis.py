@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from node.documents import documents
+from node.preflight import standing
 from node.store import events
 from node.verification.judging import Question
 from schemas.errors import RefusedError
@@ -54,6 +55,14 @@ async def told(node: Node, digest: str) -> list[tuple[str, str]]:
     return found
 
 
+async def not_there(node: Node, digest: str) -> dict[str, str]:
+    """What a preflight is told as missing (PRE-83) where this and another paper are named."""
+    held = await node.store.read(documents.require, bytes.fromhex(digest))
+    named = [held.digest, bytes.fromhex(NOBODY_HOLDS)]
+    found = await node.store.read(standing.missing, [held], named)
+    return {line.subject: line.about for line in found}
+
+
 async def kinds(node: Node, digest: str) -> list[str]:
     """The kinds of events told about a document."""
     found = await node.store.read(lambda conn: events.of(conn, document=bytes.fromhex(digest)))
@@ -76,10 +85,12 @@ async def test_r25_an_input_that_is_not_here_is_told_to_issuer_and_recipient_unt
         for node in (china, singapore):
             assert await told(node, packs) == [("BAS-002", "warning")]
             assert (await kinds(node, packs)).count("basis-unknown") == 1
+        assert await not_there(singapore, packs) == {cells: f"{COO} KR-1", NOBODY_HOLDS: ""}
         both = {"to": ["did:web:sg-customs.example", "did:web:cn-cert.example"]}
         await operator(korea).apost(f"/v1/documents/{cells}/send", both)
         await arrived(nodes, cells, "sg-customs", "cn-cert")
         assert await told(china, packs) == await told(singapore, packs) == []
+        assert await not_there(singapore, packs) == {NOBODY_HOLDS: ""}
 
 
 async def test_r25_an_input_that_is_here_under_another_digest_is_an_error_and_is_not_signed(

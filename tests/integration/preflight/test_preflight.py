@@ -144,8 +144,10 @@ async def test_verdicts_before_sailing_are_the_destinations_on_arrival(
                 assert found["differences"] == [], consignment
                 kept = [each for each in lines if each["subject"] not in refused]
                 assert found["lines"] == kept
-                if standing:
-                    assert found["standing"]["lines"] == standing
+                spoken = [each for each in standing if each["id"] != "PRE-83"]
+                if spoken:
+                    now = found["standing"]["lines"]
+                    assert [each for each in now if each["id"] != "PRE-83"] == spoken
                 tally.update(f"{each['id']} {each['outcome']}" for each in standing)
                 tally[found["advised"]] += 1
                 tally.update(each["id"] for each in lines if each["outcome"] != "PASSED")
@@ -181,7 +183,9 @@ async def _sail(
     advised = await _advise(carrier, consignment)
     standing = advised["standing"]["lines"]
     if number % 2:
-        assert standing == []
+        # Nothing is there yet, and each paper is told as missing.
+        assert {each["subject"] for each in standing} == {each.hex() for _, _, each in issued}
+        assert {each["id"] for each in standing} == {"PRE-83"}
         await _at_destination(nodes, issued)
     refused = {digest.hex() for _, key, digest in issued if key == UNRECOGNISED}
     return consignment, advised["lines"], standing, advised["document"], refused

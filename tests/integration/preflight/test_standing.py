@@ -72,8 +72,13 @@ async def test_balance_and_lane_are_told_as_of_now_and_what_moved_since_is_expla
         for node, digest in ((carrier, origin), (port, origin), (carrier, status)):
             assert await eventually(lambda n=node, d=digest: verdict(n, d)) == "PASSED"
         early = await advise(carrier)
-        # The destination has neither the authorisation nor the bill: it says nothing of them.
-        assert lines(early) == {"PRE-80": ("PASSED", "")}
+        # The destination has neither the authorisation nor the bill: it says that alone of them.
+        missing = ("INDETERMINATE", "preflight_not_held")
+        assert lines(early) == {"PRE-80": ("PASSED", ""), "PRE-83": missing}
+        told = {each["subject"]: each["about"] for each in early["standing"]["lines"]}
+        del told[origin]
+        assert set(told) == {status, bill}
+        assert told[bill].startswith("bill-of-lading ")
 
         for node, digest in ((issuer, status), (carrier, bill)):
             await road.send(node, digest, TO)
@@ -86,6 +91,9 @@ async def test_balance_and_lane_are_told_as_of_now_and_what_moved_since_is_expla
             "PRE-82": ("INDETERMINATE", "title_not_known"),
         }
         assert partly["verdict"] == early["verdict"]
+        # That they have come since is no difference.
+        since = await arrival(port, early["document"])
+        assert "PRE-83" not in {each["id"] for each in since["differences"]}
         same = await arrival(port, partly["document"])
         assert (same["differences"], same["standing"]["lines"]) == ([], partly["standing"]["lines"])
         lane = await operator(port).aget(f"/v1/aeo-lanes/{A}")

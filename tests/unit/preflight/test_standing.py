@@ -177,6 +177,20 @@ def test_what_moved_since_is_told_and_what_nobody_foretold_is_no_difference() ->
     assert one.to_json("zh")["title"]
 
 
+def test_a_paper_that_is_not_there_is_told_and_its_coming_is_no_difference() -> None:
+    line = standing.of_missing(bytes.fromhex(BILL))
+    assert (line.id, line.outcome, line.blocking) == ("PRE-83", UNKNOWN, False)
+    assert explain(line.code) is not None
+    assert explain(line.id) is not None
+    assert moved([line], []) == moved([line], [line]) == ()
+    said = replace(SAID, lines=(LINE, line, standing.of_missing(bytes(32), "proof N-1")))
+    text = standing.sign(MEMBERS.network, said, KEY)
+    found = standing.read(text, MEMBERS, B, UCR, NOW)
+    named = standing.with_names(found, {BILL: "bill-of-lading B-1", LINE.subject: "no"})
+    assert [one.about for one in named.lines] == [LINE.about, "bill-of-lading B-1", "proof N-1"]
+    assert named.text == text
+
+
 def test_an_outcome_that_nobody_knows_is_indeterminate() -> None:
     assert read_line({**LINE.to_json(), "outcome": "FINE"}).outcome is UNKNOWN
     assert read_line(LINE.to_json()) == LINE
