@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 #: What nodes allow their peers and themselves, in seconds. One that is gone is not waited for.
 UNHURRIED = (
+    "node.aeo.service.STATUS_SECONDS",
     "node.log.comparing.DEADLINE",
     "node.log.consistency.DEADLINE",
     "node.log.following.AUDIT_BUDGET",

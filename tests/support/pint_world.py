@@ -256,14 +256,6 @@ def forged(text: str, change: Callable[[dict[str, Any]], None]) -> str:
     return f"{header}.{base64url.encode(strict_json.canonical(payload))}.{signature}"
 
 
-def broken(text: str) -> str:
-    """One bit of the signature turned."""
-    head, _, signature = text.rpartition(".")
-    value = bytearray(base64url.decode(signature))
-    value[-1] ^= 1
-    return f"{head}.{base64url.encode(bytes(value))}"
-
-
 def with_header(text: str, **header: Any) -> str:
     """The text under another header; the signature no longer fits."""
     _, payload, signature = text.split(".")

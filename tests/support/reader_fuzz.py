@@ -48,7 +48,7 @@ from schemas.sps.pairs import pair_findings
 from tests.support import pint_world
 from tests.support.mutated import mutated
 
-#: What one input may take: seconds of the processor, and bytes of address space for the whole process.
+#: What one input may take: seconds of the processor, and bytes of address space for the process.
 DEADLINE = 10
 MEMORY = 2 * 1024**3
 CHED = (

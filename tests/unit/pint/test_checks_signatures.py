@@ -19,6 +19,7 @@ from schemas import strict_json
 from schemas.errors import RefusedError
 from tests.support import pint_world as w
 from tests.support.title_world import ecdsa
+from tests.support.turned import turned
 from tests.unit.pint.judging import judged, two_hops
 
 # Signatures: BSIG.
@@ -61,7 +62,7 @@ def test_what_is_no_signature_is_bsig(text: Any, code: str) -> None:
 
 
 def test_a_signature_with_one_bit_turned_is_bsig() -> None:
-    assert judged(_altered_first(w.broken)) == ("PINT-05", "bad_signature", "BSIG")
+    assert judged(_altered_first(turned)) == ("PINT-05", "bad_signature", "BSIG")
 
 
 def test_a_changed_payload_under_the_old_signature_is_bsig() -> None:
@@ -95,7 +96,7 @@ def test_a_manifest_of_another_platform_is_bsig() -> None:
 def test_a_bad_signature_poisons_nothing() -> None:
     document, texts = w.simple()
     platform = w.Platform()
-    assert judged(w.pack(document, [w.broken(texts[0])]), platform)[2] == "BSIG"
+    assert judged(w.pack(document, [turned(texts[0])]), platform)[2] == "BSIG"
     good = platform.judge(w.pack(document, texts))
     assert good.outcome is Outcome.READY
     platform.accept(good)
@@ -152,7 +153,7 @@ def test_the_issuance_manifest_is_the_carriers() -> None:
         (signed.sign(manifest, signer=ecdsa("nl-port", "title")), "pint_key_unknown", "BSIG"),
         # A title key signs nothing without our own typ (R1).
         (signed.sign(manifest, signer=ecdsa("nhl", "title")), "pint_key_unknown", "BSIG"),
-        (w.broken(w.issuance(document)), "bad_signature", "BSIG"),
+        (turned(w.issuance(document)), "bad_signature", "BSIG"),
         (w.issuance(w.bill("order")), "pint_not_as_issued", "BENV"),
     ]
     for text, code, answer in cases:
