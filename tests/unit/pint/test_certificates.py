@@ -121,6 +121,13 @@ def test_the_leafs_key_is_the_one_that_signed_by_its_own_algorithm() -> None:
         assert refused(signatory(), text(CHAIN, alg=alg)) == "bad_signature"
 
 
+def test_a_certified_key_of_a_kind_that_no_member_has_counts_by_its_chain() -> None:
+    leaf = MIDDLE.issue(Spec("rsa leaf", key=w.rsa_key()))
+    made = signed.sign(PAYLOAD, signer=w.CertifiedSigner(), x5c=[leaf.der, MIDDLE.der])
+    signatory().verify(signed.parse(made), w.NOW)
+    assert refused(signatory("ELSE", anchor(LEAF, "ELSE")), made) == "pint_certificate_refused"
+
+
 def test_a_key_or_address_in_the_header_is_never_followed() -> None:
     """x5u, jku and jwk name a key of the writer's own choice; a listening socket is not needed: the
     core has no way to connect."""
