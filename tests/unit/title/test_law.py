@@ -133,9 +133,7 @@ def test_t6_a_switch_to_paper_kills_the_title_and_is_not_undone() -> None:
 def test_t7_reading_gives_no_control() -> None:
     world, title = issued()
     # Whoever holds the proof and every operation of the title still holds no key of the possessor.
-    known: TitleState = verify_proof(
-        world.proof(title), arbiter=ARBITER, members=MEMBERS
-    ).state
+    known: TitleState = verify_proof(world.proof(title), arbiter=ARBITER, members=MEMBERS).state
     made = operation(Kind.TRANSFER, title, known.seq, "financier-2", "imp-a")
     assert code_of(world, signed(made)) == "title_not_possessor"
     with pytest.raises(TradeError, match="title_key_mismatch"):
