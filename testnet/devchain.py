@@ -19,6 +19,7 @@ import orjson
 from aiohttp import web
 
 from ledger import contracts
+from node.http.listening import Listening
 from protocols.evm.keys import ADDRESS_BYTES, SoftwareEvmSigner, checksum_text, keccak256
 from protocols.evm.transaction import FREE, Transaction, created_address, sign
 from testnet.devchain_evm import (
@@ -61,7 +62,7 @@ class DevChain:
         self.url = ""
         self.anchors = created_address(_DEPLOYER.address, 0)
         self._thread = ThreadPoolExecutor(1, "devchain")
-        self._runner: web.AppRunner | None = None
+        self._listening: Listening | None = None
         self._mining: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
 
@@ -74,12 +75,9 @@ class DevChain:
         await self._run(self._evm.mine)
         application = web.Application(client_max_size=MAX_BODY)
         application.router.add_post("/", self._answer)
-        self._runner = web.AppRunner(application, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self.settings.host, self.settings.port)
-        await site.start()
-        port = self._runner.addresses[0][1]
-        self.url = f"http://{self.settings.host}:{port}"
+        runner, host = web.AppRunner(application, access_log=None), self.settings.host
+        self._listening = await Listening.start(runner, self.settings.port, host=host)
+        self.url = f"http://{host}:{self._listening.port}"
         self._mining = asyncio.create_task(self._mine(), name="devchain.mine")
 
     async def stop(self) -> None:
@@ -87,8 +85,8 @@ class DevChain:
         if self._mining is not None:
             self._mining.cancel()
             await asyncio.gather(self._mining, return_exceptions=True)
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._listening is not None:
+            await self._listening.close()
         self._thread.shutdown()
 
     async def _run(self, job: Callable[[], T]) -> T:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
+from node.http.listening import Listening
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -50,7 +52,7 @@ class Relay:
         self.answers: list[int] = []
         self._target = f"http://127.0.0.1:{target_port}"
         self._tampers: dict[str, Callable[[bytes], bytes | None]] = {}
-        self._runner: web.AppRunner | None = None
+        self._listening: Listening | None = None
         self._session: ClientSession | None = None
 
     def arm_request(self, tamper: Callable[[bytes], bytes | None]) -> None:
@@ -68,14 +70,12 @@ class Relay:
         )
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_route("*", "/{path:.*}", self._forward)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        self._listening = await Listening.start(web.AppRunner(app, access_log=None), self.port)
 
     async def stop(self) -> None:
         """Stops listening and closes the connections to the node."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._listening is not None:
+            await self._listening.close()
         if self._session is not None:
             await self._session.close()
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from node.http import listening
 from node.http.idempotency import IdempotencyKeys
 from node.http.peer_auth import PeerGuard, require_operator
 from node.http.problems import fault, http_problem, problem
@@ -74,7 +75,7 @@ class Application:
     async def close(self) -> None:
         """Stops listening, after answering what is under way for at most two seconds."""
         if self._listening is not None:
-            self._listening.close()
+            await listening.end(self._listening)
             self._listening = None
         if self._runner is not None:
             await self._runner.cleanup()

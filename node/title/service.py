@@ -93,10 +93,11 @@ class TitleService:
     async def issue(self, order: IssueOrder) -> dict[str, Any]:
         """Give an own bill of lading its title; see `outcome`."""
         entry = making.arbiter_named(self.node, order.arbiter)
+        if isinstance(entry, ArbiterEntry):
+            self.evm.require_way(entry)  # told before anything is looked for
         order = await self.node.store.read(making.succeeding, self.node, order)
         said: Statements = ()
         if isinstance(entry, ArbiterEntry):
-            self.evm.require_way(entry)
             drafted = await self.node.store.read(evm_making.prepare, self.node, entry, order)
             prepared, said = await evm_making.issue(self.node, entry, order, drafted)
         else:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ClientSession, web
 
+from node.http.listening import Listening
 from node.verification.canonicaliser import OVER_LIMIT, Canonicaliser
 from node.verification.contexts import ContextStore
 from protocols.digest import sha256
@@ -100,14 +101,10 @@ async def _served(stack: AsyncExitStack, work: Callable[[], object]) -> tuple[Cl
 
     app = web.Application()
     app.router.add_get("/", handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
+    listening = await Listening.start(web.AppRunner(app), 0)
+    stack.push_async_callback(listening.close)
     session = await stack.enter_async_context(ClientSession())
-    return session, f"http://127.0.0.1:{port}/"
+    return session, f"http://127.0.0.1:{listening.port}/"
 
 
 async def _request(session: ClientSession, url: str) -> float:

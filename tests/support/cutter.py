@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from typing import Self
 
+from node.http.listening import end
+
 
 class Cutter:
     """Listens on a free port and passes bytes on to `port` until it is cut or hangs."""
@@ -26,7 +28,7 @@ class Cutter:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
-        self._server.close()
+        await end(self._server)
         self.join()
         self.cut()
         await asyncio.gather(*self._passing, return_exceptions=True)

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from node.http.listening import end
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
@@ -86,7 +88,7 @@ async def hostile_web(
     try:
         yield web
     finally:
-        server.close()
+        await end(server)
         for writer in tuple(writers):
             writer.transport.abort()
         # None is left to be collected in the midst of another test.

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from node.documents import signing
 from node.evidence import renewing
 from node.evidence.renewing import Wish
+from node.http.listening import Listening
 from protocols import timestamp
 from protocols.credentials import credential
 from protocols.evidence import archive
@@ -77,13 +78,11 @@ def stamped(digest: bytes, nonce: int) -> bytes:
 async def serving(server: TimeServer) -> AsyncIterator[TimeServer]:
     app = web.Application()
     app.router.add_post("/stamp", server.handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", server.port).start()
+    listening = await Listening.start(web.AppRunner(app), server.port)
     try:
         yield server
     finally:
-        await runner.cleanup()
+        await listening.close()
 
 
 @asynccontextmanager

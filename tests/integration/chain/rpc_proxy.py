@@ -11,6 +11,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from node.http.listening import Listening
+
 
 class Proxy:
     def __init__(self, upstream: str) -> None:
@@ -45,11 +47,9 @@ async def running_proxy(upstream: str) -> AsyncIterator[Proxy]:
     proxy = Proxy(upstream)
     application = web.Application()
     application.router.add_post("/", proxy.answer)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    proxy.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    listening = await Listening.start(web.AppRunner(application, access_log=None), 0)
+    proxy.url = f"http://127.0.0.1:{listening.port}"
     try:
         yield proxy
     finally:
-        await runner.cleanup()
+        await listening.close()

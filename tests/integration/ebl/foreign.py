@@ -13,6 +13,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
+from node.http.listening import Listening
 from protocols.keys import SoftwareSigner
 from protocols.pint.chain import issuance_manifest
 from tests.support.dcsa import body_faults
@@ -96,12 +97,11 @@ async def serving(foreign: Foreign) -> AsyncIterator[Foreign]:
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", foreign.handle)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", foreign.port).start()
+    listening = await Listening.start(runner, foreign.port)
     try:
         yield foreign
     finally:
-        await runner.cleanup()
+        await listening.close()
 
 
 async def call(

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 
 from node.daemon import factories
+from node.http.listening import Listening
 from node.operator import OperatorClient
 from protocols.digest import sha256
 from protocols.keys import SoftwareSigner
@@ -183,17 +184,16 @@ async def contract(folder: Path) -> AsyncIterator[Contract]:
     application = web.Application(client_max_size=32 * 1024 * 1024)
     application.router.add_route("*", "/{path:.*}", outside.handle)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
-    await runner.setup()
     services = [one for one in factories() if one[0] not in LEFT_OUT]
+    listening = await Listening.start(runner, outside.port)
     try:
-        await web.TCPSite(runner, "127.0.0.1", outside.port).start()
         async with (
             running_node(_home(folder, outside), services=services) as node,
             caller() as session,
         ):
             yield Contract(node, outside, ledger, session)
     finally:
-        await runner.cleanup()
+        await listening.close()
 
 
 def account(name: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import aiohttp
 from aiohttp import web
 
+from node.http.listening import Listening
 from protocols.pint import answers, signed
 from schemas import strict_json
 from testnet.ports import free_port
@@ -72,12 +73,11 @@ async def front(kind: type[F] = Front) -> AsyncIterator[F]:
     application = web.Application(client_max_size=64 * 1024 * 1024)
     application.router.add_route("*", "/{path:.*}", made.handle)
     runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1)
+    listening = await Listening.start(runner, port)
     try:
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
         yield made
     finally:
-        await runner.cleanup()
+        await listening.close()
         await made.close()
 
 

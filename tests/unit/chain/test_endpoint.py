@@ -20,6 +20,7 @@ from ledger.chain import Endpoint
 from ledger.chain_client import ChainClient
 from ledger.chain_settings import ChainConfig, FeePolicy, Finality
 from ledger.contracts import ANCHORS
+from node.http.listening import Listening
 from protocols.evm.calls import ANCHOR, ANCHORED, LATEST, OPEN, call, read_latest
 from protocols.evm.keys import SoftwareEvmSigner, keccak256
 from protocols.evm.title import padded, word
@@ -179,12 +180,11 @@ async def server(answer: Any) -> AsyncIterator[str]:
     application = web.Application()
     application.router.add_post("/", handle)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    listening = await Listening.start(runner, 0)
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield f"http://127.0.0.1:{listening.port}"
     finally:
-        await runner.cleanup()
+        await listening.close()
 
 
 DEEP = b'{"jsonrpc":"2.0","id":0,"result":' + b"[" * 100_000 + b"]" * 100_000 + b"}"

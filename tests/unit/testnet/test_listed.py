@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from node.http.listening import Listening
 from testnet import listed
 from testnet.nursery import Beside, Nursery
 from testnet.ports import free_ports
@@ -24,7 +25,7 @@ def at(port: int) -> MemberList:
     return replace(members, nodes=(replace(members.nodes[0], endpoint=f"http://127.0.0.1:{port}"),))
 
 
-async def running(port: int, did: str) -> web.AppRunner:
+async def running(port: int, did: str) -> Listening:
     """What a node answers when it is asked who it is."""
 
     async def ready(_request: web.Request) -> web.Response:
@@ -36,10 +37,7 @@ async def running(port: int, did: str) -> web.AppRunner:
     app = web.Application()
     app.router.add_get("/readyz", ready)
     app.router.add_get("/.well-known/did.json", who)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    return runner
+    return await Listening.start(web.AppRunner(app, access_log=None), port)
 
 
 async def test_a_listed_address_where_nobody_or_another_node_answers_is_named() -> None:
@@ -51,9 +49,9 @@ async def test_a_listed_address_where_nobody_or_another_node_answers_is_named() 
         (node.did, []),
         ("did:web:another.example", [f"{node.did} at {node.endpoint}"]),
     ):
-        runner = await running(port, did)
+        listening = await running(port, did)
         assert await listed.silent(members, deadline=0 if wanted else 60) == wanted
-        await runner.cleanup()
+        await listening.close()
 
 
 async def test_the_nursery_keeps_a_relay_before_a_node_until_it_ends_itself(tmp_path: Path) -> None:
@@ -63,12 +61,12 @@ async def test_the_nursery_keeps_a_relay_before_a_node_until_it_ends_itself(tmp_
     public, hidden = free_ports(2)
     members = at(public)
     (node,) = members.nodes
-    runner = await running(hidden, node.did)
+    listening = await running(hidden, node.did)
     try:
         assert await listed.silent(members, deadline=0) != []
         nursery.forward(public, hidden, tmp_path / "relay.log")
         assert await listed.silent(members, deadline=60) == []
     finally:
         nursery.close()
-        await runner.cleanup()
+        await listening.close()
     assert await listed.silent(members, deadline=0) != []
