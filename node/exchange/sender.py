@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from protocols.seams import Answer, Transport
 
 PATH = "/px/1/messages"
-HINT_SECONDS = 2.0
+HINT_MS = 2_000
 # Answers that blame the request itself: a smaller one may pass.
 _BLAMING = frozenset({400, 413})
 
@@ -56,7 +56,8 @@ class PeerSender:
         self._failures = 0
         self._next_at = 0
         self._paused = False
-        self._hinted_at = float("-inf")
+        self._probe_at: int | None = None
+        self._hinted_at = 0
         self._in_flight = asyncio.Lock()
 
     def wake(self) -> None:
@@ -64,11 +65,13 @@ class PeerSender:
         self._wake.set()
 
     def hint(self) -> None:
-        """The peer called us: a probe may be worth while now. Does not close the breaker."""
-        now = asyncio.get_running_loop().time()
-        if self._failures and now - self._hinted_at > HINT_SECONDS:
-            self._hinted_at = now
-            self._next_at = 0
+        """The peer called us: a probe may be worth while now. Does not close the breaker.
+
+        Soon after another hint it waits, and none is forgotten: who has just come back may call
+        only now, and hear us a moment later.
+        """
+        if self._failures:
+            self._probe_at = max(self._node.clock.now_ms(), self._hinted_at + HINT_MS)
             self._wake.set()
 
     def pause(self, *, paused: bool) -> None:
@@ -100,8 +103,9 @@ class PeerSender:
         if self._paused:
             return idle
         now = self._node.clock.now_ms()
-        if self._next_at > now:
-            return min(idle, (self._next_at - now) / 1000)
+        next_at = self._next_at if self._probe_at is None else min(self._next_at, self._probe_at)
+        if next_at > now:
+            return min(idle, (next_at - now) / 1000)
         try:
             sent = await self._send_due(now)
             if sent:
@@ -119,6 +123,9 @@ class PeerSender:
         )
         if not batch:
             return False
+        if self._probe_at is not None and self._probe_at <= now:
+            # A hint that comes while this one is on its way is for the next.
+            self._hinted_at, self._probe_at = now, None
         async with self._in_flight:
             await self._send(batch)
         return True
@@ -200,7 +207,7 @@ class PeerSender:
     async def _succeeded(self) -> None:
         self._limit = min(self._settings.batch_items, self._limit * 2)
         if self._failures:
-            self._failures, self._next_at = 0, 0
+            self._failures, self._next_at, self._probe_at = 0, 0, None
             await self._node.store.write(change_peer, self._peer, failures=0, next_at=0)
 
     def _delay_ms(self, attempts: int, age_ms: int) -> int:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select
 
 from node.clock import ManualClock
+from node.exchange.peer_rows import peer_row
 from node.exchange.tables import evidence as evidence_table
 from node.exchange.tables import peers
 from node.store import events
@@ -181,3 +182,35 @@ async def test_r17_a_compromised_key_sends_nothing_more(tmp_path):
         await until(refused)
         assert (await a.outbox())[0].code == "key_compromised"
         assert await b.count(applied) == 0
+
+
+async def test_who_calls_again_soon_after_a_lost_probe_is_probed_again(tmp_path):
+    clock, slow = ManualClock(START), {"retry_base": 3600.0, "retry_cap": 36_000.0}
+    settings = {"exchange": {**slow, "poll_interval": 0.05}}
+    async with world(tmp_path, "a", "b", settings=settings, clock=clock, now=START) as nodes:
+        a, b = nodes["a"], nodes["b"]
+
+        async def failed(times):
+            row = await a.node.store.read(peer_row, b.node.did)
+            return row is not None and row.failures == times
+
+        a.transport.plan = lambda _: "lost"
+        await a.send(b, "one")
+        await until(lambda: failed(1))
+
+        def while_it_is_on_its_way(_path):
+            a.exchange.heard_from(b.node.did)
+            return "lost"
+
+        a.transport.plan = while_it_is_on_its_way
+        a.exchange.heard_from(b.node.did)
+        await until(lambda: failed(2))
+        a.exchange.heard_from(b.node.did)  # and once more: it answers from now on
+        a.transport.plan = lambda _: ""
+        assert len(a.transport.calls) == 2
+        clock.advance(2)
+
+        async def delivered():
+            return await b.texts() == ["one"] and await failed(0)
+
+        await until(delivered)
